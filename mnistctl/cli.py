@@ -1,0 +1,214 @@
+"""The commands: what can be asked for, and the one call that answers it."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from mnistctl import __version__, report
+from mnistctl.errors import UsageError
+from mnistctl.models import CLASSIFIERS
+
+app = typer.Typer(
+    help="Train, judge and understand small image models on MNIST.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+)
+
+Set = Literal["mnist", "fashion", "sample", "own"]  # of datasets.DATASETS, which --help need not load
+Split = Literal["train", "test"]
+
+_DATA, _MACHINE, _OUTPUT, _RECIPE = "Data", "Machine", "Output", "Recipe"
+
+Dataset = Annotated[Set, typer.Option(help="Which digits.", rich_help_panel=_DATA)]
+DataDir = Annotated[
+    Path, typer.Option(envvar="MNISTCTL_DATA_DIR", help="Where the digits are.", rich_help_panel=_DATA)
+]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", envvar="MNISTCTL_OFFLINE", help="Never fetch digits.", rich_help_panel=_DATA),
+]
+OutDir = Annotated[
+    Path, typer.Option(envvar="MNISTCTL_OUT_DIR", help="Where results go.", rich_help_panel=_OUTPUT)
+]
+Device = Annotated[
+    str,
+    typer.Option(envvar="MNISTCTL_DEVICE", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=_MACHINE),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(envvar="MNISTCTL_THREADS", help="Processor threads.", rich_help_panel=_MACHINE),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=_OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the accuracy.", rich_help_panel=_OUTPUT)]
+
+DATA_DIR, OUT_DIR = Path("data"), Path("out")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        report.line(f"mnistctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def download(
+    dataset: Dataset = "mnist",
+    data_dir: DataDir = DATA_DIR,
+    mirror: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="Try this folder first; repeatable.")
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="DIR", help="Take the files from a local folder.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only verify what is there.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for a silent mirror.")] = 30.0,
+) -> None:
+    """Fetch the digits and verify them; what is there and whole is not fetched again."""
+    from mnistctl import download as downloads
+
+    if not timeout > 0:
+        raise UsageError(f"--timeout {timeout:g}: give seconds above 0")
+    if check:
+        report.statuses(downloads.check(dataset, data_dir))
+        return
+    with report.downloading() as progress:
+        found = downloads.fetch(
+            dataset, data_dir, mirrors=mirror or (), source=source, timeout=timeout, progress=progress
+        )
+    report.statuses(found)
+
+
+@app.command()
+def show(
+    dataset: Dataset = "mnist",
+    split: Annotated[Split, typer.Option(help="Which part.")] = "train",
+    index: Annotated[int | None, typer.Option(help="This digit, counted from 0.")] = None,
+    digit: Annotated[int | None, typer.Option(help="Only pictures of this digit, 0 to 9.")] = None,
+    count: Annotated[int, typer.Option("-n", help="So many.")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Draw the same ones again.")] = None,
+    style: Annotated[Literal["stars", "blocks"], typer.Option(help="How to draw.")] = "stars",
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a grid as PNG.")] = None,
+    glyphs: Annotated[bool, typer.Option("--glyphs", help="The ten standard glyphs instead.")] = False,
+    data_dir: DataDir = DATA_DIR,
+    offline: Offline = False,
+) -> None:
+    """Print random digits as text: the label, then 28 rows."""
+    import numpy as np
+
+    from mnistctl import datasets, figures
+
+    if glyphs:
+        images, labels = figures.glyphs(), np.arange(10, dtype=np.uint8)
+    else:
+        _ensure(dataset, data_dir, offline)
+        arrays, _ = datasets.load(dataset, data_dir, split)
+        chosen = datasets.choose(arrays, index=index, digit=digit, count=count, seed=seed)
+        images, labels = arrays.images[chosen], arrays.labels[chosen]
+    if png is not None:
+        figures.write_png(png, figures.sheet(images, min(10, len(images))))
+        report.line(str(png))
+        return
+    report.digits(images, labels, style)
+
+
+@app.command(epilog="Models: " + " ".join(f"{name}: {sentence}" for name, sentence in CLASSIFIERS.items()))
+def train(
+    model: Annotated[str, typer.Argument(help=f"One of {', '.join(CLASSIFIERS)}.")],
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes through the digits.", rich_help_panel=_RECIPE)
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Digits a step.", rich_help_panel=_RECIPE)] = None,
+    rate: Annotated[float | None, typer.Option(help="The peak rate.", rich_help_panel=_RECIPE)] = None,
+    seed: Annotated[int, typer.Option(help="One seed, one run.", rich_help_panel=_RECIPE)] = 0,
+    dataset: Dataset = "mnist",
+    data_dir: DataDir = DATA_DIR,
+    offline: Offline = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    out_dir: OutDir = OUT_DIR,
+    name: Annotated[
+        str | None,
+        typer.Option(help="The stem of its files.  [default: the model's]", rich_help_panel=_OUTPUT),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a run of that name.", rich_help_panel=_OUTPUT)
+    ] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train a net by its recipe, score it after every epoch, and picture its mistakes."""
+    if model not in CLASSIFIERS:
+        near = difflib.get_close_matches(model, CLASSIFIERS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"no model is called {model!r}{hint} There are {', '.join(CLASSIFIERS)}")
+    _ensure(dataset, data_dir, offline)
+    from mnistctl import runs
+
+    options = runs.Options(
+        model=model,
+        epochs=epochs,
+        batch=batch,
+        rate=rate,
+        seed=seed,
+        dataset=dataset,
+        data_dir=data_dir,
+        device=device,
+        threads=threads,
+        out_dir=out_dir,
+        name=name,
+        overwrite=overwrite,
+    )
+    report.run(runs.train(options), quiet=quiet, json=json, record=out_dir / f"{options.stem}.json")
+
+
+@app.command("eval")
+def evaluate(
+    net: Annotated[str, typer.Argument(help="A name under out/, or the path of a checkpoint.")],
+    split: Annotated[Split, typer.Option(help="Which part.", rich_help_panel=_DATA)] = "test",
+    dataset: Dataset = "mnist",
+    data_dir: DataDir = DATA_DIR,
+    offline: Offline = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    out_dir: OutDir = OUT_DIR,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write label, answer and logits as CSV.", rich_help_panel=_OUTPUT),
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Judge a trained net: loss, accuracy, a table per digit, confusions and mistakes."""
+    _ensure(dataset, data_dir, offline)
+    from mnistctl import runs
+
+    evaluation = runs.evaluate(
+        net,
+        split=split,
+        dataset=dataset,
+        data_dir=data_dir,
+        device=device,
+        threads=threads,
+        out_dir=out_dir,
+        predictions=predictions,
+    )
+    report.evaluation(evaluation, quiet=quiet, json=json)
+
+
+def _ensure(dataset: str, data_dir: Path, offline: bool) -> None:
+    from mnistctl import download as downloads
+
+    with report.downloading() as progress:
+        downloads.ensure(dataset, data_dir, offline=offline, progress=progress)

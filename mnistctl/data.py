@@ -1,0 +1,36 @@
+"""Digits as tensors on the device; a batch is an index selection, scaled as it is fetched."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from mnistctl.datasets import Arrays
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images as uint8 [N, 1, 28, 28] and labels as int64 [N], on one device."""
+
+    images: Tensor
+    labels: Tensor
+
+    @classmethod
+    def of(cls, arrays: "Arrays", device: torch.device) -> "Digits":
+        """The digits of `arrays` on `device`; pixels stay bytes there, a quarter of the memory to fetch."""
+        images = torch.tensor(arrays.images).unsqueeze(1)
+        labels = torch.tensor(arrays.labels).long()
+        return cls(images.to(device), labels.to(device))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def device(self) -> torch.device:
+        return self.images.device
+
+    def take(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """The digits at `index`: pixels scaled to [-1, 1] as float32 [B, 1, 28, 28], labels [B]."""
+        return self.images[index] / 127.5 - 1, self.labels[index]

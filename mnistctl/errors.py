@@ -1,0 +1,35 @@
+"""What can go wrong as expected: one sentence for the user, and the exit code that goes with it."""
+
+
+class MnistctlError(Exception):
+    """An expected failure: says what, where and what to do next in one line."""
+
+    exit_code = 1
+
+
+class OutputError(MnistctlError):
+    """A file could not be read or written."""
+
+
+class UsageError(MnistctlError):
+    """The request itself is off: an unknown name, a bad number, a missing device, a taken name."""
+
+    exit_code = 2
+
+
+class DataError(MnistctlError):
+    """The digits are missing, unreachable, or not what they should be."""
+
+    exit_code = 3
+
+
+class DivergedError(MnistctlError):
+    """A loss or a weight is no longer finite."""
+
+    exit_code = 4
+
+
+class CheckpointError(MnistctlError):
+    """A checkpoint or record is damaged, foreign, of the wrong kind, or does not match."""
+
+    exit_code = 5

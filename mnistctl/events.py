@@ -1,0 +1,84 @@
+"""What the core tells as it works: frozen records, for whoever prints, writes or tests them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Started:
+    """A run is about to take its first step."""
+
+    model: str
+    parameters: int
+    epochs: int
+    batch: int
+    iterations: int  # steps of the optimizer in one epoch
+    device: str
+    threads: int
+    seed: int
+    dataset: str
+    digits: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """So many of the epoch's iterations have been handed to the device."""
+
+    epoch: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training digits, and the score on the test digits after it.
+
+    `loss` is the mean over the epoch's batches while training, smoothing included; `test_loss` the plain
+    cross entropy, mean over digits; `accuracy` in percent.
+    """
+
+    epoch: int
+    rate: float
+    loss: float
+    test_loss: float
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """A net judged on one split: mean cross entropy and accuracy in percent."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Mismatches:
+    """The misread digits: their indices in the split, the true digits and what was read, in file order."""
+
+    indices: tuple[int, ...]
+    true: tuple[int, ...]
+    predicted: tuple[int, ...]
+
+    def by_digit(self) -> dict[int, list[int]]:
+        """For each true digit that has any, the wrong answers, sorted."""
+        answers: dict[int, list[int]] = {}
+        for digit, answer in sorted(zip(self.true, self.predicted, strict=True)):
+            answers.setdefault(digit, []).append(answer)
+        return answers
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A file now stands at `path`."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run's headline: the accuracy of its last epoch in percent, and the seconds it took in all."""
+
+    accuracy: float
+    seconds: float
+    already: bool = False  # it had been done before; nothing was trained

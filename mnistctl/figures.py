@@ -1,0 +1,95 @@
+"""Pictures of digits: glyphs, grids, PNG files, and text for a terminal."""
+
+import io
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistctl import files
+
+_GAP = 2  # pixels of white between cells and around
+
+Picture = NDArray[np.uint8]
+
+
+@cache
+def glyphs() -> Picture:
+    """The ten standard glyphs, 0 to 9, white on black, from the font that Pillow brings: [10, 28, 28]."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(18)
+    cells = []
+    for digit in range(10):
+        cell = Image.new("L", (28, 28))
+        ImageDraw.Draw(cell).text((14, 14), str(digit), 255, font, anchor="mm", stroke_width=0.6)
+        cells.append(np.asarray(cell))
+    return np.stack(cells)
+
+
+def grid(cells: Picture) -> Picture:
+    """[rows, columns, 28, 28] as one picture, 2 pixels of white between the cells and around them."""
+    rows, columns, height, width = cells.shape
+    picture = np.full((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP), 255, np.uint8)
+    for r in range(rows):
+        for c in range(columns):
+            top, left = _GAP + r * (height + _GAP), _GAP + c * (width + _GAP)
+            picture[top : top + height, left : left + width] = cells[r, c]
+    return picture
+
+
+def sheet(images: Picture, columns: int) -> Picture:
+    """The images [N, 28, 28] in rows of `columns`, the cells after the last one black."""
+    rows = -(-len(images) // columns)
+    cells = np.zeros((rows * columns, 28, 28), np.uint8)
+    cells[: len(images)] = images
+    return grid(cells.reshape(rows, columns, 28, 28))
+
+
+def mismatch_grid(images: Picture, true: NDArray[Any], predicted: NDArray[Any]) -> Picture:
+    """Two rows for each digit that was misread: what was read, and below it, after the digit, the images.
+
+    Takes the misread images [M, 28, 28], their true digits [M] and the answers [M]; sorted by answer.
+    """
+    if not len(images):
+        return grid(np.zeros((1, 1, 28, 28), np.uint8))
+    digits, counts = np.unique(true, return_counts=True)
+    cells = np.zeros((2 * len(digits), 1 + counts.max(), 28, 28), np.uint8)
+    for row, (digit, count) in enumerate(zip(digits, counts, strict=True)):
+        chosen = np.flatnonzero(true == digit)
+        chosen = chosen[np.argsort(predicted[chosen], kind="stable")]
+        cells[2 * row, 1 : 1 + count] = glyphs()[predicted[chosen]]
+        cells[2 * row + 1, 0] = glyphs()[digit]
+        cells[2 * row + 1, 1 : 1 + count] = images[chosen]
+    return grid(cells)
+
+
+def write_png(path: Path, picture: Picture) -> None:
+    """Write a grey picture [height, width] as PNG, the same bytes each time.
+
+    Raises:
+        OSError: `path` cannot be written.
+    """
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    files.write(path, buffer.getvalue())
+
+
+def stars(image: Picture) -> list[str]:
+    """28 rows with a star for every pixel above 0."""
+    return ["".join("*" if pixel else " " for pixel in row).rstrip() for row in image]
+
+
+def half_blocks(image: Picture) -> list[list[tuple[int, int]]]:
+    """14 rows of 28 pairs: the greys of the upper and the lower half of each character."""
+    return [list(zip(image[r].tolist(), image[r + 1].tolist(), strict=True)) for r in range(0, 28, 2)]
+
+
+def shades(image: Picture) -> list[str]:
+    """14 rows of ten ASCII shades, each the mean of two pixels, for terminals without colours."""
+    means = image.reshape(14, 2, 28).mean(axis=1)
+    return ["".join(" .:-=+*#%@"[int(grey * 10 / 256)] for grey in row).rstrip() for row in means]

@@ -1,0 +1,34 @@
+"""Two convolutions and two linear layers with dropout, trained with LAMB: 431,080 parameters."""
+
+from functools import partial
+
+from torch import nn
+
+from mnistctl.lamb import LAMB
+from mnistctl.schedules import cosine
+from mnistctl.supervised import Recipe
+
+
+# fmt: off
+def net() -> nn.Sequential:
+    """[N, 1, 28, 28] pixels to [N, 10] logits."""
+    return nn.Sequential(
+        nn.Conv2d(1, 20, 5), nn.ReLU(), nn.Dropout(0.5),   # 20 x 24 x 24
+        nn.MaxPool2d(2),                                   # 20 x 12 x 12
+        nn.Conv2d(20, 50, 5), nn.ReLU(), nn.Dropout(0.5),  # 50 x 8 x 8
+        nn.MaxPool2d(2), nn.Flatten(),                     # 50 x 4 x 4 = 800
+        nn.Linear(800, 500), nn.ReLU(), nn.Dropout(0.5),   # 500
+        nn.Linear(500, 10),                                # 10
+    )
+# fmt: on
+
+
+recipe = Recipe(
+    net=net,
+    optimizer=partial(LAMB, lr=0.01, weight_decay=0.1),
+    epochs=50,
+    peak=0.01,
+    rates=cosine(floor=0.0002),
+    batch=1000,
+    smoothing=0.01,
+)

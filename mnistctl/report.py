@@ -1,0 +1,200 @@
+"""Everything that is printed: results on stdout; progress, warnings and errors on stderr."""
+
+import json as jsons
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+
+from mnistctl import events
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mnistctl.download import Status
+    from mnistctl.runs import Evaluation, Event
+
+JSON = 1  # the version of what --json prints
+
+_NARROW = 60  # columns; below, the rows give up decimals
+
+
+def line(text: str) -> None:
+    """One line of a result on stdout, as it is: never wrapped, cut or coloured."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+
+
+def complain(text: str) -> None:
+    """One line about what went wrong, on stderr."""
+    message = " ".join(text.split("\n"))
+    print(f"mnistctl: {message}".encode("ascii", "backslashreplace").decode(), file=sys.stderr, flush=True)
+
+
+def hush() -> None:
+    """Send what is still to be printed nowhere: its reader is gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def downloading() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for each file that comes in, on a terminal; gives the function that moves it."""
+    with _bars(DownloadColumn()) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def moved(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=done, total=total)
+
+        yield moved
+
+
+def statuses(found: Iterable["Status"]) -> None:
+    """The files of a data set, and whether each is there and verified."""
+    line(f"{'file':<24} {'holds':<7} {'count':>6}  state")
+    for status in found:
+        count = "-" if status.count is None else str(status.count)
+        state = {"present": "verified", "fetched": "fetched, verified"}.get(status.action, status.action)
+        line(f"{status.file:<24} {status.kind:<7} {count:>6}  {state}")
+
+
+def digits(images: "np.ndarray", labels: "np.ndarray", style: str) -> None:
+    """Each image as text under its label."""
+    from mnistctl import figures
+
+    console = Console(highlight=False, soft_wrap=True)
+    for image, label in zip(images, labels, strict=True):
+        line(str(label))
+        if style == "stars":
+            drawn = figures.stars(image)
+        elif console.color_system is None or "utf" not in console.encoding:
+            drawn = figures.shades(image)
+        else:
+            for row in figures.half_blocks(image):
+                pairs = (f"[rgb({t},{t},{t}) on rgb({b},{b},{b})]\u2580[/]" for t, b in row)
+                console.print("".join(pairs))
+            continue
+        for text in drawn:
+            line(text)
+
+
+def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> None:
+    """Follow a run as it happens: header, a row an epoch, the headline, the mismatches, the paths."""
+    say: Callable[[str], None] = line if not (quiet or json) else lambda _: None
+    wide = Console().width >= _NARROW
+    paths: list[str] = []
+    missed: events.Mismatches | None = None
+    with _bars(TextColumn("{task.completed}/{task.total}")) as bars:
+        task = bars.add_task("", total=None)
+        for event in told:
+            match event:
+                case events.Started():
+                    for text in _header(event):
+                        say(text)
+                    say(_columns(wide))
+                case events.Progress(epoch, done, total):
+                    bars.update(task, description=f"epoch {epoch}", completed=done, total=total)
+                case events.Epoch():
+                    say(_row(event, wide))
+                case events.Mismatches():
+                    missed = event
+                case events.Saved(path):
+                    paths.append(path)
+                case events.Finished():
+                    finished = event
+        bars.remove_task(task)
+    if finished.already:
+        say(f"already done, in {finished.seconds:.1f} s; --overwrite does it again")
+        paths = [str(record)]
+    say(f"accuracy: {finished.accuracy:.2f} %  ({finished.seconds:.1f} s)")
+    if missed is not None:
+        _mismatches(missed, say)
+    for path in paths:
+        say(f"wrote {path}" if not finished.already else f"see {path}")
+    if json:
+        body = jsons.loads(record.read_bytes())
+        line(jsons.dumps({"command": "train", "already": finished.already, "paths": paths} | body))
+    elif quiet:
+        line(f"{finished.accuracy:.2f}")
+
+
+def evaluation(judged: "Evaluation", *, quiet: bool, json: bool) -> None:
+    """The score of a net: headline, a table per digit, the confusions, the mismatches, the paths."""
+    if quiet and not json:
+        line(f"{judged.score.accuracy:.2f}")
+        return
+    if json:
+        line(jsons.dumps({"version": JSON, "command": "eval"} | _evaluation(judged)))
+        return
+    line(f"{judged.model} on {judged.dataset}, {judged.split}: {judged.digits} digits")
+    line(f"loss: {judged.score.loss:.4f}")
+    line(f"accuracy: {judged.score.accuracy:.2f} %")
+    line("")
+    line("digit support precision recall     F1")
+    for row in judged.per_digit():
+        line("{digit:5d} {support:7.0f} {precision:9.2f} {recall:6.2f} {f1:6.2f}".format(**row))
+    line("")
+    width = max(len(str(count)) for row in judged.confusion for count in row)
+    line("confusions (row: the digit, column: read as)")
+    line("   " + " ".join(f"{d:{width}d}" for d in range(10)))
+    for digit, counts in enumerate(judged.confusion):
+        line(f"{digit}| " + " ".join(f"{count:{width}d}" for count in counts))
+    _mismatches(judged.mismatches, line)
+    for saved in judged.saved:
+        line(f"wrote {saved.path}")
+
+
+def _header(event: events.Started) -> list[str]:
+    return [
+        f"model: {event.model}, {event.parameters:,} parameters",
+        f"data: {event.dataset}, {event.digits:,} digits, seed {event.seed}",
+        f"epochs: {event.epochs}, batch size: {event.batch}, iterations per epoch: {event.iterations}",
+        f"device: {event.device}, threads: {event.threads}",
+    ]
+
+
+def _columns(wide: bool) -> str:
+    if wide:
+        return "epoch    rate  training loss  test loss  test accuracy  seconds"
+    return "  #   rate   loss   test accuracy    s"
+
+
+def _row(e: events.Epoch, wide: bool) -> str:
+    if wide:
+        scores = f"{e.loss:13.6f}  {e.test_loss:9.4f}  {e.accuracy:11.2f} %"
+        return f"{e.epoch:5d}  {e.rate:.4f}  {scores}  {e.seconds:7.1f}"
+    return f"{e.epoch:3d} {e.rate:.4f} {e.loss:6.4f} {e.test_loss:6.4f}  {e.accuracy:5.2f} % {e.seconds:5.1f}"
+
+
+def _mismatches(missed: events.Mismatches, say: Callable[[str], None]) -> None:
+    say("mismatches:" if missed.indices else "mismatches: none")
+    for digit, answers in missed.by_digit().items():
+        say(f"{digit}| {' '.join(map(str, answers))}")
+
+
+def _evaluation(judged: "Evaluation") -> dict[str, Any]:
+    body = asdict(judged) | {"per_digit": judged.per_digit()}
+    body |= body.pop("score")
+    body["paths"] = [saved["path"] for saved in body.pop("saved")]
+    return body
+
+
+def _bars(*columns: Any) -> Progress:
+    console = Console(stderr=True)
+    shown = console.is_terminal and not console.is_dumb_terminal
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        *columns,
+        console=console,
+        transient=True,
+        disable=not shown,
+        redirect_stdout=shown and sys.stdout.isatty(),
+    )

@@ -1,0 +1,325 @@
+"""One run: recipe and digits in, events out, files under out/."""
+
+import json
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mnistctl import __version__, checkpoint, compute, datasets, figures, files, models
+from mnistctl.data import Digits
+from mnistctl.errors import CheckpointError, UsageError
+from mnistctl.events import Epoch, Finished, Mismatches, Progress, Saved, Score, Started
+from mnistctl.supervised import Recipe, Training, fit, judge, mismatches
+
+RECORD = 1  # the version of NAME.json's layout
+
+Event = Started | Progress | Epoch | Mismatches | Saved | Finished
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a user may ask of a run; None stands for what the recipe or the machine says."""
+
+    model: str
+    data_dir: Path
+    out_dir: Path
+    epochs: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+    dataset: str = "mnist"
+    name: str | None = None
+    overwrite: bool = False
+
+    @property
+    def stem(self) -> str:
+        """The name of the run's files under out/, less their endings."""
+        default = self.model if self.dataset == "mnist" else f"{self.model}-{self.dataset}"
+        return default if self.name is None else self.name
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A net judged on a split: the score, the counts [true, predicted], and what it misread."""
+
+    model: str
+    digest: str
+    dataset: str
+    split: str
+    digits: int
+    score: Score
+    confusion: list[list[int]]
+    mismatches: Mismatches
+    saved: tuple[Saved, ...]
+
+    def per_digit(self) -> list[dict[str, float]]:
+        """For each digit its support, and precision, recall and F1 in percent (0 where undefined)."""
+        counts = np.array(self.confusion)
+        right, support, read = counts.diagonal(), counts.sum(1), counts.sum(0)
+        rows = []
+        for d in range(10):
+            precision, recall, f1 = (
+                100 * float(right[d]) / float(total) if total else 0.0
+                for total in (read[d], support[d], (read[d] + support[d]) / 2)
+            )
+            rows.append(
+                {"digit": d, "support": int(support[d]), "precision": precision, "recall": recall, "f1": f1}
+            )
+        return rows
+
+
+def train(options: Options) -> Iterator[Event]:
+    """Train a net as `options` ask, tell it as it goes, and leave its files under `options.out_dir`.
+
+    Raises:
+        UsageError: a bad number, an unknown model or device, or a name that another run has taken.
+        DataError: the digits are missing or damaged.
+        DivergedError: the loss is no longer finite; nothing is written.
+        OSError: a file cannot be written.
+    """
+    began = time.perf_counter()
+    recipe = _recipe(options)
+    stem = _stem(options)
+    device, threads = compute.device(options.device), compute.set_threads(options.threads)
+    compute.repeatable()
+    arrays, checksums = datasets.load(options.dataset, options.data_dir, "train")
+    held_out, more = datasets.load(options.dataset, options.data_dir, "test")
+    if recipe.batch > len(arrays.labels):
+        raise UsageError(
+            f"--batch {recipe.batch}: {options.dataset} has {len(arrays.labels)} training digits"
+        )
+    run = {
+        "model": options.model,
+        "recipe": _described(recipe),
+        "seed": options.seed,
+        "device": str(device),
+        "threads": threads,
+        "dataset": {"name": options.dataset, "sha256": checksums | more},
+        "versions": {"mnistctl": __version__, "torch": torch.__version__, "numpy": np.__version__},
+    }
+    standing = None if options.overwrite else _standing(stem, run)
+    if standing is not None:
+        yield Finished(standing["accuracy"], standing["seconds"], already=True)
+        return
+
+    training = Training(recipe, options.seed, device)
+    trained, tested = Digits.of(arrays, device), Digits.of(held_out, device)
+    parameters = sum(p.numel() for p in training.net.parameters())
+    yield Started(
+        model=options.model,
+        parameters=parameters,
+        epochs=recipe.epochs,
+        batch=recipe.batch,
+        iterations=-(-len(trained) // recipe.batch),
+        device=str(device),
+        threads=threads,
+        seed=options.seed,
+        dataset=options.dataset,
+        digits=len(trained),
+    )
+    epochs: list[Epoch] = []
+    for event in fit(training, recipe, trained, tested):
+        if isinstance(event, Epoch):
+            epochs.append(event)
+        yield event
+    _, outputs = judge(training.net, tested)
+    missed = mismatches(outputs, tested)
+    yield missed
+
+    weights = training.net.state_dict()
+    seconds = time.perf_counter() - began
+    record = {
+        "version": RECORD,
+        **run,
+        "parameters": parameters,
+        "seconds": seconds,
+        "training_seconds": sum(e.seconds for e in epochs),
+        "losses": [e.loss for e in epochs],
+        "test_losses": [e.test_loss for e in epochs],
+        "accuracies": [e.accuracy for e in epochs],
+        "accuracy": epochs[-1].accuracy,
+        "mismatches": _listed(missed),
+        "digest": checkpoint.digest(weights),
+        "machine": {
+            "processor": platform.machine(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+        },
+    }
+    picture = figures.mismatch_grid(*_pictured(held_out, missed))
+    # The record comes last: it is what makes the run a finished one.
+    checkpoint.save(_beside(stem, "safetensors"), options.model, weights)
+    files.write(_beside(stem, "jsonl"), "".join(json.dumps(asdict(e)) + "\n" for e in epochs))
+    figures.write_png(_beside(stem, "png"), picture)
+    files.write(_beside(stem, "json"), json.dumps(record, indent=1) + "\n")
+    for ending in ("safetensors", "jsonl", "png", "json"):
+        yield Saved(str(_beside(stem, ending)))
+    yield Finished(epochs[-1].accuracy, seconds)
+
+
+def evaluate(
+    net: str,
+    *,
+    data_dir: Path,
+    out_dir: Path,
+    dataset: str = "mnist",
+    split: str = "test",
+    device: str = "auto",
+    threads: int | None = None,
+    predictions: Path | None = None,
+) -> Evaluation:
+    """Judge a trained net: `net` is the name of a run under `out_dir`, or the path of a checkpoint.
+
+    Writes the grid of mismatches beside the run (its path is in the result's `saved`), and to
+    `predictions`, where given, a CSV of index, label, predicted digit and the ten logits.
+
+    Raises:
+        CheckpointError: no such checkpoint, or not one that can be judged.
+        DataError, UsageError, OSError: as `train`.
+    """
+    path = _checkpoint(net, out_dir)
+    where = compute.device(device)
+    compute.set_threads(threads)
+    model, weights = checkpoint.load(path)
+    judged = _net(path, model, weights).to(where)
+    arrays, _ = datasets.load(dataset, data_dir, split)
+    digits = Digits.of(arrays, where)
+    score, outputs = judge(judged, digits)
+    missed = mismatches(outputs, digits)
+    predicted = outputs.argmax(1).cpu().numpy()
+    confusion = np.zeros((10, 10), dtype=np.int64)
+    np.add.at(confusion, (arrays.labels, predicted), 1)
+
+    grid = out_dir / f"{path.stem}-eval-{dataset}-{split}.png"
+    figures.write_png(grid, figures.mismatch_grid(*_pictured(arrays, missed)))
+    saved = [Saved(str(grid))]
+    if predictions is not None:
+        header = ",".join(["index", "label", "predicted", *(f"logit{d}" for d in range(10))])
+        rows = zip(arrays.labels, predicted, outputs.cpu().tolist(), strict=True)
+        lines = (f"{i},{y},{p},{','.join(f'{v:.6g}' for v in row)}" for i, (y, p, row) in enumerate(rows))
+        files.write(predictions, "\n".join([header, *lines]) + "\n")
+        saved.append(Saved(str(predictions)))
+    return Evaluation(
+        model=model,
+        digest=checkpoint.digest(weights),
+        dataset=dataset,
+        split=split,
+        digits=len(digits),
+        score=score,
+        confusion=confusion.tolist(),
+        mismatches=missed,
+        saved=tuple(saved),
+    )
+
+
+def _recipe(options: Options) -> Recipe:
+    recipe = models.load(options.model)
+    for flag, value, least in (
+        ("--epochs", options.epochs, 1),
+        ("--batch", options.batch, 1),
+        ("--seed", options.seed, 0),
+    ):
+        if value is not None and not least <= value < 2**63:
+            raise UsageError(f"{flag} {value}: give {least} or more")
+    if options.rate is not None and not 0 < options.rate < float("inf"):
+        raise UsageError(f"--rate {options.rate:g}: give a number above 0")
+    return replace(
+        recipe,
+        epochs=recipe.epochs if options.epochs is None else options.epochs,
+        batch=recipe.batch if options.batch is None else options.batch,
+        peak=recipe.peak if options.rate is None else options.rate,
+    )
+
+
+def _described(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as JSON can hold it; the rates in full, since they are what the schedule comes to."""
+    optimizer = recipe.optimizer(nn.Linear(1, 1).parameters())
+    defaults = {k: v for k, v in optimizer.defaults.items() if isinstance(v, int | float | tuple)} | {
+        "lr": recipe.peak
+    }
+    return {
+        "epochs": recipe.epochs,
+        "batch": recipe.batch,
+        "rates": list(recipe.rates(recipe.peak, recipe.epochs)),
+        "optimizer": type(optimizer).__name__,
+        "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in sorted(defaults.items())},
+        "smoothing": recipe.smoothing,
+        "shuffle": recipe.shuffle,
+    }
+
+
+def _stem(options: Options) -> Path:
+    stem = options.stem
+    if not stem or stem.startswith(".") or Path(stem).name != stem:
+        raise UsageError(f"--name {stem!r}: give a plain file name, without folders or a leading dot")
+    return options.out_dir / stem
+
+
+def _beside(stem: Path, ending: str) -> Path:
+    return stem.with_name(f"{stem.name}.{ending}")  # a name may hold dots, which with_suffix would cut
+
+
+def _standing(stem: Path, run: dict[str, Any]) -> dict[str, Any] | None:
+    """The record of this very run if it stands finished; a different one under its name is a UsageError."""
+    path = _beside(stem, "json")
+    free = "give --overwrite, or another --name or --out-dir"
+    try:
+        record = json.loads(path.read_bytes())
+        there = (
+            f"{record['model']}, {record['recipe']['epochs']} epochs, seed {record['seed']}, "
+            f"{record['accuracy']:.2f} %"
+        )
+        same = all(record[key] == value for key, value in run.items())
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise UsageError(f"{path}: taken by something that is not a record of a run; {free}") from None
+    if not same:
+        raise UsageError(f"{path}: taken by a different run ({there}); {free}")
+    return dict(record)
+
+
+def _checkpoint(net: str, out_dir: Path) -> Path:
+    named = _beside(out_dir / net, "safetensors")
+    if Path(net).name == net and named.exists():
+        return named
+    path = Path(net)
+    if path.is_file():
+        return path
+    made = sorted(p.stem for p in out_dir.glob("*.safetensors"))
+    there = f"there: {', '.join(made)}" if made else "no net is there yet"
+    raise CheckpointError(f"{net}: no such net in {out_dir} ({there}); make one with `mnistctl train`")
+
+
+def _net(path: Path, model: str, weights: dict[str, torch.Tensor]) -> nn.Module:
+    try:
+        net = models.load(model).net()
+        net.load_state_dict(weights)
+    except UsageError:
+        raise CheckpointError(f"{path}: of the model {model!r}, which this version does not know") from None
+    except RuntimeError:
+        raise CheckpointError(f"{path}: its weights do not fit the net {model!r}") from None
+    return net
+
+
+def _pictured(arrays: datasets.Arrays, missed: Mismatches) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    indices = np.array(missed.indices, dtype=np.int64)
+    return (
+        arrays.images[indices],
+        np.array(missed.true, dtype=np.int64),
+        np.array(missed.predicted, dtype=np.int64),
+    )
+
+
+def _listed(missed: Mismatches) -> list[dict[str, int]]:
+    rows = zip(missed.indices, missed.true, missed.predicted, strict=True)
+    return [{"index": i, "true": t, "predicted": p} for i, t, p in rows]

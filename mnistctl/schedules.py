@@ -1,0 +1,25 @@
+"""Rates as tuples: a peak and a number of epochs in, one rate per epoch out."""
+
+import math
+from collections.abc import Callable
+
+Schedule = Callable[[float, int], tuple[float, ...]]
+
+
+def constant(peak: float, epochs: int) -> tuple[float, ...]:
+    """The peak in every epoch."""
+    return (peak,) * epochs
+
+
+def cosine(floor: float = 0.0) -> Schedule:
+    """Half a cosine from the peak towards zero, never below `floor` (nor above the peak).
+
+    Epoch e of n, counted from 1, has `peak (1 + cos(pi (e-1) / n)) / 2` (Loshchilov and Hutter,
+    SGDR, arXiv 1608.03983, equation 5, without restarts).
+    """
+
+    def rates(peak: float, epochs: int) -> tuple[float, ...]:
+        lowest = min(floor, peak)
+        return tuple(max(lowest, peak * (1 + math.cos(math.pi * e / epochs)) / 2) for e in range(epochs))
+
+    return rates

@@ -1,0 +1,189 @@
+"""The program from outside: what it prints, what it leaves, and how it ends."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+TRAIN = ("train", "logit", "--dataset", "sample", "--epochs", "2")
+
+
+@pytest.fixture
+def trained(mnistctl):
+    ran = mnistctl(*TRAIN)
+    assert ran.returncode == 0, ran.stderr
+    return ran
+
+
+def test_train_prints_header_rows_headline_mismatches_and_paths(trained, tmp_path):
+    lines = trained.stdout.splitlines()
+    assert lines[0] == "model: logit, 7,850 parameters"
+    assert "epochs: 2, batch size: 100, iterations per epoch: 40" in lines
+    assert sum(line.lstrip().startswith(("1  0.0400", "2  0.0400")) for line in lines) == 2
+    assert any(line.startswith("accuracy: ") for line in lines)
+    assert "mismatches:" in lines
+    assert "\x1b" not in trained.stdout + trained.stderr
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {
+        f"logit-sample.{ending}" for ending in ("json", "jsonl", "png", "safetensors")
+    }
+
+
+def test_the_record_holds_the_run_and_its_lines(trained, tmp_path):
+    record = json.loads((tmp_path / "out/logit-sample.json").read_text())
+    lines = [json.loads(line) for line in (tmp_path / "out/logit-sample.jsonl").read_text().splitlines()]
+    assert [sorted(line) for line in lines] == [
+        sorted(("epoch", "rate", "loss", "test_loss", "accuracy", "seconds"))
+    ] * 2
+    assert record["losses"] == [line["loss"] for line in lines]
+    assert record["accuracy"] == lines[-1]["accuracy"] == 100 - len(record["mismatches"]) / 10
+    assert record["dataset"]["name"] == "sample"
+    assert len(record["dataset"]["sha256"]) == 4
+    assert Image.open(tmp_path / "out/logit-sample.png").mode == "L"
+
+
+def test_the_same_run_again_is_done_already_and_a_different_one_is_refused(trained, mnistctl, tmp_path):
+    before = (tmp_path / "out/logit-sample.json").read_bytes()
+    again = mnistctl(*TRAIN)
+    assert again.returncode == 0
+    assert "already done" in again.stdout
+    other = mnistctl(*TRAIN, "--seed", "1")
+    assert other.returncode == 2
+    for word in ("2 epochs", "seed 0", "--overwrite", "--name", "--out-dir"):
+        assert word in other.stderr
+    assert (tmp_path / "out/logit-sample.json").read_bytes() == before
+    assert mnistctl(*TRAIN, "--seed", "1", "--overwrite").returncode == 0
+    assert (tmp_path / "out/logit-sample.json").read_bytes() != before
+
+
+def test_the_same_seed_gives_the_same_digest(mnistctl):
+    digests = [json.loads(mnistctl(*TRAIN, "--json", "--name", name).stdout)["digest"] for name in ("a", "b")]
+    assert digests[0] == digests[1]
+
+
+def test_quiet_prints_only_the_accuracy(mnistctl, tmp_path):
+    ran = mnistctl(*TRAIN, "--quiet")
+    assert ran.stderr == ""
+    assert float(ran.stdout) == json.loads((tmp_path / "out/logit-sample.json").read_text())["accuracy"]
+
+
+def test_eval_says_what_train_said(trained, mnistctl, tmp_path):
+    ran = mnistctl("eval", "logit-sample", "--dataset", "sample", "--json", "--predictions", "p.csv")
+    assert ran.returncode == 0, ran.stderr
+    judged = json.loads(ran.stdout)
+    record = json.loads((tmp_path / "out/logit-sample.json").read_text())
+    assert judged["accuracy"] == record["accuracy"]
+    assert judged["digest"] == record["digest"]
+    assert sum(map(sum, judged["confusion"])) == 1000
+    assert all(row["support"] == 100 for row in judged["per_digit"])
+    with (tmp_path / "p.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    wrong = [int(row["index"]) for row in rows if row["label"] != row["predicted"]]
+    assert wrong == [m["index"] for m in record["mismatches"]]
+    assert max(range(10), key=lambda d: float(rows[0][f"logit{d}"])) == int(rows[0]["predicted"])
+    text = mnistctl("eval", "logit-sample", "--dataset", "sample").stdout
+    assert "confusions" in text
+    assert f"accuracy: {record['accuracy']:.2f} %" in text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04" + bytes(100), (2**63).to_bytes(8, "little") + b"{}", b"\x80\x04cos\nsystem\n"],
+)
+def test_what_is_not_a_checkpoint_is_refused_with_5(content, mnistctl, tmp_path):
+    (tmp_path / "foreign.safetensors").write_bytes(content)
+    ran = mnistctl("eval", "foreign.safetensors", "--dataset", "sample")
+    assert ran.returncode == 5
+    assert ran.stderr.count("\n") == 1
+    assert "not a checkpoint" in ran.stderr
+
+
+def test_a_flipped_weight_is_noticed(trained, mnistctl, tmp_path):
+    path = tmp_path / "out/logit-sample.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+    ran = mnistctl("eval", "logit-sample", "--dataset", "sample")
+    assert (ran.returncode, "digest" in ran.stderr) == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("train", "cnov"), 2, "did you mean conv"),
+        ((*TRAIN, "--epochs", "0"), 2, "--epochs"),
+        ((*TRAIN, "--batch", "70000"), 2, "--batch"),
+        ((*TRAIN, "--rate", "-1"), 2, "--rate"),
+        ((*TRAIN, "--rate", "nan"), 2, "--rate"),
+        ((*TRAIN, "--threads", "1000"), 2, "--threads"),
+        ((*TRAIN, "--device", "cuda:99"), 2, "--device"),
+        ((*TRAIN, "--device", "tpu"), 2, "--device"),
+        ((*TRAIN, "--name", "../x"), 2, "--name"),
+        ((*TRAIN, "--dataset", "letters"), 2, "letters"),
+        ((*TRAIN, "--rate", "1e30"), 4, "finite"),
+        (("train", "logit"), 3, "--dataset sample"),
+        (("show", "--dataset", "sample", "--index", "4000"), 2, "--index"),
+        (("show", "--dataset", "sample", "--digit", "10"), 2, "--digit"),
+        (("show", "--dataset", "sample", "-n", "0"), 2, "-n"),
+        (("eval", "conv", "--dataset", "sample"), 5, "mnistctl train"),
+        (("paint",), 2, "paint"),
+    ],
+)
+def test_a_failure_is_one_line_and_an_exit_code(words, code, told, mnistctl, tmp_path):
+    ran = mnistctl(*words)
+    assert ran.returncode == code, ran.stderr
+    assert told in ran.stderr
+    assert ran.stdout == ""
+    assert "Traceback" not in ran.stderr
+    assert ran.stderr.count("\n") == 1, ran.stderr
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_an_out_that_is_a_file_is_an_error_of_output(mnistctl, tmp_path):
+    (tmp_path / "out").write_text("here first")
+    ran = mnistctl(*TRAIN)
+    assert ran.returncode == 1
+    assert ran.stderr.count("\n") == 1
+    assert (tmp_path / "out").read_text() == "here first"
+
+
+def test_show_prints_a_label_and_28_rows_of_stars(mnistctl):
+    ran = mnistctl("show", "--dataset", "sample", "--split", "test", "--index", "3")
+    lines = ran.stdout.splitlines()
+    assert lines[0] == "3"
+    assert len(lines) == 29
+    assert set("".join(lines[1:])) == {" ", "*"}
+
+
+def test_show_draws_the_asked_digit_the_same_way_for_a_seed(mnistctl):
+    words = ("show", "--dataset", "sample", "--digit", "7", "-n", "3", "--seed", "5")
+    first = mnistctl(*words).stdout
+    assert first == mnistctl(*words).stdout
+    assert [line for line in first.splitlines() if line.isdigit()] == ["7"] * 3
+    assert mnistctl(*words, "--png", "grid.png").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"COLUMNS": "40"}, {"TERM": "dumb"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}, {"NO_COLOR": "1"}],
+)
+def test_hard_terminals_are_served(environment, mnistctl):
+    ran = mnistctl(*TRAIN, **environment)
+    assert ran.returncode == 0, ran.stderr
+    assert "\x1b" not in ran.stdout
+    blocks = mnistctl("show", "--dataset", "sample", "--style", "blocks", **environment)
+    assert blocks.returncode == 0, blocks.stderr
+    if "COLUMNS" in environment:
+        rows = [line for line in ran.stdout.splitlines() if line.lstrip().startswith(("1 0.04", "2 0.04"))]
+        assert len(rows) == 2
+        assert max(map(len, rows)) <= 40
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path):
+    line = f"{sys.executable} -m mnistctl show --dataset sample -n 200 | head -1"
+    ran = subprocess.run(line, shell=True, cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True)
+    assert ran.stderr == ""
+    assert len(ran.stdout.splitlines()) == 1

@@ -1,0 +1,86 @@
+"""The house rules: imports run one way, only one room prints, one word of a net stands in one place."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "mnistctl"
+
+# For each room, the rooms that it may import; `errors` and `files` and the version stand below them all.
+MAY = {
+    "__main__": {"cli", "report"},
+    "cli": {"report", "models", "runs", "download", "datasets", "figures"},
+    "report": {"events", "figures", "runs", "download"},
+    "events": set(),
+    "runs": {"supervised", "models", "data", "datasets", "figures", "checkpoint", "compute", "events"},
+    "supervised": {"compute", "schedules", "events", "data"},
+    "models": {"supervised", "schedules", "layers", "lamb"},
+    "data": {"datasets"},
+    "download": {"datasets", "idx"},
+    "datasets": {"idx"},
+    "compute": {"layers"},
+    "checkpoint": set(),
+    "figures": set(),
+    "schedules": set(),
+    "layers": set(),
+    "lamb": set(),
+    "idx": set(),
+    "files": set(),
+    "errors": set(),
+}
+BELOW = {"errors", "files", "__version__"}
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The rooms that a file imports anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "mnistctl":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mnistctl."):
+            found.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("mnistctl.")}
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_one_way(path):
+    if path == PACKAGE / "__init__.py":
+        assert imported(path) == set()
+        return
+    assert imported(path) - BELOW - {room(path)} <= MAY[room(path)]
+
+
+def test_backward_is_called_in_one_file():
+    assert [p.name for p in SOURCES if ".backward(" in p.read_text()] == ["supervised.py"]
+
+
+def test_every_module_opens_with_a_docstring():
+    assert [str(p) for p in SOURCES if not ast.get_docstring(ast.parse(p.read_text()))] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--help"], ["train", "--help"], ["--version"], ["show", "--glyphs"], ["show", "--dataset", "sample"]],
+)
+def test_what_needs_no_net_never_imports_torch(words):
+    ran = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "mnistctl", *words], capture_output=True, text=True
+    )
+    assert ran.returncode == 0, ran.stderr[-500:]
+    loaded = {
+        line.split("|")[-1].strip() for line in ran.stderr.splitlines() if line.startswith("import time:")
+    }
+    assert "mnistctl.cli" in loaded
+    assert "torch" not in loaded
+    if words[0] != "show":
+        assert "numpy" not in loaded

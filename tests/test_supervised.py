@@ -1,0 +1,124 @@
+"""The training loop, on a few digits of the sample."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mnistctl import checkpoint, compute, datasets, models
+from mnistctl.data import Digits
+from mnistctl.errors import DivergedError
+from mnistctl.events import Epoch, Mismatches
+from mnistctl.supervised import Training, _step, fit, judge, mismatches
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    train, _ = datasets.load("sample", None, "train")
+    test, _ = datasets.load("sample", None, "test")
+    return Digits.of(train, CPU), Digits.of(test, CPU)
+
+
+def some(digits, n):
+    return Digits(digits.images[:n], digits.labels[:n])
+
+
+def epochs(training, recipe, digits):
+    return [e for e in fit(training, recipe, *digits) if isinstance(e, Epoch)]
+
+
+def test_pixels_run_from_minus_one_to_one(digits):
+    pixels, labels = digits[0].take(slice(0, 50))
+    assert pixels.shape == (50, 1, 28, 28)
+    assert (float(pixels.min()), float(pixels.max())) == (-1.0, 1.0)
+    assert labels[:10].tolist() == list(range(10))
+
+
+def test_one_step_of_logit_is_the_step_that_calculus_gives(digits):
+    recipe = models.load("logit")
+    training = Training(recipe, 0, CPU)
+    pixels, labels = digits[0].take(slice(0, 100))
+    x, linear = pixels.flatten(1).double(), training.net[1]
+    weight = linear.weight.detach().double().clone()
+    logits = x @ weight.T + linear.bias.detach().double()
+    gradient = (logits.softmax(1) - F.one_hot(labels, 10)).T @ x / 100
+    training.optimizer.param_groups[0]["lr"] = 0.04
+    _step(training, recipe, pixels, labels)
+    torch.testing.assert_close(
+        linear.weight.detach().double(), weight - 0.04 * gradient, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_a_sliced_batch_has_the_gradients_and_the_loss_of_a_whole_one(digits):
+    recipe = replace(models.load("conv"), optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
+    pixels, labels = digits[0].take(slice(0, 250))  # the last slice is a short one
+    training = Training(recipe, 0, CPU)
+    assert training.slice == 100
+    training.net.eval()  # dropout off: the draws differ between slicings
+    sliced = _step(training, recipe, pixels, labels)
+    gradients = [p.grad.clone() for p in training.net.parameters()]
+    training.net.zero_grad()
+    plain = recipe.net()
+    plain.load_state_dict(training.net.state_dict())
+    whole = F.cross_entropy(plain.eval()(pixels), labels, label_smoothing=0.01)
+    whole.backward()
+    assert float(sliced) == pytest.approx(float(whole.detach()), rel=1e-5)
+    for ours, theirs in zip(gradients, plain.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs.grad, rtol=1e-3, atol=1e-6)
+
+
+def test_batch_norm_is_never_sliced():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    assert compute.slice_of(net, 1000, CPU) == 1000
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(digits):
+    recipe = replace(models.load("conv"), epochs=1, batch=300)
+    few = some(digits[0], 600), some(digits[1], 100)
+    made = []
+    for seed in (0, 0, 1):
+        training = Training(recipe, seed, CPU)
+        epochs(training, recipe, few)
+        made.append(checkpoint.digest(training.net.state_dict()))
+    assert made[0] == made[1] != made[2]
+
+
+@pytest.mark.parametrize("name", models.CLASSIFIERS)
+def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, digits):
+    recipe = replace(models.load(name), epochs=4, batch=100)
+    few = some(digits[0], 300), some(digits[1], 100)
+    whole = Training(recipe, 0, CPU)
+    told = epochs(whole, recipe, few)
+    first, second = Training(recipe, 0, CPU), Training(recipe, 5, CPU)
+    events = fit(first, recipe, *few)
+    while first.epoch < 2:
+        next(events)
+        torch.rand(3)  # what the caller draws meanwhile changes nothing
+    second.restore(first.state())
+    rest = epochs(second, recipe, few)
+    assert [replace(e, seconds=0) for e in rest] == [replace(e, seconds=0) for e in told[2:]]
+    assert checkpoint.digest(second.net.state_dict()) == checkpoint.digest(whole.net.state_dict())
+
+
+def test_a_rate_that_is_far_too_high_diverges_and_says_so(digits):
+    recipe = replace(models.load("linear"), epochs=3, peak=1e12)
+    with pytest.raises(DivergedError, match="lower --rate"):
+        list(fit(Training(recipe, 0, CPU), recipe, *digits))
+
+
+def test_mismatches_are_the_digits_that_are_misread(digits):
+    ten = some(digits[1], 10)
+    outputs = F.one_hot(torch.tensor([0, 1, 2, 3, 4, 3, 6, 1, 8, 4]), 10).float()
+    missed = mismatches(outputs, ten)
+    assert missed == Mismatches((5, 7, 9), (5, 7, 9), (3, 1, 4))
+    assert missed.by_digit() == {5: [3], 7: [1], 9: [4]}
+    assert Mismatches((0, 1, 2), (5, 5, 0), (8, 3, 7)).by_digit() == {0: [7], 5: [3, 8]}
+
+
+def test_a_net_is_judged_with_its_dropout_off(digits):
+    net = Training(models.load("conv"), 0, CPU).net
+    assert judge(net, digits[1])[0] == judge(net, digits[1])[0]
