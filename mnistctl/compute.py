@@ -1,6 +1,9 @@
 """How a net runs, never what it computes: device, threads, memory format, slices."""
 
 import os
+import platform
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -52,6 +55,21 @@ def repeatable() -> None:
     torch.backends.cudnn.benchmark = False
 
 
+def machine() -> dict[str, str | int]:
+    """What a run's seconds and last bits depend on: the processor, its cores and vector width, the system."""
+    name = platform.processor() or platform.machine()
+    with suppress(OSError, StopIteration):  # Linux keeps the processor's name here, and Python does not look
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return {
+        "processor": name,
+        "cores": os.cpu_count() or 1,
+        "vectors": torch.backends.cpu.get_cpu_capability(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
 def prepare(net: nn.Module, device: torch.device) -> nn.Module:
     """The same net on `device`, its weights, keys and gradients unchanged, ready to run fast there."""
     for name, child in list(net.named_children()):
@@ -59,7 +77,7 @@ def prepare(net: nn.Module, device: torch.device) -> nn.Module:
             setattr(net, name, Dropout(child.p))
         else:
             prepare(child, device)
-    return net.to(device, memory_format=torch.channels_last)
+    return net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def slice_of(net: nn.Module, batch: int, device: torch.device) -> int:

@@ -139,7 +139,7 @@ def evaluation(judged: "Evaluation", *, quiet: bool, json: bool) -> None:
     line("")
     line("digit support precision recall     F1")
     for row in judged.per_digit():
-        line("{digit:5d} {support:7.0f} {precision:9.2f} {recall:6.2f} {f1:6.2f}".format(**row))
+        line("{digit:5.0f} {support:7.0f} {precision:9.2f} {recall:6.2f} {f1:6.2f}".format(**row))
     line("")
     width = max(len(str(count)) for row in judged.confusion for count in row)
     line("confusions (row: the digit, column: read as)")

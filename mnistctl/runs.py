@@ -1,10 +1,10 @@
 """One run: recipe and digits in, events out, files under out/."""
 
 import json
-import platform
+import shlex
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,7 @@ def train(options: Options) -> Iterator[Event]:
     seconds = time.perf_counter() - began
     record = {
         "version": RECORD,
+        "command": _command(options),
         **run,
         "parameters": parameters,
         "seconds": seconds,
@@ -149,11 +150,7 @@ def train(options: Options) -> Iterator[Event]:
         "accuracy": epochs[-1].accuracy,
         "mismatches": _listed(missed),
         "digest": checkpoint.digest(weights),
-        "machine": {
-            "processor": platform.machine(),
-            "system": platform.system(),
-            "python": platform.python_version(),
-        },
+        "machine": compute.machine(),
     }
     picture = figures.mismatch_grid(*_pictured(held_out, missed))
     # The record comes last: it is what makes the run a finished one.
@@ -172,7 +169,7 @@ def evaluate(
     data_dir: Path,
     out_dir: Path,
     dataset: str = "mnist",
-    split: str = "test",
+    split: datasets.Split = "test",
     device: str = "auto",
     threads: int | None = None,
     predictions: Path | None = None,
@@ -219,6 +216,16 @@ def evaluate(
         mismatches=missed,
         saved=tuple(saved),
     )
+
+
+def _command(options: Options) -> str:
+    """What repeats the run, wherever its folders were."""
+    words = [f"mnistctl train {options.model}"]
+    for field in fields(Options):
+        value = getattr(options, field.name)
+        if field.name not in ("model", "data_dir", "out_dir", "overwrite") and value != field.default:
+            words.append(f"--{field.name} {shlex.quote(str(value))}")
+    return " ".join(words)
 
 
 def _recipe(options: Options) -> Recipe:

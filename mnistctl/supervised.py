@@ -77,7 +77,7 @@ def fit(training: Training, recipe: Recipe, train: Digits, test: Digits) -> Iter
         began = time.perf_counter()
         for group in training.optimizer.param_groups:
             group["lr"] = rates[epoch - 1]
-        torch.manual_seed(_stream(training.seed, epoch))  # what the caller drew meanwhile changes nothing
+        torch.manual_seed(_stream(training.seed, epoch))  # whatever the caller drew between epochs
         order = torch.randperm(len(train)) if recipe.shuffle else torch.arange(len(train))
         training.net.train()
         losses = torch.zeros((), device=train.device)

@@ -1,0 +1,226 @@
+"""Fetch the digits: each file from the first mirror that has it, verified before it stands under its name."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from mnistctl import __version__, files, idx
+from mnistctl.datasets import Dataset, File, dataset, folder, locate, missing, verified
+from mnistctl.errors import DataError, UsageError
+
+Moved = Callable[[str, int, int | None], None]  # file, bytes so far, bytes in all
+
+TRIES = 3
+PAUSE = 1.0  # seconds before the second try; doubled before the third
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a file of a data set stands; `count` is its images or labels, None where it is not sound."""
+
+    file: str
+    kind: str
+    count: int | None
+    action: Literal["present", "fetched", "missing", "damaged"]
+
+
+class _TryAgainError(Exception):
+    """A fault that may pass: a broken connection, a 5xx, a body cut short."""
+
+
+class _MoveOnError(Exception):
+    """A fault that stays: another answer than the file."""
+
+
+class _SilentError(_MoveOnError):
+    """The mirror answered nothing in time."""
+
+
+def check(name: str, data_dir: Path | None) -> list[Status]:
+    """How each file of the data set `name` stands, fetching nothing."""
+    place = folder(name, data_dir)
+    return [_status(place, file) for file in dataset(name).files]
+
+
+def ensure(name: str, data_dir: Path | None, *, offline: bool, progress: Moved | None = None) -> None:
+    """Fetch what is missing of the data set `name`, if it has mirrors; does not verify what is there.
+
+    Raises:
+        DataError: something is missing and `offline`, or as `fetch`.
+    """
+    absent = missing(name, data_dir)
+    if absent and offline:
+        raise _unreachable(name, absent, folder(name, data_dir), ["not asked, since offline"])
+    if absent and dataset(name).mirrors:
+        fetch(name, data_dir, progress=progress)
+
+
+def fetch(
+    name: str,
+    data_dir: Path | None,
+    *,
+    mirrors: Iterable[str] = (),
+    source: Path | None = None,
+    timeout: float = 30.0,
+    progress: Moved | None = None,
+) -> list[Status]:
+    """Make the data set `name` whole: what is there and sound stays, the rest is fetched, unpacked, verified.
+
+    `mirrors` are tried before the data set's own; `source` is a local folder that stands in for all of them.
+    `timeout` is in seconds, for each answer and each read.
+
+    Raises:
+        UsageError: the data set cannot be fetched, or a mirror is not an http address.
+        DataError: a file could not be had anywhere; what stood under its name stays.
+        OSError: the data folder cannot be written.
+    """
+    wanted, place = dataset(name), folder(name, data_dir)
+    if not wanted.mirrors:
+        raise UsageError(f"--dataset {name} is not fetched: it is {wanted.title}")
+    for mirror in mirrors:
+        if urllib.parse.urlsplit(mirror).scheme not in ("http", "https"):
+            raise UsageError(f"--mirror {mirror}: give an http or https address; a folder goes with --from")
+    files.sweep(place)
+    asked = _Mirrors(wanted, tuple(mirrors), timeout, progress)
+    found, failed, why = [], [], []
+    for file in wanted.files:
+        status = _status(place, file)
+        if status.action != "present":
+            try:
+                content = _local(source, file) if source else asked.get(file)
+            except _MoveOnError as fault:
+                failed.append(file)
+                why += [text for text in str(fault).split("\n") if text not in why]
+                continue
+            files.write(place / file.name, content)
+            _drop_damaged_twin(place, file)
+            status = Status(file.name, file.kind, idx.shape(content)[0], "fetched")
+        found.append(status)
+    if failed:
+        raise _unreachable(name, failed, place, why)
+    return found
+
+
+class _Mirrors:
+    """The mirrors of one command: where each file is asked for, and which of them have fallen silent."""
+
+    def __init__(
+        self, wanted: Dataset, first: tuple[str, ...], timeout: float, progress: Moved | None
+    ) -> None:
+        self._places = tuple(dict.fromkeys((*first, *wanted.mirrors)))
+        self._timeout, self._progress = timeout, progress
+        self._silent: dict[str, str] = {}
+
+    def get(self, file: File) -> bytes:
+        """The unpacked bytes of `file` from the first mirror that has them; _MoveOnError: none."""
+        reasons = []
+        for mirror in self._places:
+            if mirror in self._silent:
+                reasons.append(self._silent[mirror])
+                continue
+            try:
+                return self._patiently(mirror, file)
+            except _SilentError as fault:
+                self._silent[mirror] = f"{mirror}: {fault}"
+                reasons.append(self._silent[mirror])
+            except _MoveOnError as fault:
+                reasons.append(f"{mirror}: {fault}")
+        raise _MoveOnError("\n".join(reasons))
+
+    def _patiently(self, mirror: str, file: File) -> bytes:
+        for attempt in range(TRIES):
+            if attempt:
+                time.sleep(PAUSE * 2 ** (attempt - 1))
+            try:
+                return self._once(mirror, file)
+            except _TryAgainError as fault:
+                last = fault
+        raise _SilentError(str(last)) if "timed out" in str(last) else _MoveOnError(str(last))
+
+    def _once(self, mirror: str, file: File) -> bytes:
+        request = urllib.request.Request(
+            f"{mirror.rstrip('/')}/{file.name}.gz", headers={"User-Agent": f"mnistctl/{__version__}"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+                length = answer.headers.get("Content-Length", "")
+                total = int(length) if length.isdecimal() else None
+                body = idx.Unpacked(self._told(file, answer, total))
+                content = bytes(body.take((file.size or 0) + 1))
+        except urllib.error.HTTPError as fault:
+            kind = _TryAgainError if fault.code >= 500 else _MoveOnError
+            raise kind(f"answered {fault.code}") from None
+        except (TimeoutError, urllib.error.URLError, OSError, http.client.HTTPException) as fault:
+            reason = fault.reason if isinstance(fault, urllib.error.URLError) else fault
+            if isinstance(reason, TimeoutError):
+                raise _TryAgainError(f"timed out after {self._timeout:g} s") from None
+            raise _TryAgainError(getattr(reason, "strerror", None) or str(reason)) from None
+        except EOFError:
+            raise _TryAgainError("sent a body that is cut short") from None
+        except zlib.error:
+            raise _MoveOnError("sent a gzip that is damaged") from None
+        return _sound(content, file)
+
+    def _told(self, file: File, answer: http.client.HTTPResponse, total: int | None) -> Iterator[bytes]:
+        done = 0
+        for chunk in iter(partial(answer.read, _CHUNK), b""):
+            done += len(chunk)
+            if self._progress:
+                self._progress(file.name, done, total)
+            yield chunk
+        if total is not None and done < total:
+            raise EOFError
+
+
+def _sound(content: bytes, file: File) -> bytes:
+    if not content:
+        raise _TryAgainError("sent an empty body")
+    if len(content) != file.size or hashlib.sha256(content).hexdigest() != file.sha256:
+        raise _MoveOnError("sent something else than the file")
+    return content
+
+
+def _local(source: Path, file: File) -> bytes:
+    path = locate(source, file)
+    if path is None:
+        raise _MoveOnError(f"{source}: has neither {file.name} nor {file.name}.gz")
+    try:
+        return bytes(verified(path, file)[0])
+    except DataError as fault:
+        raise _MoveOnError(str(fault)) from None
+
+
+def _status(place: Path, file: File) -> Status:
+    path = locate(place, file)
+    if path is None:
+        return Status(file.name, file.kind, None, "missing")
+    try:
+        content, _ = verified(path, file)
+    except DataError:
+        return Status(file.name, file.kind, None, "damaged")
+    return Status(file.name, file.kind, idx.shape(content)[0], "present")
+
+
+def _drop_damaged_twin(place: Path, file: File) -> None:
+    # The plain file is found first, so a damaged .gz beside it does no harm, but it would only mislead.
+    (place / f"{file.name}.gz").unlink(missing_ok=True)
+
+
+def _unreachable(name: str, absent: list[File], place: Path, why: list[str]) -> DataError:
+    names = ", ".join(file.name for file in absent)
+    return DataError(
+        f"{name}: missing or damaged in {place}: {names} ({'; '.join(why)}). Three ways on: download on "
+        "another machine and `mnistctl download --from DIR`, or `--mirror URL`, or `--dataset sample`"
+    )
