@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from mnistctl import __version__, report
-from mnistctl.errors import UsageError
+from mnistctl.errors import DataError, UsageError
 from mnistctl.models import CLASSIFIERS
 
 app = typer.Typer(
@@ -81,7 +81,12 @@ def download(
     if not timeout > 0:
         raise UsageError(f"--timeout {timeout:g}: give seconds above 0")
     if check:
-        report.statuses(downloads.check(dataset, data_dir))
+        found = downloads.check(dataset, data_dir)
+        report.statuses(found)
+        bad = [status.file for status in found if status.count is None]
+        if bad:
+            mend = "`mnistctl download` without --check mends it"
+            raise DataError(f"{dataset}: missing or damaged: {', '.join(bad)}; {mend}")
         return
     with report.downloading() as progress:
         found = downloads.fetch(
@@ -151,8 +156,8 @@ def train(
     """Train a net by its recipe, score it after every epoch, and picture its mistakes."""
     if model not in CLASSIFIERS:
         near = difflib.get_close_matches(model, CLASSIFIERS, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UsageError(f"no model is called {model!r}{hint} There are {', '.join(CLASSIFIERS)}")
+        hint = f"; did you mean {near[0]}?" if near else ";"
+        raise UsageError(f"no model is called {model!r}{hint} there are {', '.join(CLASSIFIERS)}")
     _ensure(dataset, data_dir, offline)
     from mnistctl import runs
 

@@ -141,10 +141,12 @@ def load(name: str, data_dir: Path | None, split: Split) -> tuple[Arrays, dict[s
             continue
         path = locate(place, file)
         if path is None:
-            raise DataError(
-                f"{place}: {file.name} is missing; give --data-dir, or run `mnistctl download` "
-                "(--from a folder, without a network), or try --dataset sample"
+            ways = (
+                "run `mnistctl download`, or try --dataset sample"
+                if dataset(name).mirrors
+                else "put it there"
             )
+            raise DataError(f"{place}: {file.name} is missing; give another --data-dir, or {ways}")
         try:
             content, sums[file.name] = verified(path, file)
         except idx.IdxError as fault:

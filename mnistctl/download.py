@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +23,7 @@ Moved = Callable[[str, int, int | None], None]  # file, bytes so far, bytes in a
 TRIES = 3
 PAUSE = 1.0  # seconds before the second try; doubled before the third
 _CHUNK = 1 << 16
+_SLOWEST = 500  # bytes a second; a mirror slower than that throughout a time-out counts as silent
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def ensure(name: str, data_dir: Path | None, *, offline: bool, progress: Moved |
     Raises:
         DataError: something is missing and `offline`, or as `fetch`.
     """
-    absent = missing(name, data_dir)
+    absent = missing(name, data_dir) if dataset(name).mirrors else []
     if absent and offline:
-        raise _unreachable(name, absent, folder(name, data_dir), ["not asked, since offline"])
-    if absent and dataset(name).mirrors:
+        raise _unreachable(name, absent, folder(name, data_dir), ["not asked for, since offline"])
+    if absent:
         fetch(name, data_dir, progress=progress)
 
 
@@ -90,11 +90,12 @@ def fetch(
     if not wanted.mirrors:
         raise UsageError(f"--dataset {name} is not fetched: it is {wanted.title}")
     for mirror in mirrors:
-        if urllib.parse.urlsplit(mirror).scheme not in ("http", "https"):
+        if not mirror.lower().startswith(("http://", "https://")):
             raise UsageError(f"--mirror {mirror}: give an http or https address; a folder goes with --from")
     files.sweep(place)
     asked = _Mirrors(wanted, tuple(mirrors), timeout, progress)
     found, failed, why = [], [], []
+    fetched: dict[str, bytes] = {}  # written once all are there: a failure leaves the folder as it was
     for file in wanted.files:
         status = _status(place, file)
         if status.action != "present":
@@ -104,12 +105,13 @@ def fetch(
                 failed.append(file)
                 why += [text for text in str(fault).split("\n") if text not in why]
                 continue
-            files.write(place / file.name, content)
-            _drop_damaged_twin(place, file)
+            fetched[file.name] = content
             status = Status(file.name, file.kind, idx.shape(content)[0], "fetched")
         found.append(status)
     if failed:
         raise _unreachable(name, failed, place, why)
+    for file_name, content in fetched.items():
+        files.write(place / file_name, content)
     return found
 
 
@@ -171,12 +173,20 @@ class _Mirrors:
             raise _TryAgainError("sent a body that is cut short") from None
         except zlib.error:
             raise _MoveOnError("sent a gzip that is damaged") from None
+        except ValueError as fault:  # an address that urllib cannot take apart
+            raise _MoveOnError(f"not an address ({fault})") from None
         return _sound(content, file)
 
     def _told(self, file: File, answer: http.client.HTTPResponse, total: int | None) -> Iterator[bytes]:
-        done = 0
-        for chunk in iter(partial(answer.read, _CHUNK), b""):
+        done = behind = 0
+        since = time.monotonic()
+        # read1 returns with what is there, so that a trickle is noticed: each byte of it renews the time-out.
+        for chunk in iter(partial(answer.read1, _CHUNK), b""):
             done += len(chunk)
+            if time.monotonic() - since > self._timeout:
+                if done - behind < _SLOWEST * self._timeout:
+                    raise TimeoutError
+                behind, since = done, time.monotonic()
             if self._progress:
                 self._progress(file.name, done, total)
             yield chunk
@@ -211,11 +221,6 @@ def _status(place: Path, file: File) -> Status:
     except DataError:
         return Status(file.name, file.kind, None, "damaged")
     return Status(file.name, file.kind, idx.shape(content)[0], "present")
-
-
-def _drop_damaged_twin(place: Path, file: File) -> None:
-    # The plain file is found first, so a damaged .gz beside it does no harm, but it would only mislead.
-    (place / f"{file.name}.gz").unlink(missing_ok=True)
 
 
 def _unreachable(name: str, absent: list[File], place: Path, why: list[str]) -> DataError:
