@@ -152,16 +152,16 @@ class _Mirrors:
         raise _SilentError(str(last)) if "timed out" in str(last) else _MoveOnError(str(last))
 
     def _once(self, mirror: str, file: File) -> bytes:
-        request = urllib.request.Request(
-            f"{mirror.rstrip('/')}/{file.name}.gz", headers={"User-Agent": f"mnistctl/{__version__}"}
-        )
+        address = f"{mirror.rstrip('/')}/{file.name}.gz"
         try:
+            request = urllib.request.Request(address, headers={"User-Agent": f"mnistctl/{__version__}"})
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:
                 length = answer.headers.get("Content-Length", "")
                 total = int(length) if length.isdecimal() else None
                 body = idx.Unpacked(self._told(file, answer, total))
                 content = bytes(body.take((file.size or 0) + 1))
         except urllib.error.HTTPError as fault:
+            fault.close()
             kind = _TryAgainError if fault.code >= 500 else _MoveOnError
             raise kind(f"answered {fault.code}") from None
         except (TimeoutError, urllib.error.URLError, OSError, http.client.HTTPException) as fault:
