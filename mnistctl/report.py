@@ -9,8 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
+from rich.table import Table
+from rich.text import Text
 
 from mnistctl import events
 
@@ -22,13 +24,19 @@ if TYPE_CHECKING:
 
 JSON = 1  # the version of what --json prints
 
+_WIDEST = 200  # columns; more than any table here takes
 _NARROW = 60  # columns; below, the rows give up decimals
 
 
-def line(text: str) -> None:
-    """One line of a result on stdout, as it is: never wrapped, cut or coloured."""
+def line(text: str, style: str = "") -> None:
+    """One line of a result on stdout: never wrapped or cut, in a style on a terminal that has styles."""
     encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    console = Console(highlight=False)
+    if style and console.is_terminal:
+        console.print(Text(shown, style), soft_wrap=True)
+    else:
+        print(shown, flush=True)
 
 
 def complain(text: str) -> None:
@@ -58,11 +66,13 @@ def downloading() -> Iterator[Callable[[str, int, int | None], None]]:
 
 def statuses(found: Iterable["Status"]) -> None:
     """The files of a data set, and whether each is there and verified."""
-    line(f"{'file':<24} {'holds':<7} {'count':>6}  state")
+    states = {"present": "verified", "fetched": "fetched, verified"}
+    table = _table("file", "holds", "count", "state")
+    table.columns[2].justify = "right"
     for status in found:
         count = "-" if status.count is None else str(status.count)
-        state = {"present": "verified", "fetched": "fetched, verified"}.get(status.action, status.action)
-        line(f"{status.file:<24} {status.kind:<7} {count:>6}  {state}")
+        table.add_row(status.file, status.kind, count, states.get(status.action, status.action))
+    _print(table)
 
 
 def digits(images: "np.ndarray", labels: "np.ndarray", style: str) -> None:
@@ -87,7 +97,7 @@ def digits(images: "np.ndarray", labels: "np.ndarray", style: str) -> None:
 
 def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> None:
     """Follow a run as it happens: header, a row an epoch, the headline, the mismatches, the paths."""
-    say: Callable[[str], None] = line if not (quiet or json) else lambda _: None
+    say: Callable[..., None] = line if not (quiet or json) else lambda *_: None
     wide = Console().width >= _NARROW
     paths: list[str] = []
     missed: events.Mismatches | None = None
@@ -98,7 +108,7 @@ def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> No
                 case events.Started():
                     for text in _header(event):
                         say(text)
-                    say(_columns(wide))
+                    say(_columns(wide), "bold")
                 case events.Progress(epoch, done, total):
                     bars.update(task, description=f"epoch {epoch}", completed=done, total=total)
                 case events.Epoch():
@@ -113,7 +123,7 @@ def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> No
     if finished.already:
         say(f"already done, in {finished.seconds:.1f} s; --overwrite does it again")
         paths = [str(record)]
-    say(f"accuracy: {finished.accuracy:.2f} %  ({finished.seconds:.1f} s)")
+    say(f"accuracy: {finished.accuracy:.2f} %  ({finished.seconds:.1f} s)", "bold green")
     if missed is not None:
         _mismatches(missed, say)
     for path in paths:
@@ -135,20 +145,33 @@ def evaluation(judged: "Evaluation", *, quiet: bool, json: bool) -> None:
         return
     line(f"{judged.model} on {judged.dataset}, {judged.split}: {judged.digits} digits")
     line(f"loss: {judged.score.loss:.4f}")
-    line(f"accuracy: {judged.score.accuracy:.2f} %")
-    line("")
-    line("digit support precision recall     F1")
+    line(f"accuracy: {judged.score.accuracy:.2f} %", "bold green")
+    table = _table("digit", "support", "precision", "recall", "F1", justify="right")
     for row in judged.per_digit():
-        line("{digit:5.0f} {support:7.0f} {precision:9.2f} {recall:6.2f} {f1:6.2f}".format(**row))
-    line("")
-    width = max(len(str(count)) for row in judged.confusion for count in row)
+        scores = (f"{row[name]:.2f}" for name in ("precision", "recall", "f1"))
+        table.add_row(f"{row['digit']:.0f}", f"{row['support']:.0f}", *scores)
+    _print(table)
     line("confusions (row: the digit, column: read as)")
-    line("   " + " ".join(f"{d:{width}d}" for d in range(10)))
+    table = _table("", *map(str, range(10)), justify="right")
     for digit, counts in enumerate(judged.confusion):
-        line(f"{digit}| " + " ".join(f"{count:{width}d}" for count in counts))
+        styled = (Text(str(n), "bold" if n and d != digit else "dim") for d, n in enumerate(counts))
+        table.add_row(str(digit), *styled)
+    _print(table)
     _mismatches(judged.mismatches, line)
     for saved in judged.saved:
         line(f"wrote {saved.path}")
+
+
+def _table(*columns: str, justify: JustifyMethod = "left") -> Table:
+    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify=justify, no_wrap=True)
+    return table
+
+
+def _print(table: Table) -> None:
+    # As wide as it needs: a terminal wraps what does not fit, where rich would cut numbers short.
+    Console(highlight=False, width=_WIDEST).print(table)
 
 
 def _header(event: events.Started) -> list[str]:

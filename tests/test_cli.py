@@ -181,6 +181,17 @@ def test_hard_terminals_are_served(environment, mnistctl):
         rows = [line for line in ran.stdout.splitlines() if line.lstrip().startswith(("1 0.04", "2 0.04"))]
         assert len(rows) == 2
         assert max(map(len, rows)) <= 40
+        judged = mnistctl("eval", "logit-sample", "--dataset", "sample", **environment)
+        assert judged.returncode == 0, judged.stderr
+        assert "recall    F1" in judged.stdout
+
+
+def test_check_says_what_is_missing_and_ends_with_3(mnistctl):
+    ran = mnistctl("download", "--check")
+    assert ran.returncode == 3
+    assert ran.stdout.count("missing") == 4
+    assert ran.stderr.count("\n") == 1
+    assert mnistctl("download", "--check", "--dataset", "sample").returncode == 0
 
 
 def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path):

@@ -1,0 +1,79 @@
+"""What cheap masks, slices and channels-last bring to a step of conv: python bench/slices.py [FILE]."""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from mnistctl import compute, datasets, models
+from mnistctl.data import Digits
+from mnistctl.layers import Dropout
+from mnistctl.supervised import Training, _step
+
+CPU = torch.device("cpu")
+ROUNDS, STEPS = 7, 2
+
+
+def masked(net: nn.Module) -> nn.Module:
+    """The net with the fast dropout and nothing else changed."""
+    for name, child in net.named_children():
+        if type(child) is nn.Dropout:
+            setattr(net, name, Dropout(child.p))
+    return net
+
+
+VARIANTS: dict[str, tuple[Callable[[nn.Module], nn.Module], int]] = {
+    "plain": (lambda net: net, 1000),
+    "cheap masks": (masked, 1000),
+    "cheap masks, slices of 100": (masked, 100),
+    **{
+        f"cheap masks, channels-last, slices of {n}": (lambda net: compute.prepare(net, CPU), n)
+        for n in (50, 100, 200, 1000)
+    },
+}
+
+
+def main() -> None:
+    """Time every variant in turn, round after round, so that a busy neighbour slows all of them alike."""
+    recipe = models.load("conv")
+    digits = Digits.of(datasets.load("sample", None, "train")[0], CPU)
+    pixels, labels = digits.take(slice(0, 1000))
+    runs = {}
+    for name, (made, n) in VARIANTS.items():
+        run = runs[name] = Training(recipe, 0, CPU)
+        run.net, run.slice = made(recipe.net()), n
+        run.optimizer = recipe.optimizer(run.net.parameters())
+        _step(run, recipe, pixels, labels)  # the first step also allocates
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            began = time.perf_counter()
+            for _ in range(STEPS):
+                _step(run, recipe, pixels, labels)
+            seconds[name].append(time.perf_counter() - began)
+    body = {
+        "machine": compute.machine() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "variants": {
+            name: {
+                "microseconds_per_image": round(1e6 * statistics.median(times) / STEPS / 1000, 1),
+                # Of each round on its own: noise that lasts longer than a round falls out.
+                "times_faster_than_plain": round(
+                    statistics.median(p / t for p, t in zip(seconds["plain"], times, strict=True)), 2
+                ),
+            }
+            for name, times in seconds.items()
+        },
+    }
+    text = json.dumps(body, indent=1)
+    print(text)
+    if len(sys.argv) > 1:
+        Path(sys.argv[1]).write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Data sets: the sample as it ships, and files of one's own."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from mnistctl import datasets, idx
+from mnistctl.errors import DataError, UsageError
+
+
+def own(folder, **changed):
+    """Four small IDX files in `folder`; `changed` replaces arrays by name, as in train_labels."""
+    files = {
+        "train-images": np.arange(20 * 784).reshape(20, 28, 28).astype(np.uint8),
+        "train-labels": np.arange(20, dtype=np.uint8) % 10,
+        "t10k-images": np.zeros((10, 28, 28), np.uint8),
+        "t10k-labels": np.arange(10, dtype=np.uint8),
+    } | {name.replace("_", "-"): values for name, values in changed.items()}
+    for name, values in files.items():
+        ending = "idx3" if name.endswith("images") else "idx1"
+        (folder / f"{name}-{ending}-ubyte.gz").write_bytes(gzip.compress(idx.pack(values)))
+
+
+def test_the_sample_has_4000_and_1000_digits_in_turn():
+    for split, count in (("train", 4000), ("test", 1000)):
+        arrays, sums = datasets.load("sample", None, split)
+        assert arrays.images.shape == (count, 28, 28)
+        assert arrays.labels.tolist() == list(range(10)) * (count // 10)
+        assert len(sums) == 2
+    train, _ = datasets.load("sample", None, "train")
+    test, _ = datasets.load("sample", None, "test")
+    assert not {image.tobytes() for image in train.images} & {image.tobytes() for image in test.images}
+
+
+def test_files_of_ones_own_are_read_plain_before_packed(tmp_path):
+    own(tmp_path)
+    assert datasets.load("own", tmp_path, "train")[0].labels.tolist() == list(range(10)) * 2
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx.pack(np.full(20, 7, np.uint8)))
+    assert set(datasets.load("own", tmp_path, "train")[0].labels.tolist()) == {7}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"train_labels": np.full(20, 10, np.uint8)}, "a label 10"),
+        ({"train_labels": np.zeros(19, np.uint8)}, "20 images but 19 labels"),
+        ({"train_images": np.zeros((20, 27, 28), np.uint8)}, "28x28"),
+        ({"train_images": np.zeros(20, np.uint8)}, "28x28"),
+        ({"train_labels": np.zeros((20, 28, 28), np.uint8)}, r"\[N\] from 0 to 9"),
+    ],
+)
+def test_what_does_not_fit_is_a_data_error(changed, told, tmp_path):
+    own(tmp_path, **changed)
+    with pytest.raises(DataError, match=told):
+        datasets.load("own", tmp_path, "train")
+
+
+def test_mnist_is_known_by_its_checksum_and_the_sample_is_not_taken_for_it(tmp_path):
+    own(tmp_path)
+    with pytest.raises(DataError, match=r"mnistctl download --dataset mnist"):
+        datasets.load("mnist", tmp_path, "train")
+    content = bytearray(47_040_016)
+    content[:16] = idx.pack(np.zeros((1, 28, 28), np.uint8))[:4] + b"\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c"
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(content)
+    with pytest.raises(DataError, match="SHA-256"):
+        datasets.load("mnist", tmp_path, "train")
+
+
+def test_a_missing_file_is_named_with_its_folder(tmp_path):
+    with pytest.raises(DataError, match=f"{tmp_path}.*train-images-idx3-ubyte is missing"):
+        datasets.load("own", tmp_path, "train")
+
+
+def test_fashion_stands_in_a_folder_of_its_own(tmp_path):
+    assert datasets.folder("fashion", tmp_path) == tmp_path / "fashion-mnist"
+    assert datasets.folder("mnist", tmp_path) == tmp_path
+
+
+def test_digits_are_chosen_by_index_by_digit_and_by_seed():
+    arrays, _ = datasets.load("sample", None, "test")
+    choose = lambda **asked: datasets.choose(  # noqa: E731
+        arrays, **({"index": None, "digit": None, "count": 1, "seed": None} | asked)
+    ).tolist()
+    assert choose(index=12, count=3) == [12, 13, 14]
+    assert choose(index=12, digit=5, count=2) == [15, 25]
+    assert len(set(choose(digit=4, count=100))) == 100
+    assert choose(count=5, seed=1) == choose(count=5, seed=1) != choose(count=5, seed=2)
+    for asked in ({"index": 1000}, {"digit": -1}, {"count": 101, "digit": 0}, {"seed": -1}):
+        with pytest.raises(UsageError):
+            choose(**asked)

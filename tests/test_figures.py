@@ -1,0 +1,72 @@
+"""Pictures: what lies where."""
+
+import numpy as np
+from PIL import Image
+
+from mnistctl import figures
+
+
+def test_the_glyphs_are_ten_different_digits_that_fill_their_cells_alike():
+    glyphs = figures.glyphs()
+    assert glyphs.shape == (10, 28, 28)
+    assert len({glyph.tobytes() for glyph in glyphs}) == 10
+    for glyph in glyphs:
+        rows, columns = np.nonzero(glyph > 128)
+        assert rows.min() >= 2
+        assert rows.max() <= 25
+        assert rows.max() - rows.min() >= 10
+        assert abs((columns.min() + columns.max()) / 2 - 13.5) <= 2.5
+
+
+def test_a_grid_has_two_pixels_of_white_between_cells_and_around():
+    picture = figures.grid(np.zeros((2, 3, 28, 28), np.uint8))
+    assert picture.shape == (62, 92)
+    white = (picture == 255).all(axis=0)
+    assert np.flatnonzero(white).tolist() == [0, 1, 30, 31, 60, 61, 90, 91]
+    assert np.flatnonzero((picture == 255).all(axis=1)).tolist() == [0, 1, 30, 31, 60, 61]
+
+
+def cell(picture, row, column):
+    return picture[2 + 30 * row : 30 + 30 * row, 2 + 30 * column : 30 + 30 * column]
+
+
+def test_mistakes_stand_below_what_was_read_behind_their_digit():
+    images = np.arange(1, 4, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
+    picture = figures.mismatch_grid(images, np.array([5, 2, 5]), np.array([8, 7, 3]))
+    assert picture.shape == (2 + 4 * 30, 2 + 3 * 30)
+    glyphs = figures.glyphs()
+    black = np.zeros((28, 28), np.uint8)
+    expected = [
+        [black, glyphs[7], black],
+        [glyphs[2], images[1], black],
+        [black, glyphs[3], glyphs[8]],
+        [glyphs[5], images[2], images[0]],
+    ]
+    for r, row in enumerate(expected):
+        for c, shown in enumerate(row):
+            assert np.array_equal(cell(picture, r, c), shown), (r, c)
+
+
+def test_a_net_without_mistakes_has_a_picture_too():
+    assert figures.mismatch_grid(np.zeros((0, 28, 28), np.uint8), np.zeros(0), np.zeros(0)).shape == (32, 32)
+
+
+def test_a_sheet_fills_its_last_row_with_black():
+    picture = figures.sheet(np.full((3, 28, 28), 9, np.uint8), 2)
+    assert [int(cell(picture, r, c).max()) for r in (0, 1) for c in (0, 1)] == [9, 9, 9, 0]
+
+
+def test_a_png_holds_the_picture(tmp_path):
+    picture = figures.grid(figures.glyphs()[None])
+    figures.write_png(tmp_path / "a.png", picture)
+    with Image.open(tmp_path / "a.png") as image:
+        assert np.array_equal(np.asarray(image), picture)
+
+
+def test_a_star_stands_for_every_pixel_above_zero():
+    image = np.zeros((28, 28), np.uint8)
+    image[3, 4:7] = (1, 0, 255)
+    assert figures.stars(image)[3] == "    * *"
+    assert len(figures.stars(image)) == 28
+    assert figures.half_blocks(image)[1][4:7] == [(0, 1), (0, 0), (0, 255)]
+    assert figures.shades(np.full((28, 28), 255, np.uint8)) == ["@" * 28] * 14

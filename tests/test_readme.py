@@ -1,0 +1,91 @@
+"""What the README and the contract say is so."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from typer.main import get_command
+
+from mnistctl import cli, datasets, errors, models
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CONTRACT = (ROOT / "docs/contract.md").read_text()
+COMMANDS = get_command(cli.app).commands
+
+
+def options(command):
+    return {flag: p for p in COMMANDS[command].params for flag in p.opts if flag.startswith("-")}
+
+
+SHOWN = sorted({line.split("#")[0].strip() for line in re.findall(r"\bmnistctl [a-z][^\n`&|(]*", README)})
+
+
+@pytest.mark.parametrize("line", SHOWN)
+def test_every_command_that_the_readme_shows_is_a_command_with_its_options(line):
+    _, command, *words = shlex.split(line)
+    if command in ("generate", "trials"):
+        assert "not there yet" in " ".join(README.split())
+        assert command not in COMMANDS
+        return
+    assert command in COMMANDS
+    assert {word for word in words if re.match(r"--?[a-z]", word)} <= options(command).keys()
+    if command == "train":
+        assert words[0] in models.CLASSIFIERS
+
+
+def test_the_figures_are_the_records():
+    rows = re.findall(r"^\| (\w+) \| ([\d,]+) \| .*? \| ([\d.]+) % \| (\d+) \| `(.*?)` \|$", README, re.M)
+    assert [row[0] for row in rows] == list(models.CLASSIFIERS)
+    for model, parameters, accuracy, seconds, path in rows:
+        record = json.loads((ROOT / path).read_text())
+        assert record["model"] == model
+        assert record["command"] == f"mnistctl train {model}"
+        assert record["dataset"]["name"] == "mnist"
+        assert f"{record['parameters']:,}" == parameters
+        assert f"{record['accuracy']:.2f}" == accuracy
+        assert f"{record['seconds']:.0f}" == seconds
+
+
+def test_the_speed_is_the_record():
+    record = json.loads((ROOT / "records/slices.json").read_text())
+    times = record["variants"]["cheap masks, channels-last, slices of 100"]["times_faster_than_plain"]
+    assert f"{times:.1f} times as fast" in README
+
+
+def test_the_tree_lists_every_module():
+    listed = set(re.findall(r"^      (\w+\.py|models/)  ", README, re.M))
+    standing = {path.name for path in (ROOT / "mnistctl").glob("[!_]*.py")} | {"models/"}
+    assert listed == standing
+
+
+def test_the_data_sets_are_those_of_the_table_and_of_the_command_line():
+    assert set(re.findall(r"^\| `(\w+)` \| ", README, re.M)) == datasets.DATASETS.keys()
+    assert set(get_args(cli.Set)) == datasets.DATASETS.keys()
+
+
+def test_the_environment_variables_are_those_of_the_contract():
+    told = set(re.findall(r"`(MNISTCTL_\w+)` \| `(--[\w-]+)`", CONTRACT))
+    found = {
+        (p.envvar, flag)
+        for command in COMMANDS.values()
+        for p in command.params
+        if p.envvar
+        for flag in p.opts
+    }
+    assert told == found
+
+
+def test_the_exit_codes_are_those_of_the_contract():
+    told = {int(code) for code in re.findall(r"^\| (\d) \| ", CONTRACT, re.M)}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    assert {kind.exit_code for kind in kinds} <= told
+
+
+def test_the_first_commands_go_through_the_constraints():
+    for command in ("mnistctl train conv --dataset sample", "python -m pytest"):
+        (line,) = (line for line in README.splitlines() if line.startswith("    ") and command in line)
+        assert line.count("-c constraints.txt") == line.count("pip install") == 2
