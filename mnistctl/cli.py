@@ -128,7 +128,7 @@ def show(
     report.digits(images, labels, style)
 
 
-@app.command(epilog="Models: " + " ".join(f"{name}: {sentence}" for name, sentence in CLASSIFIERS.items()))
+@app.command(epilog="\n\n".join(f"{name}: {sentence}" for name, sentence in CLASSIFIERS.items()))
 def train(
     model: Annotated[str, typer.Argument(help=f"One of {', '.join(CLASSIFIERS)}.")],
     epochs: Annotated[
@@ -145,7 +145,7 @@ def train(
     out_dir: OutDir = OUT_DIR,
     name: Annotated[
         str | None,
-        typer.Option(help="The stem of its files.  [default: the model's]", rich_help_panel=_OUTPUT),
+        typer.Option(help="The stem of its files; by default the model.", rich_help_panel=_OUTPUT),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a run of that name.", rich_help_panel=_OUTPUT)

@@ -40,12 +40,16 @@ class _TryAgainError(Exception):
     """A fault that may pass: a broken connection, a 5xx, a body cut short."""
 
 
+class _UnansweredError(_TryAgainError):
+    """Nobody there, or nothing in time: if that stays so, the mirror is not asked for the other files."""
+
+
 class _MoveOnError(Exception):
     """A fault that stays: another answer than the file."""
 
 
 class _SilentError(_MoveOnError):
-    """The mirror answered nothing in time."""
+    """The mirror stayed silent through every try."""
 
 
 def check(name: str, data_dir: Path | None) -> list[Status]:
@@ -149,7 +153,7 @@ class _Mirrors:
                 return self._once(mirror, file)
             except _TryAgainError as fault:
                 last = fault
-        raise _SilentError(str(last)) if "timed out" in str(last) else _MoveOnError(str(last))
+        raise (_SilentError if isinstance(last, _UnansweredError) else _MoveOnError)(str(last))
 
     def _once(self, mirror: str, file: File) -> bytes:
         address = f"{mirror.rstrip('/')}/{file.name}.gz"
@@ -167,8 +171,9 @@ class _Mirrors:
         except (TimeoutError, urllib.error.URLError, OSError, http.client.HTTPException) as fault:
             reason = fault.reason if isinstance(fault, urllib.error.URLError) else fault
             if isinstance(reason, TimeoutError):
-                raise _TryAgainError(f"timed out after {self._timeout:g} s") from None
-            raise _TryAgainError(getattr(reason, "strerror", None) or str(reason)) from None
+                raise _UnansweredError(f"timed out after {self._timeout:g} s") from None
+            kind = _UnansweredError if isinstance(fault, urllib.error.URLError) else _TryAgainError
+            raise kind(getattr(reason, "strerror", None) or str(reason)) from None
         except EOFError:
             raise _TryAgainError("sent a body that is cut short") from None
         except zlib.error:
