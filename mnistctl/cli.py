@@ -196,9 +196,10 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Judge a trained net: loss, accuracy, a table per digit, confusions and mistakes."""
-    _ensure(dataset, data_dir, offline)
     from mnistctl import runs
 
+    runs.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
+    _ensure(dataset, data_dir, offline)
     evaluation = runs.evaluate(
         net,
         split=split,

@@ -3,12 +3,15 @@
 import os
 import secrets
 import socket
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
+
+from mnistctl.errors import OutputError
 
 _SUFFIX = ".part"
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
@@ -49,6 +52,22 @@ def write(path: Path, content: bytes | str) -> None:
     """
     with replacing(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def ready(folder: Path) -> None:
+    """Make `folder`, clear it of what dead processes left, and see that it can be written: before long work.
+
+    Raises:
+        OutputError: it cannot.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        why = "a file stands there" if isinstance(fault, FileExistsError) else fault.strerror
+        raise OutputError(f"{folder}: cannot be written ({why}); give another --out-dir") from None
 
 
 def sweep(folder: Path) -> None:

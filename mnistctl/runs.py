@@ -84,7 +84,7 @@ def train(options: Options) -> Iterator[Event]:
         UsageError: a bad number, an unknown model or device, or a name that another run has taken.
         DataError: the digits are missing or damaged.
         DivergedError: the loss is no longer finite; nothing is written.
-        OSError: a file cannot be written.
+        OutputError, OSError: a file cannot be written; the first before the training.
     """
     began = time.perf_counter()
     recipe = _recipe(options)
@@ -106,6 +106,7 @@ def train(options: Options) -> Iterator[Event]:
         "dataset": {"name": options.dataset, "sha256": checksums | more},
         "versions": {"mnistctl": __version__, "torch": torch.__version__, "numpy": np.__version__},
     }
+    files.ready(options.out_dir)
     standing = None if options.overwrite else _standing(stem, run)
     if standing is not None:
         yield Finished(standing["accuracy"], standing["seconds"], already=True)
@@ -163,6 +164,23 @@ def train(options: Options) -> Iterator[Event]:
     yield Finished(epochs[-1].accuracy, seconds)
 
 
+def locate(net: str, out_dir: Path) -> Path:
+    """The checkpoint called `net`: a run's name under `out_dir`, else a path.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    named = _beside(out_dir / net, "safetensors")
+    if Path(net).name == net and named.exists():
+        return named
+    path = Path(net)
+    if path.is_file():
+        return path
+    made = sorted(p.stem for p in out_dir.glob("*.safetensors"))
+    there = f"there: {', '.join(made)}" if made else "no net is there yet"
+    raise CheckpointError(f"{net}: no such net in {out_dir} ({there}); make one with `mnistctl train`")
+
+
 def evaluate(
     net: str,
     *,
@@ -183,7 +201,7 @@ def evaluate(
         CheckpointError: no such checkpoint, or not one that can be judged.
         DataError, UsageError, OSError: as `train`.
     """
-    path = _checkpoint(net, out_dir)
+    path = locate(net, out_dir)
     where = compute.device(device)
     compute.set_threads(threads)
     model, weights = checkpoint.load(path)
@@ -293,18 +311,6 @@ def _standing(stem: Path, run: dict[str, Any]) -> dict[str, Any] | None:
     if not same:
         raise UsageError(f"{path}: taken by a different run ({there}); {free}")
     return dict(record)
-
-
-def _checkpoint(net: str, out_dir: Path) -> Path:
-    named = _beside(out_dir / net, "safetensors")
-    if Path(net).name == net and named.exists():
-        return named
-    path = Path(net)
-    if path.is_file():
-        return path
-    made = sorted(p.stem for p in out_dir.glob("*.safetensors"))
-    there = f"there: {', '.join(made)}" if made else "no net is there yet"
-    raise CheckpointError(f"{net}: no such net in {out_dir} ({there}); make one with `mnistctl train`")
 
 
 def _net(path: Path, model: str, weights: dict[str, torch.Tensor]) -> nn.Module:

@@ -129,7 +129,7 @@ def test_a_flipped_weight_is_noticed(trained, mnistctl, tmp_path):
         (("show", "--dataset", "sample", "--index", "4000"), 2, "--index"),
         (("show", "--dataset", "sample", "--digit", "10"), 2, "--digit"),
         (("show", "--dataset", "sample", "-n", "0"), 2, "-n"),
-        (("eval", "conv", "--dataset", "sample"), 5, "mnistctl train"),
+        (("eval", "conv"), 5, "mnistctl train"),
         (("paint",), 2, "paint"),
     ],
 )
@@ -147,7 +147,9 @@ def test_an_out_that_is_a_file_is_an_error_of_output(mnistctl, tmp_path):
     (tmp_path / "out").write_text("here first")
     ran = mnistctl(*TRAIN)
     assert ran.returncode == 1
+    assert ran.stdout == ""  # told before the training, not after it
     assert ran.stderr.count("\n") == 1
+    assert "--out-dir" in ran.stderr
     assert (tmp_path / "out").read_text() == "here first"
 
 

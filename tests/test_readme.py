@@ -3,10 +3,13 @@
 import json
 import re
 import shlex
+from importlib import metadata
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from typer.main import get_command
 
 from mnistctl import cli, datasets, errors, models
@@ -89,3 +92,19 @@ def test_the_first_commands_go_through_the_constraints():
     for command in ("mnistctl train conv --dataset sample", "python -m pytest"):
         (line,) = (line for line in README.splitlines() if line.startswith("    ") and command in line)
         assert line.count("-c constraints.txt") == line.count("pip install") == 2
+
+
+def test_the_constraints_pin_everything_that_is_installed():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()[1:]
+    pins = {canonicalize_name(line.partition("==")[0]) for line in lines}
+    wanted, todo = set(), [("mnistctl", {"", "dev"})]
+    while todo:
+        name, extras = todo.pop()
+        wanted.add(name)
+        for needed in map(Requirement, metadata.requires(name) or ()):
+            asked = needed.marker is None or any(needed.marker.evaluate({"extra": e}) for e in extras)
+            if asked and canonicalize_name(needed.name) not in wanted:
+                todo.append((canonicalize_name(needed.name), {"", *needed.extras}))
+    # setuptools comes with the virtual environment of Python 3.11; a CUDA build of torch brings its own.
+    free = {name for name in wanted if name.startswith(("nvidia-", "cuda-", "triton", "setuptools"))}
+    assert wanted - free - {"mnistctl"} <= pins
