@@ -130,7 +130,7 @@ def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> No
         say(f"wrote {path}" if not finished.already else f"see {path}")
     if json:
         body = jsons.loads(record.read_bytes())
-        line(jsons.dumps({"command": "train", "already": finished.already, "paths": paths} | body))
+        line(jsons.dumps(body | {"already": finished.already, "paths": paths}))
     elif quiet:
         line(f"{finished.accuracy:.2f}")
 
@@ -141,7 +141,7 @@ def evaluation(judged: "Evaluation", *, quiet: bool, json: bool) -> None:
         line(f"{judged.score.accuracy:.2f}")
         return
     if json:
-        line(jsons.dumps({"version": JSON, "command": "eval"} | _evaluation(judged)))
+        line(jsons.dumps({"version": JSON} | _evaluation(judged)))
         return
     line(f"{judged.model} on {judged.dataset}, {judged.split}: {judged.digits} digits")
     line(f"loss: {judged.score.loss:.4f}")

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -63,6 +64,14 @@ def test_the_same_run_again_is_done_already_and_a_different_one_is_refused(train
 def test_the_same_seed_gives_the_same_digest(mnistctl):
     digests = [json.loads(mnistctl(*TRAIN, "--json", "--name", name).stdout)["digest"] for name in ("a", "b")]
     assert digests[0] == digests[1]
+
+
+def test_the_record_names_the_command_that_repeats_it(mnistctl, tmp_path):
+    first = json.loads(mnistctl(*TRAIN, "--seed", "7", "--name", "two words", "--json").stdout)
+    assert first["command"] == "mnistctl train logit --epochs 2 --seed 7 --dataset sample --name 'two words'"
+    again = json.loads(mnistctl(*shlex.split(first["command"])[1:], "--overwrite", "--json").stdout)
+    assert (again["digest"], again["already"]) == (first["digest"], False)
+    assert again["paths"][-1] == "out/two words.json"
 
 
 def test_quiet_prints_only_the_accuracy(mnistctl, tmp_path):
