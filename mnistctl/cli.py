@@ -1,6 +1,5 @@
 """The commands: what can be asked for, and the one call that answers it."""
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -8,7 +7,7 @@ import typer
 
 from mnistctl import __version__, report
 from mnistctl.errors import DataError, UsageError
-from mnistctl.models import CLASSIFIERS
+from mnistctl.models import CLASSIFIERS, known
 
 app = typer.Typer(
     help="Train, judge and understand small image models on MNIST.",
@@ -154,10 +153,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a net by its recipe, score it after every epoch, and picture its mistakes."""
-    if model not in CLASSIFIERS:
-        near = difflib.get_close_matches(model, CLASSIFIERS, 1)
-        hint = f"; did you mean {near[0]}?" if near else ";"
-        raise UsageError(f"no model is called {model!r}{hint} there are {', '.join(CLASSIFIERS)}")
+    known(model)
     _ensure(dataset, data_dir, offline)
     from mnistctl import runs
 
@@ -198,10 +194,10 @@ def evaluate(
     """Judge a trained net: loss, accuracy, a table per digit, confusions and mistakes."""
     from mnistctl import runs
 
-    runs.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
+    path = runs.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
     _ensure(dataset, data_dir, offline)
     evaluation = runs.evaluate(
-        net,
+        path,
         split=split,
         dataset=dataset,
         data_dir=data_dir,

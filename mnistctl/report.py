@@ -32,8 +32,7 @@ def line(text: str, style: str = "") -> None:
     """One line of a result on stdout: never wrapped or cut, in a style on a terminal that has styles."""
     encoding = sys.stdout.encoding or "utf-8"
     shown = text.encode(encoding, "backslashreplace").decode(encoding)
-    console = Console(highlight=False)
-    if style and console.is_terminal:
+    if style and (console := Console(highlight=False)).is_terminal:
         console.print(Text(shown, style), soft_wrap=True)
     else:
         print(shown, flush=True)

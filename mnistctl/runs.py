@@ -182,7 +182,7 @@ def locate(net: str, out_dir: Path) -> Path:
 
 
 def evaluate(
-    net: str,
+    path: Path,
     *,
     data_dir: Path,
     out_dir: Path,
@@ -192,16 +192,15 @@ def evaluate(
     threads: int | None = None,
     predictions: Path | None = None,
 ) -> Evaluation:
-    """Judge a trained net: `net` is the name of a run under `out_dir`, or the path of a checkpoint.
+    """Judge the net in the checkpoint at `path`, which `locate` finds by a run's name.
 
-    Writes the grid of mismatches beside the run (its path is in the result's `saved`), and to
+    Writes the grid of mismatches under `out_dir` (its path is in the result's `saved`), and to
     `predictions`, where given, a CSV of index, label, predicted digit and the ten logits.
 
     Raises:
         CheckpointError: no such checkpoint, or not one that can be judged.
         DataError, UsageError, OSError: as `train`.
     """
-    path = locate(net, out_dir)
     where = compute.device(device)
     compute.set_threads(threads)
     model, weights = checkpoint.load(path)

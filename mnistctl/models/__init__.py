@@ -1,5 +1,6 @@
 """The catalogue: each model's name and sentence, torch-free; `load` brings in the model's page."""
 
+import difflib
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -15,13 +16,24 @@ CLASSIFIERS = {
 }
 
 
+def known(name: str) -> None:
+    """See that a classifier is called `name`.
+
+    Raises:
+        UsageError: none is; the nearest name is told.
+    """
+    if name not in CLASSIFIERS:
+        near = difflib.get_close_matches(name, CLASSIFIERS, 1)
+        hint = f"; did you mean {near[0]}?" if near else ";"
+        raise UsageError(f"no model is called {name!r}{hint} there are {', '.join(CLASSIFIERS)}")
+
+
 def load(name: str) -> "Recipe":
     """The recipe of the classifier `name`.
 
     Raises:
         UsageError: no such model.
     """
-    if name not in CLASSIFIERS:
-        raise UsageError(f"no model is called {name!r}; there are {', '.join(CLASSIFIERS)}")
+    known(name)
     recipe: Recipe = import_module(f"mnistctl.models.{name}").recipe
     return recipe
