@@ -40,6 +40,10 @@ Threads = Annotated[
     int | None,
     typer.Option(envvar="MNISTCTL_THREADS", help="Processor threads.", rich_help_panel=_MACHINE),
 ]
+Precision = Annotated[
+    Literal["float32", "bf16"],
+    typer.Option(help="Arithmetic of the forward pass while training.", rich_help_panel=_MACHINE),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=_OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the accuracy.", rich_help_panel=_OUTPUT)]
 
@@ -141,6 +145,7 @@ def train(
     offline: Offline = False,
     device: Device = "auto",
     threads: Threads = None,
+    precision: Precision = "float32",
     out_dir: OutDir = OUT_DIR,
     name: Annotated[
         str | None,
@@ -167,6 +172,7 @@ def train(
         data_dir=data_dir,
         device=device,
         threads=threads,
+        precision=precision,
         out_dir=out_dir,
         name=name,
         overwrite=overwrite,

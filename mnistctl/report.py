@@ -108,10 +108,15 @@ def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> No
                     for text in _header(event):
                         say(text)
                     say(_columns(wide), "bold")
-                case events.Progress(epoch, done, total):
+                case events.Progress(epoch, done, total) if not bars.disable:
                     bars.update(task, description=f"epoch {epoch}", completed=done, total=total)
                 case events.Epoch():
                     say(_row(event, wide))
+                    latest = event
+                case events.Averaged():
+                    if not event.recomputed:
+                        say(_average("last epoch's weights", latest))
+                    say(_average(_named(event), event))
                 case events.Mismatches():
                     missed = event
                 case events.Saved(path):
@@ -174,11 +179,12 @@ def _print(table: Table) -> None:
 
 
 def _header(event: events.Started) -> list[str]:
+    precision = "" if event.precision == "float32" else f", precision: {event.precision}"
     return [
         f"model: {event.model}, {event.parameters:,} parameters",
         f"data: {event.dataset}, {event.digits:,} digits, seed {event.seed}",
         f"epochs: {event.epochs}, batch size: {event.batch}, iterations per epoch: {event.iterations}",
-        f"device: {event.device}, threads: {event.threads}",
+        f"device: {event.device}, threads: {event.threads}{precision}",
     ]
 
 
@@ -193,6 +199,15 @@ def _row(e: events.Epoch, wide: bool) -> str:
         scores = f"{e.loss:13.6f}  {e.test_loss:9.4f}  {e.accuracy:11.2f} %"
         return f"{e.epoch:5d}  {e.rate:.4f}  {scores}  {e.seconds:7.1f}"
     return f"{e.epoch:3d} {e.rate:.4f} {e.loss:6.4f} {e.test_loss:6.4f}  {e.accuracy:5.2f} % {e.seconds:5.1f}"
+
+
+def _named(average: events.Averaged) -> str:
+    weights = f"average of epochs {average.first}-{average.last}"
+    return f"{weights}, batch norm recomputed" if average.recomputed else weights
+
+
+def _average(name: str, scored: events.Epoch | events.Averaged) -> str:
+    return f"{name}: test loss {scored.test_loss:.4f}, {scored.accuracy:.2f} %"
 
 
 def _mismatches(missed: events.Mismatches, say: Callable[[str], None]) -> None:

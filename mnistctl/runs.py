@@ -15,12 +15,12 @@ from torch import nn
 from mnistctl import __version__, checkpoint, compute, datasets, figures, files, models
 from mnistctl.data import Digits
 from mnistctl.errors import CheckpointError, UsageError
-from mnistctl.events import Epoch, Finished, Mismatches, Progress, Saved, Score, Started
+from mnistctl.events import Averaged, Epoch, Finished, Mismatches, Progress, Saved, Score, Started
 from mnistctl.supervised import Recipe, Training, fit, judge, mismatches
 
 RECORD = 1  # the version of NAME.json's layout
 
-Event = Started | Progress | Epoch | Mismatches | Saved | Finished
+Event = Started | Progress | Epoch | Averaged | Mismatches | Saved | Finished
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +36,7 @@ class Options:
     seed: int = 0
     device: str = "auto"
     threads: int | None = None
+    precision: str = "float32"
     dataset: str = "mnist"
     name: str | None = None
     overwrite: bool = False
@@ -90,7 +91,9 @@ def train(options: Options) -> Iterator[Event]:
     recipe = _recipe(options)
     stem = _stem(options)
     device, threads = compute.device(options.device), compute.set_threads(options.threads)
+    compute.precision(options.precision, device)
     compute.repeatable()
+    compute.keep_memory()
     arrays, checksums = datasets.load(options.dataset, options.data_dir, "train")
     held_out, more = datasets.load(options.dataset, options.data_dir, "test")
     if recipe.batch > len(arrays.labels):
@@ -103,6 +106,7 @@ def train(options: Options) -> Iterator[Event]:
         "seed": options.seed,
         "device": str(device),
         "threads": threads,
+        "precision": options.precision,
         "dataset": {"name": options.dataset, "sha256": checksums | more},
         "versions": {"mnistctl": __version__, "torch": torch.__version__, "numpy": np.__version__},
     }
@@ -112,7 +116,7 @@ def train(options: Options) -> Iterator[Event]:
         yield Finished(standing["accuracy"], standing["seconds"], already=True)
         return
 
-    training = Training(recipe, options.seed, device)
+    training = Training(recipe, options.seed, device, precision=options.precision)
     trained, tested = Digits.of(arrays, device), Digits.of(held_out, device)
     parameters = sum(p.numel() for p in training.net.parameters())
     yield Started(
@@ -123,20 +127,24 @@ def train(options: Options) -> Iterator[Event]:
         iterations=-(-len(trained) // recipe.batch),
         device=str(device),
         threads=threads,
+        precision=options.precision,
         seed=options.seed,
         dataset=options.dataset,
         digits=len(trained),
     )
     epochs: list[Epoch] = []
+    averages: list[Averaged] = []
     for event in fit(training, recipe, trained, tested):
         if isinstance(event, Epoch):
             epochs.append(event)
+        elif isinstance(event, Averaged):
+            averages.append(event)
         yield event
-    _, outputs = judge(training.net, tested)
+    score, outputs = judge(training.result, tested)
     missed = mismatches(outputs, tested)
     yield missed
 
-    weights = training.net.state_dict()
+    weights = training.result.state_dict()
     seconds = time.perf_counter() - began
     record = {
         "version": RECORD,
@@ -144,11 +152,12 @@ def train(options: Options) -> Iterator[Event]:
         **run,
         "parameters": parameters,
         "seconds": seconds,
-        "training_seconds": sum(e.seconds for e in epochs),
+        "training_seconds": sum(e.seconds for e in epochs) + sum(a.seconds for a in averages),
         "losses": [e.loss for e in epochs],
         "test_losses": [e.test_loss for e in epochs],
         "accuracies": [e.accuracy for e in epochs],
-        "accuracy": epochs[-1].accuracy,
+        **({"averages": [asdict(a) for a in averages]} if averages else {}),
+        "accuracy": score.accuracy,
         "mismatches": _listed(missed),
         "digest": checkpoint.digest(weights),
         "machine": compute.machine(),
@@ -156,12 +165,13 @@ def train(options: Options) -> Iterator[Event]:
     picture = figures.mismatch_grid(*_pictured(held_out, missed))
     # The record comes last: it is what makes the run a finished one.
     checkpoint.save(_beside(stem, "safetensors"), options.model, weights)
-    files.write(_beside(stem, "jsonl"), "".join(json.dumps(asdict(e)) + "\n" for e in epochs))
+    lines = [asdict(e) for e in epochs] + [{"event": "averaged"} | asdict(a) for a in averages]
+    files.write(_beside(stem, "jsonl"), "".join(json.dumps(told) + "\n" for told in lines))
     figures.write_png(_beside(stem, "png"), picture)
     files.write(_beside(stem, "json"), json.dumps(record, indent=1) + "\n")
     for ending in ("safetensors", "jsonl", "png", "json"):
         yield Saved(str(_beside(stem, ending)))
-    yield Finished(epochs[-1].accuracy, seconds)
+    yield Finished(score.accuracy, seconds)
 
 
 def locate(net: str, out_dir: Path) -> Path:
@@ -273,11 +283,12 @@ def _described(recipe: Recipe) -> dict[str, Any]:
     return {
         "epochs": recipe.epochs,
         "batch": recipe.batch,
-        "rates": list(recipe.rates(recipe.peak, recipe.epochs)),
+        "rates": list(recipe.schedule()),
         "optimizer": type(optimizer).__name__,
         "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in sorted(defaults.items())},
         "smoothing": recipe.smoothing,
         "shuffle": recipe.shuffle,
+        "averaged": recipe.averaged,
     }
 
 

@@ -23,3 +23,17 @@ def cosine(floor: float = 0.0) -> Schedule:
         return tuple(max(lowest, peak * (1 + math.cos(math.pi * e / epochs)) / 2) for e in range(epochs))
 
     return rates
+
+
+def cycle(*shares: float) -> Schedule:
+    """These shares of the peak, an epoch each, over and over."""
+
+    def rates(peak: float, epochs: int) -> tuple[float, ...]:
+        return tuple(peak * shares[e % len(shares)] for e in range(epochs))
+
+    return rates
+
+
+def held(rates: tuple[float, ...], first: int) -> tuple[float, ...]:
+    """`rates` up to epoch `first`, counted from 1, whose rate then stays."""
+    return rates[:first] + rates[first - 1 : first] * (len(rates) - first)

@@ -1,45 +1,94 @@
-"""The fast dropout is dropout."""
+"""The fast dropout is dropout, and the merged relu, dropout and pool are what they were apart."""
+
+import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import nn
 
-from mnistctl.layers import Dropout
+from mnistctl import compute
+from mnistctl.layers import LastStep, Rectify, dropped
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("p", [0.5, 0.2, 0.9])
 def test_a_mask_drops_with_the_asked_probability(p):
     torch.manual_seed(1)
-    x = torch.ones(400, 5, 20, 20)
-    mask = Dropout(p).mask(x)
-    values = mask.unique()
-    assert values.numel() == 2
-    assert values[0] == 0
-    assert float(values[1]) == pytest.approx(1 / (1 - p))
-    share = float((mask == 0).float().mean())
-    assert abs(share - p) < 5 * (p * (1 - p) / x.numel()) ** 0.5 + 2**-16
+    mask = dropped(torch.ones(400, 5, 20, 20), p)
+    assert mask.unique().tolist() == [0, 1]
+    assert abs(float(mask.float().mean()) - p) < 5 * (p * (1 - p) / mask.numel()) ** 0.5 + 2**-17
 
 
-def test_neighbouring_draws_are_independent():
+@pytest.mark.parametrize("p", [0.5, 0.2])
+def test_neighbouring_draws_are_independent(p):
     torch.manual_seed(2)
-    kept = (Dropout(0.5).mask(torch.ones(1_000_000)) > 0).float() - 0.5
-    for lag in (1, 2, 7, 8, 64):
-        assert abs(float((kept[lag:] * kept[:-lag]).mean() * 4)) < 0.005
+    mask = dropped(torch.ones(1_000_000), p).float() - p
+    for lag in (1, 2, 7, 8, 64, 125_000):  # an eighth: where single bits of one byte lie
+        assert abs(float((mask[lag:] * mask[:-lag]).mean()) / (p * (1 - p))) < 0.005
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_a_mask_has_the_memory_layout_and_statistics_whatever_the_layout(layout):
-    torch.manual_seed(3)
-    x = torch.ones(100, 6, 24, 24).contiguous(memory_format=layout)
-    mask = Dropout(0.5).mask(x)
-    assert mask.stride() == x.stride()
+@pytest.mark.parametrize("p", [0.5, 0.2])
+def test_a_mask_is_the_same_whatever_the_memory_format(p):
+    masks = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        torch.manual_seed(3)
+        masks.append(dropped(torch.ones(100, 6, 24, 24).contiguous(memory_format=layout), p))
+    assert torch.equal(*masks)
     for dims in ((0, 1, 2), (0, 2, 3), (1, 2, 3)):
-        assert float((mask.mean(dim=dims) - 1).abs().max()) < 0.12
+        assert float((masks[0].float().mean(dim=dims) - p).abs().max()) < 0.06
+
+
+@pytest.mark.parametrize("p", [0.5, 0.2])
+@pytest.mark.parametrize("pool_first", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rectify_is_relu_dropout_and_pool_in_their_own_order(p, pool_first, dtype):
+    torch.manual_seed(5)
+    x = torch.randn(8, 3, 12, 12).to(dtype).requires_grad_()
+    torch.manual_seed(6)
+    merged = Rectify(p, 2, pool_first)(x.clone())
+    torch.manual_seed(6)
+    kept = 1 - dropped(torch.empty(8, 3, 6, 6) if pool_first else x, p).to(dtype)
+    if pool_first:
+        apart = F.max_pool2d(F.relu(x), 2) * kept / (1 - p)
+    else:
+        apart = F.max_pool2d(F.relu(x) * kept, 2) / (1 - p)
+    tolerance = {"rtol": 1e-6, "atol": 0} if dtype == torch.float32 else {"rtol": 0.01, "atol": 0}
+    torch.testing.assert_close(merged, apart, **tolerance)
+    weight = torch.randn(merged.shape).to(dtype)
+    (one,) = torch.autograd.grad((merged * weight).sum(), x)
+    (other,) = torch.autograd.grad((apart * weight).sum(), x)
+    torch.testing.assert_close(one, other, **tolerance)
 
 
 def test_a_seed_means_one_mask_and_evaluation_means_none():
-    layer, x = Dropout(0.2), torch.randn(1000)
+    layer, x = Rectify(0.2, None, False), torch.randn(1000)
     torch.manual_seed(4)
-    first = layer(x)
+    first = layer(x.clone())
     torch.manual_seed(4)
-    assert torch.equal(first, layer(x))
-    assert torch.equal(layer.eval()(x), x)
+    assert torch.equal(first, layer(x.clone()))
+    assert torch.equal(layer.eval()(x.clone()), F.relu(x))
+
+
+def test_a_prepared_net_merges_only_what_it_may():
+    stages = nn.Sequential(
+        nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2),
+        nn.Conv2d(4, 4, 3), nn.ReLU(), nn.MaxPool2d(3, stride=2), nn.Flatten(),
+        nn.Linear(100, 9), nn.Tanh(), nn.ReLU(), nn.Dropout(0.5),
+    )  # fmt: skip
+    keys = list(stages.state_dict())
+    prepared = compute.prepare(copy.deepcopy(stages), CPU)
+    kinds = [type(stage).__name__ for stage in prepared]
+    assert kinds[2:5] == ["Rectify", "Identity", "Identity"]
+    assert repr(prepared[2]) == "Rectify(p=0.2, pool=2, pool_first=True)"
+    assert kinds[6:8] == ["Rectify", "MaxPool2d"]  # an overlapping pool stays as it is
+    assert kinds[11:] == ["ReLU", "Dropout"]  # a tanh needs what it gave
+    assert list(prepared.state_dict()) == keys
+    x = torch.randn(5, 1, 28, 28)
+    torch.testing.assert_close(prepared.eval()(x), stages.eval()(x))
+
+
+def test_the_last_step_is_the_last_step():
+    outputs = torch.arange(24.0).view(2, 3, 4)
+    assert LastStep()((outputs, None)).tolist() == [[8, 9, 10, 11], [20, 21, 22, 23]]

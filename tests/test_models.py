@@ -1,6 +1,8 @@
 """The catalogue: every model is what its paper says, and can be trained as it stands."""
 
 import importlib
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +10,15 @@ import torch
 from mnistctl import models
 from mnistctl.errors import UsageError
 
-PARAMETERS = {"logit": 7_850, "linear": 636_010, "conv": 431_080}
+PARAMETERS = {
+    "logit": 7_850,
+    "linear": 636_010,
+    "conv": 431_080,
+    "swa": 431_080,
+    "simple": 1_022_656,
+    "wsimple": 1_022_656,
+    "lstm": 214_282,
+}
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
@@ -36,6 +46,10 @@ def test_the_recipes_are_the_published_ones():
         "logit": (100, 20, 0.04, 0.0, True),
         "linear": (100, 50, 0.05, 0.0, True),
         "conv": (1000, 50, 0.01, 0.01, True),
+        "swa": (1000, 50, 0.01, 0.01, True),
+        "simple": (100, 50, 0.01, 0.01, True),
+        "wsimple": (100, 75, 0.002, 0.01, True),
+        "lstm": (60, 40, 0.001, 0.0, False),
     }
 
 
@@ -48,6 +62,32 @@ def test_conv_anneals_over_its_own_length_down_to_its_floor():
         assert rates[epochs // 2] == pytest.approx(0.005)
         assert min(rates) >= 0.0002
     assert recipe.rates(0.01, 50)[-1] == 0.0002
+
+
+def test_an_averaged_recipe_holds_the_rate_from_its_first_averaged_epoch():
+    swa, conv = models.load("swa"), models.load("conv")
+    assert (swa.averaged, swa.regular, conv.averaged) == (20, conv, 0)
+    assert swa.schedule()[:31] == conv.schedule()[:31]
+    assert swa.schedule()[31:] == (conv.schedule()[30],) * 19
+    wsimple = models.load("wsimple")
+    assert wsimple.averaged == 25
+    assert set(wsimple.schedule()[50:]) == {0.001 * (1 + math.cos(math.pi * 50 / 75))}
+    assert [replace(swa, epochs=n).averaged for n in (1, 2, 5, 10)] == [1, 1, 2, 4]
+
+
+def test_lstm_repeats_its_four_rates_and_scales_them_with_the_peak():
+    recipe = models.load("lstm")
+    assert recipe.schedule()[:5] == (0.001, 0.0005, 0.0002, 0.0001, 0.001)
+    assert replace(recipe, peak=0.01).schedule()[1] == 0.005
+
+
+def test_simple_has_the_published_number_of_layers_and_its_initial_weights():
+    torch.manual_seed(0)
+    net = models.load("simple").net()
+    assert sum(not list(module.children()) for module in net.modules()) == 57
+    weight = net[4][0].weight  # 64 to 96 channels, 3 x 3
+    assert float(weight.detach().std()) == pytest.approx((2 * 2 / (9 * (64 + 96))) ** 0.5, rel=0.02)
+    assert (net[4][1].eps, net[4][1].momentum) == (1e-5, 0.05)
 
 
 def test_an_unknown_model_is_a_usage_error():

@@ -42,7 +42,9 @@ def test_every_command_that_the_readme_shows_is_a_command_with_its_options(line)
 
 def test_the_figures_are_the_records():
     rows = re.findall(r"^\| (\w+) \| ([\d,]+) \| .*? \| ([\d.]+) % \| (\d+) \| `(.*?)` \|$", README, re.M)
-    assert [row[0] for row in rows] == list(models.CLASSIFIERS)
+    unrun = re.findall(r"^\| (\w+) \| ([\d,]+) \| .*? \| not run yet \| \| \|$", README, re.M)
+    assert sorted([row[0] for row in rows] + [row[0] for row in unrun]) == sorted(models.CLASSIFIERS)
+    assert not [model for model, _ in unrun if (ROOT / f"records/{model}.json").exists()]
     for model, parameters, accuracy, seconds, path in rows:
         record = json.loads((ROOT / path).read_text())
         assert record["model"] == model

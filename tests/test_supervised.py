@@ -1,5 +1,6 @@
 """The training loop, on a few digits of the sample."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -9,9 +10,9 @@ from torch import nn
 
 from mnistctl import checkpoint, compute, datasets, models
 from mnistctl.data import Digits
-from mnistctl.errors import DivergedError
-from mnistctl.events import Epoch, Mismatches
-from mnistctl.supervised import Training, _step, fit, judge, mismatches
+from mnistctl.errors import DivergedError, UsageError
+from mnistctl.events import Averaged, Epoch, Mismatches
+from mnistctl.supervised import Training, _batches, _step, fit, judge, mismatches
 
 CPU = torch.device("cpu")
 
@@ -57,7 +58,7 @@ def test_a_sliced_batch_has_the_gradients_and_the_loss_of_a_whole_one(digits):
     recipe = replace(models.load("conv"), optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
     pixels, labels = digits[0].take(slice(0, 250))  # the last slice is a short one
     training = Training(recipe, 0, CPU)
-    assert training.slice == 100
+    assert training.slice == 200
     training.net.eval()  # dropout off: the draws differ between slicings
     sliced = _step(training, recipe, pixels, labels)
     gradients = [p.grad.clone() for p in training.net.parameters()]
@@ -122,3 +123,118 @@ def test_mismatches_are_the_digits_that_are_misread(digits):
 def test_a_net_is_judged_with_its_dropout_off(digits):
     net = Training(models.load("conv"), 0, CPU).net
     assert judge(net, digits[1])[0] == judge(net, digits[1])[0]
+
+
+@pytest.fixture(scope="module")
+def normed():
+    """A small recipe with batch norm and dropout, for what holds of every averaged one."""
+
+    def net():
+        return nn.Sequential(
+            nn.Conv2d(1, 6, 5, stride=2), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2),
+            nn.Flatten(), nn.Linear(216, 10),
+        )  # fmt: skip
+
+    return replace(models.load("wsimple"), net=net, epochs=6, peak=0.01, average=0.5)
+
+
+def test_averaging_adds_events_and_changes_no_epoch(digits, normed):
+    few = (some(digits[0], 600), some(digits[1], 300))
+    regular = replace(normed, rates=lambda peak, n: normed.schedule(), average=None)
+    told = list(fit(Training(normed, 1, CPU), normed, *few))
+    plain = list(fit(Training(regular, 1, CPU), regular, *few))
+    kept = [replace(e, seconds=0) for e in told if isinstance(e, Epoch)]
+    assert kept == [replace(e, seconds=0) for e in plain if isinstance(e, Epoch)]
+    assert [(type(e).__name__, e.first, e.last, e.recomputed) for e in told[-2:]] == [
+        ("Averaged", 4, 6, False),
+        ("Averaged", 4, 6, True),
+    ]
+    assert not any(isinstance(e, Averaged) for e in plain)
+
+
+def test_the_averaged_weights_are_the_mean_of_those_after_each_averaged_epoch(digits, normed):
+    few = (some(digits[0], 600), some(digits[1], 300))
+    training = Training(normed, 2, CPU)
+    after = {}
+    for event in fit(training, normed, *few):
+        if isinstance(event, Epoch):
+            after[event.epoch] = [p.detach().double().clone() for p in training.net.parameters()]
+    assert training.result is not training.net
+    for place, averaged in enumerate(training.result.parameters()):
+        mean = torch.stack([after[epoch][place] for epoch in (4, 5, 6)]).mean(0)
+        torch.testing.assert_close(averaged.double(), mean, rtol=1e-5, atol=1e-7)
+
+
+def test_recomputed_statistics_are_the_plain_mean_over_batches_in_training_mode(digits, normed):
+    few = (some(digits[0], 600), some(digits[1], 300))
+    training = Training(normed, 3, CPU)
+    *_, stale, recomputed = fit(training, normed, *few)
+    convolution, norm = training.result[0], training.result[1]
+    batches = [x for x, _ in _batches(training, normed, few[0], normed.epochs + 1)]
+    with torch.no_grad():
+        outputs = [convolution(x) for x in batches]
+    torch.testing.assert_close(norm.running_mean, torch.stack([y.mean((0, 2, 3)) for y in outputs]).mean(0))
+    variances = torch.stack([y.transpose(0, 1).flatten(1).var(1) for y in outputs]).mean(0)
+    torch.testing.assert_close(norm.running_var, variances)
+    assert stale.test_loss != recomputed.test_loss
+    score, _ = judge(training.result, few[1])
+    assert (score.loss, score.accuracy) == (recomputed.test_loss, recomputed.accuracy)
+
+
+@pytest.mark.parametrize("name", ["swa", "wsimple"])
+def test_a_finished_averaged_run_is_restored_with_its_average(name, digits, normed):
+    recipe = normed if name == "wsimple" else replace(models.load(name), epochs=3, batch=100)
+    few = (some(digits[0], 300), some(digits[1], 100))
+    whole = Training(recipe, 4, CPU)
+    list(fit(whole, recipe, *few))
+    halfway = Training(recipe, 4, CPU)
+    for event in fit(halfway, recipe, *few):
+        if isinstance(event, Epoch) and event.epoch == recipe.epochs - 1:
+            break
+    resumed = Training(recipe, 5, CPU)
+    resumed.restore(halfway.state())
+    list(fit(resumed, recipe, *few))
+    assert checkpoint.digest(resumed.result.state_dict()) == checkpoint.digest(whole.result.state_dict())
+
+
+@pytest.mark.parametrize("name", models.CLASSIFIERS)
+def test_a_prepared_net_has_the_loss_and_the_gradients_of_the_plain_one(name, digits):
+    recipe = models.load(name)
+    torch.manual_seed(0)
+    plain = recipe.net().double()  # thirteen batch norms amplify float32's rounding
+    for module in plain.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    fast = compute.prepare(copy.deepcopy(plain), CPU)
+    pixels, labels = digits[0].take(slice(0, 20))
+    losses = [F.cross_entropy(net(pixels.double()), labels) for net in (plain, fast)]
+    for loss in losses:
+        loss.backward()
+    assert float(losses[0].detach()) == pytest.approx(float(losses[1].detach()), rel=1e-9)
+    whole, other = (torch.cat([p.grad.flatten() for p in net.parameters()]) for net in (plain, fast))
+    assert float((whole - other).norm() / whole.norm()) < 1e-9
+
+
+def test_bf16_trains_in_bfloat16_and_is_scored_in_float32(digits):
+    try:
+        compute.precision("bf16", CPU)
+    except UsageError as refused:
+        pytest.skip(str(refused))
+    recipe = replace(models.load("conv"), batch=100, epochs=1)
+    training = Training(recipe, 0, CPU, precision="bf16")
+    seen = []
+    training.net[-1].register_forward_hook(
+        lambda module, args, out: seen.append((module.training, out.dtype))
+    )
+    (epoch,) = epochs(training, recipe, (some(digits[0], 500), some(digits[1], 200)))
+    assert set(seen) == {(True, torch.bfloat16), (False, torch.float32)}
+    assert epoch.loss < 2.3
+    assert {p.dtype for p in training.net.parameters()} == {torch.float32}
+
+
+def test_bf16_is_refused_where_it_would_only_be_emulated(monkeypatch):
+    for feature in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, feature, lambda: False)
+    monkeypatch.setattr(compute.platform, "machine", lambda: "x86_64")
+    with pytest.raises(UsageError, match="would only emulate bfloat16"):
+        compute.precision("bf16", CPU)
