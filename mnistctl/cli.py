@@ -108,11 +108,21 @@ def show(
     seed: Annotated[int | None, typer.Option(help="Draw the same ones again.")] = None,
     style: Annotated[Literal["stars", "blocks"], typer.Option(help="How to draw.")] = "stars",
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a grid as PNG.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A net as a table of its layers, and its recipe, instead.")
+    ] = None,
     glyphs: Annotated[bool, typer.Option("--glyphs", help="The ten standard glyphs instead.")] = False,
     data_dir: DataDir = DATA_DIR,
     offline: Offline = False,
 ) -> None:
     """Print random digits as text: the label, then 28 rows."""
+    if model is not None:
+        known(model)
+        from mnistctl import describe, models
+
+        recipe = models.load(model)
+        report.model(model, describe.layers(recipe.net()), describe.recipe(recipe))
+        return
     import numpy as np
 
     from mnistctl import datasets, figures

@@ -15,10 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistctl import events
+from mnistctl.models import CLASSIFIERS
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from mnistctl.describe import Layer
     from mnistctl.download import Status
     from mnistctl.runs import Evaluation, Event
 
@@ -92,6 +94,34 @@ def digits(images: "np.ndarray", labels: "np.ndarray", style: str) -> None:
             continue
         for text in drawn:
             line(text)
+
+
+def model(name: str, layers: "Iterable[Layer]", recipe: dict[str, Any]) -> None:
+    """A net as a table of its layers, with their sum, and its recipe."""
+    line(f"{name}: {CLASSIFIERS[name]}")
+    table = _table("name", "layer", "output", "parameters")
+    table.columns[3].justify = "right"
+    total = 0
+    for layer in layers:
+        total += layer.parameters
+        output = " x ".join(map(str, layer.output))
+        table.add_row(layer.name, Text(layer.layer), output, f"{layer.parameters:,}")
+    table.add_row("", "all", "", f"{total:,}", style="bold")
+    _print(table)
+    settings = ", ".join(f"{k} {v}" for k, v in recipe["settings"].items() if v is not False)
+    order = "shuffled anew in each" if recipe["shuffle"] else "in file order"
+    line(f"epochs: {recipe['epochs']} of batches of {recipe['batch']}, {order}")
+    line(f"optimizer: {recipe['optimizer']}, {settings}")
+    line(f"rates: {_rates(recipe['rates'])}")
+    line(f"loss: cross entropy, label smoothing {recipe['smoothing']:g}")
+    if recipe["averaged"]:
+        line(f"averaged: the weights after each of the last {recipe['averaged']} epochs")
+
+
+def _rates(rates: list[float]) -> str:
+    if len(set(rates)) == 1:
+        return f"{rates[0]:g} in every epoch"
+    return f"{', '.join(f'{rate:.4g}' for rate in rates[:5])} ... {rates[-1]:.4g}"
 
 
 def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> None:

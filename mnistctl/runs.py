@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mnistctl import __version__, checkpoint, compute, datasets, figures, files, models
+from mnistctl import __version__, checkpoint, compute, datasets, describe, figures, files, models
 from mnistctl.data import Digits
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.events import Averaged, Epoch, Finished, Mismatches, Progress, Saved, Score, Started
@@ -102,7 +102,7 @@ def train(options: Options) -> Iterator[Event]:
         )
     run = {
         "model": options.model,
-        "recipe": _described(recipe),
+        "recipe": describe.recipe(recipe),
         "seed": options.seed,
         "device": str(device),
         "threads": threads,
@@ -272,24 +272,6 @@ def _recipe(options: Options) -> Recipe:
         batch=recipe.batch if options.batch is None else options.batch,
         peak=recipe.peak if options.rate is None else options.rate,
     )
-
-
-def _described(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as JSON can hold it; the rates in full, since they are what the schedule comes to."""
-    optimizer = recipe.optimizer(nn.Linear(1, 1).parameters())
-    defaults = {k: v for k, v in optimizer.defaults.items() if isinstance(v, int | float | tuple)} | {
-        "lr": recipe.peak
-    }
-    return {
-        "epochs": recipe.epochs,
-        "batch": recipe.batch,
-        "rates": list(recipe.schedule()),
-        "optimizer": type(optimizer).__name__,
-        "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in sorted(defaults.items())},
-        "smoothing": recipe.smoothing,
-        "shuffle": recipe.shuffle,
-        "averaged": recipe.averaged,
-    }
 
 
 def _stem(options: Options) -> Path:

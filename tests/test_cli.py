@@ -10,6 +10,8 @@ import sys
 import pytest
 from PIL import Image
 
+from mnistctl import models
+
 TRAIN = ("train", "logit", "--dataset", "sample", "--epochs", "2")
 
 
@@ -210,3 +212,37 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path):
     ran = subprocess.run(line, shell=True, cwd=tmp_path, env=dict(os.environ), capture_output=True, text=True)
     assert ran.stderr == ""
     assert len(ran.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", models.CLASSIFIERS)
+def test_show_prints_a_net_as_a_table_with_its_sum_and_its_recipe(name, mnistctl):
+    ran = mnistctl("show", "--model", name)
+    assert ran.returncode == 0, ran.stderr
+    lines = ran.stdout.splitlines()
+    assert lines[0] == f"{name}: {models.CLASSIFIERS[name]}"
+    end = next(place for place, line in enumerate(lines) if line.split()[:1] == ["all"])
+    *counts, total = (int(line.split()[-1].replace(",", "")) for line in lines[2 : end + 1])
+    assert sum(counts) == total == sum(p.numel() for p in models.load(name).net().parameters())
+    assert lines[end + 1].startswith(f"epochs: {models.load(name).epochs} of batches of")
+    assert lines[end + 2].startswith("optimizer: ")
+
+
+def test_an_averaged_run_reports_its_last_epoch_and_its_average_and_keeps_the_average(mnistctl, tmp_path):
+    words = ("train", "swa", "--dataset", "sample", "--epochs", "3", "--batch", "200")
+    ran = mnistctl(*words)
+    assert ran.returncode == 0, ran.stderr
+    record = json.loads((tmp_path / "out/swa-sample.json").read_text())
+    (average,) = record["averages"]
+    assert (average["first"], average["last"], average["recomputed"]) == (3, 3, False)
+    assert record["accuracy"] == average["accuracy"]
+    assert f"last epoch's weights: test loss {record['test_losses'][-1]:.4f}" in ran.stdout
+    assert f"average of epochs 3-3: test loss {average['test_loss']:.4f}" in ran.stdout
+    last = json.loads((tmp_path / "out/swa-sample.jsonl").read_text().splitlines()[-1])
+    assert last == {"event": "averaged"} | average
+    judged = mnistctl("eval", "swa-sample", "--dataset", "sample", "--quiet")
+    assert float(judged.stdout) == pytest.approx(record["accuracy"], abs=0.005)
+
+
+def test_the_precision_is_recorded_and_an_unknown_one_refused(mnistctl, trained, tmp_path):
+    assert json.loads((tmp_path / "out/logit-sample.json").read_text())["precision"] == "float32"
+    assert mnistctl(*TRAIN, "--precision", "float16").returncode == 2

@@ -12,10 +12,14 @@ PACKAGE = Path(__file__).parents[1] / "mnistctl"
 # For each room, the rooms that it may import; `errors` and `files` and the version stand below them all.
 MAY = {
     "__main__": {"cli", "report"},
-    "cli": {"report", "models", "runs", "download", "datasets", "figures"},
-    "report": {"events", "figures", "runs", "download"},
+    "cli": {"report", "models", "runs", "describe", "download", "datasets", "figures"},
+    "report": {"events", "figures", "runs", "describe", "download", "models"},
     "events": set(),
-    "runs": {"supervised", "models", "data", "datasets", "figures", "checkpoint", "compute", "events"},
+    "runs": {
+        *("supervised", "models", "data", "datasets", "describe", "figures", "checkpoint", "compute"),
+        "events",
+    },
+    "describe": {"supervised"},
     "supervised": {"compute", "schedules", "events", "data"},
     "models": {"supervised", "schedules", "layers", "lamb"},
     "data": {"datasets"},

@@ -1,0 +1,277 @@
+"""What a training pass costs beside the loops that people write.
+
+    python bench/speed.py [--data-dir DIR] [--out FILE]
+
+Every round times each way in turn, so that a busy neighbour slows all of them alike; ratios are medians over
+the rounds. The ways: mnistctl's own pass (`ours`, and `bf16` where the processor has it); an eager loop over
+index tensors (`plain`); a DataLoader over a TensorDataset (`loader`); a DataLoader whose data set makes
+each item from a picture, as torchvision's MNIST with ToTensor and Normalize does (`pictures`). `mm` is a
+product of two 2048 x 2048 matrices. Operations: 2 a multiply-add, forward and backward, none for the gradient
+of the pixels.
+"""
+
+import argparse
+import copy
+import ctypes
+import itertools
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
+
+from mnistctl import compute, datasets, models
+from mnistctl.data import Digits
+from mnistctl.errors import UsageError
+from mnistctl.layers import Rectify
+from mnistctl.supervised import Recipe, Training, _batches, _step
+
+CPU = torch.device("cpu")
+STEPS = {"logit": 600, "linear": 200, "conv": 4, "simple": 1, "lstm": 25}  # a round's, in about half a second
+LSTM_FLOP = 3 * 28 * 2 * 512 * (28 + 128 + 128 + 128) - 28 * 2 * 512 * 28 + 6 * 1280
+WAYS = ("ours", "plain", "loader", "pictures", "bf16")
+Batches = Iterator[tuple[Tensor, Tensor]]
+
+
+class Pictures(Dataset):  # type: ignore[type-arg]
+    """Item by item: a PIL image, then floats in [0, 1], then scaled to [-1, 1]."""
+
+    def __init__(self, digits: Digits) -> None:
+        self.images, self.labels = digits.images[:, 0].numpy(), digits.labels.tolist()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, place: int) -> tuple[Tensor, int]:
+        picture = Image.fromarray(self.images[place])
+        pixels = torch.from_numpy(np.array(picture, copy=True)).unsqueeze(0).float().div(255)
+        return (pixels - 0.5) / 0.5, self.labels[place]
+
+
+def plain_step(
+    net: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, x: Tensor, y: Tensor
+) -> Tensor:
+    optimizer.zero_grad()
+    loss = F.cross_entropy(net(x), y, label_smoothing=recipe.smoothing)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def ways(recipe: Recipe, digits: Digits) -> dict[str, Callable[[int], None]]:
+    """For each way, what takes so many steps of an epoch."""
+    floats = digits.images.float() / 127.5 - 1
+
+    def mine(precision: str) -> Callable[[int], None]:
+        training = Training(recipe, 0, CPU, precision=precision)
+        training.net.train()
+
+        def run(steps: int) -> None:
+            keep_memory(True)
+            losses = torch.zeros(())
+            for x, y in itertools.islice(_batches(training, recipe, digits, 1), steps):
+                losses += _step(training, recipe, x, y)
+            losses.item()
+
+        return run
+
+    def theirs(batches: Callable[[], Batches]) -> Callable[[int], None]:
+        net = recipe.net().train()
+        optimizer = recipe.optimizer(net.parameters())
+
+        def run(steps: int) -> None:
+            keep_memory(False)
+            losses = torch.zeros(())
+            for x, y in itertools.islice(batches(), steps):
+                losses += plain_step(net, optimizer, recipe, x, y)
+            losses.item()
+
+        return run
+
+    def indexed() -> Batches:
+        order = torch.randperm(len(digits)) if recipe.shuffle else torch.arange(len(digits))
+        return ((floats[index], digits.labels[index]) for index in order.split(recipe.batch))
+
+    def loaded(data: Dataset) -> Callable[[], Batches]:  # type: ignore[type-arg]
+        return lambda: iter(DataLoader(data, recipe.batch, shuffle=recipe.shuffle))
+
+    found = {
+        "ours": mine("float32"),
+        "plain": theirs(indexed),
+        "loader": theirs(loaded(TensorDataset(floats, digits.labels))),
+        "pictures": theirs(loaded(Pictures(digits))),
+    }
+    try:
+        found["bf16"] = mine("bf16")
+    except UsageError as refused:
+        print(refused, file=sys.stderr)
+    return found
+
+
+def keep_memory(ours: bool) -> None:
+    """As `train` sets malloc, or as it sets itself in a script that says nothing: at most these two sizes."""
+    if ours:
+        compute.keep_memory()
+    elif platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(compute._M_MMAP_THRESHOLD, 2**25)
+        library.mallopt(compute._M_TRIM_THRESHOLD, 2**26)
+
+
+def check(recipe: Recipe, digits: Digits) -> None:
+    """Dropout off: the plain net's loss and gradients, to rounding; on: the recipe's share dropped."""
+    torch.manual_seed(0)
+    plain = recipe.net().double()
+    rates = [module.p for module in plain.modules() if isinstance(module, nn.Dropout)]
+    whole = copy.deepcopy(plain)
+    for module in plain.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    x, y = digits.take(slice(0, 50))
+    results = []
+    for net in (plain, compute.prepare(copy.deepcopy(plain), CPU)):
+        loss = F.cross_entropy(net(x.double()), y, label_smoothing=recipe.smoothing)
+        loss.backward()
+        results.append(
+            (loss.detach(), torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
+        )
+    torch.testing.assert_close(*results, rtol=1e-8, atol=1e-10)
+    prepared = [module.p for module in compute.prepare(whole, CPU).modules() if isinstance(module, Rectify)]
+    assert [p for p in prepared if p] == rates
+    for p in set(rates):
+        ones = torch.ones(100, 20, 24, 24)
+        scaled = Rectify(p, None, False)(ones.clone())
+        assert abs(scaled.count_nonzero().item() / ones.numel() - (1 - p)) < 0.002
+        assert abs(scaled.mean().item() - 1) < 0.005
+
+
+def flop(name: str, recipe: Recipe) -> float:
+    """Operations of one image's training pass."""
+    if name == "lstm":
+        return LSTM_FLOP
+    net = recipe.net()
+    with FlopCounterMode(display=False) as counter:
+        net(torch.zeros(2, 1, 28, 28)).sum().backward()
+    return counter.get_total_flops() / 2
+
+
+def matmul(times: int = 3) -> float:
+    """FLOP/s of a 2048 x 2048 float32 product."""
+    a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        a @ b
+        seconds.append(time.perf_counter() - began)
+    return 2 * 2048**3 / statistics.median(seconds)
+
+
+def passes(name: str, digits: Digits, rounds: int) -> dict[str, object]:
+    """One recipe: microseconds an image for each way, and how many times as long as ours they take."""
+    recipe, steps = models.load(name), STEPS[name]
+    check(recipe, digits)
+    found = ways(recipe, digits)
+    for run in found.values():
+        run(1)
+    seconds: dict[str, list[float]] = {way: [] for way in found}
+    speeds = []
+    for _ in range(rounds):
+        speeds.append(matmul())
+        for way, run in found.items():
+            began = time.perf_counter()
+            run(steps)
+            seconds[way].append(time.perf_counter() - began)
+    images = steps * recipe.batch
+    operations = flop(name, recipe)
+
+    def ratio(slow: str, fast: str) -> float:
+        return round(statistics.median(s / f for s, f in zip(seconds[slow], seconds[fast], strict=True)), 2)
+
+    shares = [operations * images / s / m for s, m in zip(seconds["ours"], speeds, strict=True)]
+    return {
+        "microseconds_per_image": {
+            w: round(1e6 * statistics.median(s) / images, 2) for w, s in seconds.items()
+        },
+        "times_as_long_as_ours": {w: ratio(w, "ours") for w in ("plain", "loader", "pictures")},
+        "plain_over_bf16": ratio("plain", "bf16") if "bf16" in seconds else None,
+        "megaflop_per_image": round(operations / 1e6, 3),
+        "mm_gigaflops": round(statistics.median(speeds) / 1e9),
+        "share_of_mm": round(statistics.median(shares), 3),
+    }
+
+
+def whole_run(name: str, data: list[str]) -> dict[str, object]:
+    """One epoch as a user runs it, in a process of its own."""
+    words = [sys.executable, "-m", "mnistctl", "train", name, "--epochs", "1", "--json", *data]
+    with tempfile.TemporaryDirectory() as place:
+        began = time.perf_counter()
+        child = subprocess.Popen([*words, "--out-dir", place], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        body = json.loads(child.stdout.read())
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - began
+    assert status == 0
+    unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, KiB elsewhere
+    return {
+        "dataset": body["dataset"]["name"],
+        "seconds": round(seconds, 2),
+        "training_seconds": round(body["training_seconds"], 2),
+        "peak_megabytes": round(usage.ru_maxrss * unit / 1e6),
+    }
+
+
+def main() -> None:
+    """Time every recipe, print two tables, and write them as JSON."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("names", nargs="*", default=list(STEPS), help="recipes; all by default")
+    asked.add_argument("--data-dir", type=Path, help="MNIST; else the sample, over and over, stands for it")
+    asked.add_argument("--rounds", type=int, default=7)
+    asked.add_argument("--out", type=Path)
+    given = asked.parse_args()
+    if given.data_dir:
+        digits = Digits.of(datasets.load("mnist", given.data_dir, "train")[0], CPU)
+        real = ["--data-dir", str(given.data_dir), "--offline"]
+    else:
+        few = Digits.of(datasets.load("sample", None, "train")[0], CPU)
+        digits = Digits(few.images.repeat(15, 1, 1, 1), few.labels.repeat(15))
+        real = ["--dataset", "sample"]
+    recipes, runs = {}, {}
+    print("us an image      ours   plain  loader  pictures   bf16 | plain/ours  pictures/ours  share of mm")
+    for name in given.names:
+        row = recipes[name] = passes(name, digits, given.rounds)
+        us, times = row["microseconds_per_image"], row["times_as_long_as_ours"]
+        cells = " ".join(f"{us.get(way, math.nan):8.1f}" for way in WAYS)
+        ratios = f"{times['plain']:9.2f} {times['pictures']:12.2f} {row['share_of_mm']:14.2f}"
+        print(f"{name:10s} {cells} | {ratios}", flush=True)
+    print("one epoch      data  seconds  of these training  peak MB")
+    for name in given.names:
+        row = runs[name] = whole_run(name, ["--dataset", "sample"] if name == "simple" else real)
+        spent = f"{row['seconds']:8.1f} {row['training_seconds']:18.1f}"
+        print(f"{name:10s} {row['dataset']:>8s} {spent} {row['peak_megabytes']:8d}", flush=True)
+    body = {
+        "command": "python bench/speed.py",
+        "machine": compute.machine() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "rounds": given.rounds,
+        "recipes": recipes,
+        "one_epoch": runs,
+    }
+    if given.out:
+        given.out.write_text(json.dumps(body, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
