@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from mnistctl.errors import UsageError
 from mnistctl.layers import Rectify
 
-_SLICE = 200  # digits whose activations stay in a processor core's cache; bench/slices.py shows it
+_SLICE = 200  # digits: as fast as more (bench/slices.py) in a fraction of the memory
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
 

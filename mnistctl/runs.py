@@ -118,6 +118,7 @@ def train(options: Options) -> Iterator[Event]:
 
     training = Training(recipe, options.seed, device, precision=options.precision)
     trained, tested = Digits.of(arrays, device), Digits.of(held_out, device)
+    del arrays  # a copy of 47 MB, which no one reads again
     parameters = sum(p.numel() for p in training.net.parameters())
     yield Started(
         model=options.model,
