@@ -1,11 +1,12 @@
 """How a net runs, never what it computes: device, threads, memory format, slices."""
 
 import ctypes
+import inspect
 import os
 import platform
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -150,6 +151,21 @@ def fuse(optimizer: Optimizer) -> Optimizer:
         if "fused" in group and group.get("momentum") != 0:  # a plain subtraction is one kernel already
             group["fused"] = True
     return optimizer
+
+
+def step(optimizer: Optimizer) -> None:
+    """Take the optimizer's own step, without what torch wraps around it for profilers, hooks and compilers.
+
+    These wrappers take a sixth of a small net's step (bench/speed.py); nothing here hooks into them.
+    """
+    with torch.no_grad():
+        _unwrapped(type(optimizer).step)(optimizer)
+
+
+@cache
+def _unwrapped(wrapped: Callable[..., object]) -> Callable[..., object]:
+    function: Callable[..., object] = inspect.unwrap(wrapped)
+    return function
 
 
 def looks_across(net: nn.Module) -> bool:

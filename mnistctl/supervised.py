@@ -171,7 +171,7 @@ def _step(training: Training, recipe: Recipe, pixels: Tensor, labels: Tensor) ->
             part = _loss(training, recipe, x, y) * (len(y) / len(labels))
             part.backward()
             loss += part.detach()
-    training.optimizer.step()
+    compute.step(training.optimizer)
     return loss.detach()
 
 
