@@ -1,9 +1,10 @@
-"""A net to and from a file: safetensors and JSON, read without executing anything."""
+"""Tensors and what is to be known of them, to and from a file: safetensors and JSON, nothing executed."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors
 import torch
@@ -14,55 +15,78 @@ from torch import Tensor
 from mnistctl import files
 from mnistctl.errors import CheckpointError
 
-FORMAT = 1
-_LARGEST = 1 << 30  # bytes; the largest net here takes 4 MB
+FORMAT = 2
+NET, RUN = "net", "run"  # what a checkpoint is of: the weights that a run ended with; a run to go on with
+_LARGEST = 1 << 30  # bytes; the largest state here takes 20 MB
+_LARGEST_HEADER = 1 << 22
 
 
-def digest(weights: Mapping[str, Tensor]) -> str:
-    """SHA-256, in hex, of the weights: names, types, shapes and bytes, whatever their order or device."""
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256, in hex, of the tensors: names, types, shapes and bytes, whatever their order or device."""
     total = hashlib.sha256()
-    for name in sorted(weights):
-        tensor = weights[name].detach().cpu().contiguous()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
         total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         total.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
     return total.hexdigest()
 
 
-def save(path: Path, model: str, weights: Mapping[str, Tensor]) -> None:
-    """Write the weights of a net of the catalogue's `model` to `path`, whole or not at all.
+def save(path: Path, kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint of `kind`, NET or RUN, to `path`, whole or not at all.
+
+    `about` goes into the header as JSON, under `mnistctl`, with the format and a checksum of the whole file.
 
     Raises:
-        OSError: `path` cannot be written.
+        OutputError: `path` cannot be written.
     """
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    about = {"program": "mnistctl", "format": FORMAT, "model": model, "digest": digest(held)}
-    files.write(path, pack(held, {"mnistctl": json.dumps(about)}))
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    own = {"program": "mnistctl", "format": FORMAT, "kind": kind, "checksum": files.UNSIGNED}
+    files.write(path, files.signed(pack(held, {"mnistctl": json.dumps(dict(about) | own)})))
 
 
-def load(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """The model's name and the weights that `save` wrote to `path`.
+def load(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What `save` was told of the checkpoint at `path`, and its tensors, each of them finite.
 
     Raises:
-        CheckpointError: missing, damaged, not one of ours, of another format, or not finite.
+        CheckpointError: missing, damaged, not one of ours, of another format or kind, or not finite.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise CheckpointError(f"{path}: larger than any checkpoint of mnistctl")
-        content = path.read_bytes()
-        weights = unpack(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        about = json.loads(header["__metadata__"]["mnistctl"])
-        form, model, signed = about["format"], about["model"], about["digest"]
+        content = files.read(path, _LARGEST)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint; train one, or see --out-dir") from None
     except OSError as fault:
-        raise CheckpointError(f"{path}: cannot be read ({fault.strerror})") from None
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RecursionError):
-        raise CheckpointError(f"{path}: not a checkpoint of mnistctl, or a damaged one") from None
-    if form != FORMAT:
-        raise CheckpointError(f"{path}: checkpoint format {form}; this version of mnistctl reads {FORMAT}")
-    if digest(weights) != signed:
-        raise CheckpointError(f"{path}: damaged: the weights do not match their digest")
-    if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
-        raise CheckpointError(f"{path}: holds weights that are not finite")
-    return str(model), weights
+        raise CheckpointError(f"{path}: cannot be read ({files.reason(fault)})") from None
+    about = _about(path, content)
+    if about.get("format") != FORMAT:
+        form = f"checkpoint format {about.get('format')!r:.20}"
+        raise CheckpointError(f"{path}: {form}; this version of mnistctl reads {FORMAT}")
+    if not files.intact(content):
+        raise CheckpointError(f"{path}: damaged: the contents do not match their checksum")
+    if about.get("kind") != kind:
+        held = "a run that is not finished" if about.get("kind") == RUN else "a net, not a run to go on with"
+        raise CheckpointError(f"{path}: holds {held}")
+    try:
+        tensors = unpack(content)
+        finite = all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+    except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
+        raise _foreign(path) from None
+    if not finite:
+        raise CheckpointError(f"{path}: holds numbers that are not finite")
+    return about, tensors
+
+
+def _about(path: Path, content: bytes) -> dict[str, Any]:
+    length = int.from_bytes(content[:8], "little")
+    if not 0 < length <= min(len(content) - 8, _LARGEST_HEADER):
+        raise _foreign(path)
+    try:
+        about = json.loads(json.loads(content[8 : 8 + length].decode())["__metadata__"]["mnistctl"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _foreign(path) from None
+    if not isinstance(about, dict):
+        raise _foreign(path)
+    return about
+
+
+def _foreign(path: Path) -> CheckpointError:
+    return CheckpointError(f"{path}: not a checkpoint of mnistctl, or a damaged one")

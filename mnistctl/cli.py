@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from mnistctl import __version__, report
+from mnistctl import __version__, files, report
 from mnistctl.errors import DataError, UsageError
 from mnistctl.models import CLASSIFIERS, known
 
@@ -19,7 +19,7 @@ app = typer.Typer(
 Set = Literal["mnist", "fashion", "sample", "own"]  # of datasets.DATASETS, which --help need not load
 Split = Literal["train", "test"]
 
-_DATA, _MACHINE, _OUTPUT, _RECIPE = "Data", "Machine", "Output", "Recipe"
+_DATA, _MACHINE, _OUTPUT, _RECIPE, _RESUME = "Data", "Machine", "Output", "Recipe", "Going on"
 
 Dataset = Annotated[Set, typer.Option(help="Which digits.", rich_help_panel=_DATA)]
 DataDir = Annotated[
@@ -39,10 +39,6 @@ Device = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(envvar="MNISTCTL_THREADS", help="Processor threads.", rich_help_panel=_MACHINE),
-]
-Precision = Annotated[
-    Literal["float32", "bf16"],
-    typer.Option(help="Arithmetic of the forward pass while training.", rich_help_panel=_MACHINE),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=_OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the accuracy.", rich_help_panel=_OUTPUT)]
@@ -149,13 +145,40 @@ def train(
     ] = None,
     batch: Annotated[int | None, typer.Option(help="Digits a step.", rich_help_panel=_RECIPE)] = None,
     rate: Annotated[float | None, typer.Option(help="The peak rate.", rich_help_panel=_RECIPE)] = None,
-    seed: Annotated[int, typer.Option(help="One seed, one run.", rich_help_panel=_RECIPE)] = 0,
-    dataset: Dataset = "mnist",
-    data_dir: DataDir = DATA_DIR,
+    seed: Annotated[
+        int | None, typer.Option(help="One seed, one run.", show_default="0", rich_help_panel=_RECIPE)
+    ] = None,
+    dataset: Annotated[
+        Set | None, typer.Option(help="Which digits.", show_default="mnist", rich_help_panel=_DATA)
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MNISTCTL_DATA_DIR",
+            help="Where the digits are.",
+            show_default="data",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
     offline: Offline = False,
-    device: Device = "auto",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MNISTCTL_DEVICE",
+            help="auto, cpu, cuda, cuda:N or mps.",
+            show_default="auto",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
     threads: Threads = None,
-    precision: Precision = "float32",
+    precision: Annotated[
+        Literal["float32", "bf16"] | None,
+        typer.Option(
+            help="Arithmetic of the forward pass while training.",
+            show_default="float32",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
     out_dir: OutDir = OUT_DIR,
     name: Annotated[
         str | None,
@@ -164,15 +187,31 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a run of that name.", rich_help_panel=_OUTPUT)
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with a run that was stopped, by its own options.", rich_help_panel=_RESUME
+        ),
+    ] = False,
+    allow_inexact: Annotated[
+        bool,
+        typer.Option(
+            "--allow-inexact",
+            help="Go on even on another machine, thread count or version.",
+            rich_help_panel=_RESUME,
+        ),
+    ] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Train a net by its recipe, score it after every epoch, and picture its mistakes."""
     known(model)
-    _ensure(dataset, data_dir, offline)
+    if not resume:  # which digits, an unfinished run knows itself
+        _ensure(dataset or "mnist", data_dir or DATA_DIR, offline)
     from mnistctl import runs
+    from mnistctl.options import Options
 
-    options = runs.Options(
+    options = Options(
         model=model,
         epochs=epochs,
         batch=batch,
@@ -185,9 +224,9 @@ def train(
         precision=precision,
         out_dir=out_dir,
         name=name,
-        overwrite=overwrite,
     )
-    report.run(runs.train(options), quiet=quiet, json=json, record=out_dir / f"{options.stem}.json")
+    told = runs.train(options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
+    report.run(told, quiet=quiet, json=json, record=files.beside(options.stem, "json"))
 
 
 @app.command("eval")
@@ -208,11 +247,11 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Judge a trained net: loss, accuracy, a table per digit, confusions and mistakes."""
-    from mnistctl import runs
+    from mnistctl import evaluation
 
-    path = runs.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
+    path = evaluation.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
     _ensure(dataset, data_dir, offline)
-    evaluation = runs.evaluate(
+    judged = evaluation.evaluate(
         path,
         split=split,
         dataset=dataset,
@@ -222,7 +261,7 @@ def evaluate(
         out_dir=out_dir,
         predictions=predictions,
     )
-    report.evaluation(evaluation, quiet=quiet, json=json)
+    report.evaluation(judged, quiet=quiet, json=json)
 
 
 def _ensure(dataset: str, data_dir: Path, offline: bool) -> None:

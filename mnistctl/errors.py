@@ -1,6 +1,14 @@
 """What can go wrong as expected: one sentence for the user, and the exit code that goes with it."""
 
 
+class StoppedError(BaseException):
+    """A signal asked the program to stop: Ctrl-C (SIGINT) or SIGTERM. As deep as KeyboardInterrupt."""
+
+    def __init__(self, signal: int) -> None:
+        super().__init__("interrupted" if signal == 2 else "terminated")
+        self.exit_code = 128 + signal
+
+
 class MnistctlError(Exception):
     """An expected failure: says what, where and what to do next in one line."""
 

@@ -5,7 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Started:
-    """A run is about to take its first step."""
+    """A run is about to take its first step, or its next one.
+
+    `after` is the number of epochs that it has behind it from earlier sittings, None at its very beginning:
+    they are told once more. `resume` is the command that goes on with it, should it be stopped.
+    """
 
     model: str
     parameters: int
@@ -18,6 +22,8 @@ class Started:
     seed: int
     dataset: str
     digits: int
+    after: int | None
+    resume: str
 
 
 @dataclass(frozen=True)

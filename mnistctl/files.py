@@ -1,8 +1,11 @@
 """Files that are whole or not there: written beside their name, flushed to disk, then renamed."""
 
+import hashlib
 import os
+import re
 import secrets
 import socket
+import stat
 import tempfile
 import time
 import zlib
@@ -11,11 +14,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from mnistctl.errors import OutputError
+from mnistctl.errors import OutputError, UsageError
+
+UNSIGNED = "sha256:" + 64 * "0"  # where a content's checksum will stand
 
 _SUFFIX = ".part"
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 _FORGOTTEN = 24 * 3600  # seconds after which another machine's temporary file counts as abandoned
+_CHECKSUM = re.compile(rb"sha256:([0-9a-f]{64})")
 
 
 @contextmanager
@@ -26,32 +32,104 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     what stood under `path` stays as it was and the temporary file is gone.
 
     Raises:
-        OSError: the folder cannot be made or written, or the disk is full.
+        OutputError: the folder cannot be made or written, or the disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     # A name of our own (0o666 less the umask) instead of mkstemp's 0o600: others may read results.
     part = path.parent / f".{path.name}.{_HOST}.{os.getpid()}.{secrets.token_hex(4)}{_SUFFIX}"
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+    except OSError as fault:
+        _drop(part)
+        raise OutputError(f"{path}: cannot be written ({reason(fault)})") from None
     except BaseException:
-        with suppress(OSError):
-            part.unlink()
+        _drop(part)
         raise
-    _flush_folder(path.parent)
+    flush_folder(path.parent)
 
 
 def write(path: Path, content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to `path`, whole or not at all.
 
     Raises:
-        OSError: as `replacing`.
+        OutputError: as `replacing`.
     """
     with replacing(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
+
+
+def read(path: Path, limit: int) -> bytes:
+    """The bytes of the file at `path`, at most `limit`.
+
+    Raises:
+        OSError: not there, not a file, larger, or not to be read.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its other end
+        raise OSError(0, "not a file", str(path))
+    if status.st_size > limit:
+        raise OSError(0, f"larger than {limit} bytes", str(path))
+    return path.read_bytes()
+
+
+def signed(content: bytes) -> bytes:
+    """`content` with the SHA-256 of all of it, as it is given, in the place of the first UNSIGNED in it."""
+    return content.replace(UNSIGNED.encode(), f"sha256:{hashlib.sha256(content).hexdigest()}".encode(), 1)
+
+
+def intact(content: bytes) -> bool:
+    """Whether every byte of `content` is as `signed` left it."""
+    found = _CHECKSUM.search(content)
+    if found is None:
+        return False
+    view = memoryview(content)
+    total = hashlib.sha256(view[: found.start()])
+    total.update(UNSIGNED.encode())
+    total.update(view[found.end() :])
+    return total.hexdigest().encode() == found[1]
+
+
+@contextmanager
+def locked(stem: Path) -> Iterator[None]:
+    """Keep other processes from a run's files, all those that begin with the path `stem`, in this block.
+
+    The system gives the lock back when the process ends, however it ends.
+
+    Raises:
+        UsageError: another process has it.
+        OutputError: it cannot be had.
+    """
+    from filelock import FileLock, Timeout
+
+    path = stem.with_name(f".{stem.name}.lock")
+    lock = FileLock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        free = "wait for it, or give another --name or --out-dir"
+        raise UsageError(f"{stem}: another run of this name is going on there; {free}") from None
+    except OSError as fault:
+        raise OutputError(f"{path}: cannot be locked ({reason(fault)})") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()  # while it is held: who opened it meanwhile sees that it has lost its name
+        lock.release()
+
+
+def beside(stem: Path, ending: str) -> Path:
+    """The file of a run whose files begin with the path `stem`."""
+    return stem.with_name(f"{stem.name}.{ending}")  # a name may hold dots, which with_suffix would cut
+
+
+def reason(fault: OSError) -> str:
+    """Why the system refused, in its words."""
+    return fault.strerror or str(fault)
 
 
 def ready(folder: Path) -> None:
@@ -66,7 +144,7 @@ def ready(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as fault:
-        why = "a file stands there" if isinstance(fault, FileExistsError) else fault.strerror
+        why = "a file stands there" if isinstance(fault, FileExistsError) else reason(fault)
         raise OutputError(f"{folder}: cannot be written ({why}); give another --out-dir") from None
 
 
@@ -94,8 +172,13 @@ def _abandoned(part: Path) -> bool:
     return False
 
 
-def _flush_folder(folder: Path) -> None:
-    # A rename is on disk only once its folder is; where a folder cannot be opened, it goes without.
+def _drop(part: Path) -> None:
+    with suppress(OSError):
+        part.unlink()
+
+
+def flush_folder(folder: Path) -> None:
+    """See that a name made or changed in `folder` is on disk; where a folder cannot be opened, go without."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -4,10 +4,10 @@ import json as jsons
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, JustifyMethod
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistctl import events
+from mnistctl.errors import OutputError, StoppedError
 from mnistctl.models import CLASSIFIERS
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
     from mnistctl.describe import Layer
     from mnistctl.download import Status
-    from mnistctl.runs import Evaluation, Event
+    from mnistctl.evaluation import Evaluation
+    from mnistctl.runs import Event
 
 JSON = 1  # the version of what --json prints
 
@@ -32,23 +34,31 @@ _NARROW = 60  # columns; below, the rows give up decimals
 
 def line(text: str, style: str = "") -> None:
     """One line of a result on stdout: never wrapped or cut, in a style on a terminal that has styles."""
-    encoding = sys.stdout.encoding or "utf-8"
-    shown = text.encode(encoding, "backslashreplace").decode(encoding)
+    shown = _shown(text, sys.stdout)
     if style and (console := Console(highlight=False)).is_terminal:
         console.print(Text(shown, style), soft_wrap=True)
     else:
         print(shown, flush=True)
 
 
-def complain(text: str) -> None:
-    """One line about what went wrong, on stderr."""
-    message = " ".join(text.split("\n"))
-    print(f"mnistctl: {message}".encode("ascii", "backslashreplace").decode(), file=sys.stderr, flush=True)
+def complain(fault: BaseException | str) -> None:
+    """One line about what went wrong, with the notes that were added to it on its way, on stderr."""
+    text = "; ".join([str(fault), *getattr(fault, "__notes__", ())])
+    with suppress(OSError):  # nobody is left to tell
+        print(_shown(f"mnistctl: {text}", sys.stderr), file=sys.stderr, flush=True)
 
 
 def hush() -> None:
     """Send what is still to be printed nowhere: its reader is gone."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _shown(text: str, stream: TextIO) -> str:
+    # In one line, and what the stream's encoding has no sign for in escapes: a path may hold anything.
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 @contextmanager
@@ -130,11 +140,12 @@ def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> No
     wide = Console().width >= _NARROW
     paths: list[str] = []
     missed: events.Mismatches | None = None
-    with _bars(TextColumn("{task.completed}/{task.total}")) as bars:
+    with _bars(TextColumn("{task.completed}/{task.total}")) as bars, _resumable() as going:
         task = bars.add_task("", total=None)
         for event in told:
             match event:
                 case events.Started():
+                    going.append(event)
                     for text in _header(event):
                         say(text)
                     say(_columns(wide), "bold")
@@ -153,9 +164,10 @@ def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> No
                     paths.append(path)
                 case events.Finished():
                     finished = event
+                    going.clear()
         bars.remove_task(task)
     if finished.already:
-        say(f"already done, in {finished.seconds:.1f} s; --overwrite does it again")
+        say(f"already done: finished in {finished.seconds:.1f} s; --overwrite does it again")
         paths = [str(record)]
     say(f"accuracy: {finished.accuracy:.2f} %  ({finished.seconds:.1f} s)", "bold green")
     if missed is not None:
@@ -167,6 +179,18 @@ def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> No
         line(jsons.dumps(body | {"already": finished.already, "paths": paths}))
     elif quiet:
         line(f"{finished.accuracy:.2f}")
+
+
+@contextmanager
+def _resumable() -> Iterator[list[events.Started]]:
+    """Add to what stops the block how the run that has started goes on; gives the list to put it into."""
+    going: list[events.Started] = []
+    try:
+        yield going
+    except (StoppedError, BrokenPipeError, OutputError) as fault:
+        if going:
+            fault.add_note(f"`{going[0].resume}` goes on from the last whole epoch")
+        raise
 
 
 def evaluation(judged: "Evaluation", *, quiet: bool, json: bool) -> None:
@@ -215,6 +239,7 @@ def _header(event: events.Started) -> list[str]:
         f"data: {event.dataset}, {event.digits:,} digits, seed {event.seed}",
         f"epochs: {event.epochs}, batch size: {event.batch}, iterations per epoch: {event.iterations}",
         f"device: {event.device}, threads: {event.threads}{precision}",
+        *([f"going on after epoch {event.after} of {event.epochs}"] if event.after is not None else []),
     ]
 
 

@@ -2,9 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -63,6 +62,7 @@ class Training:
         self.net = compute.prepare(recipe.net(), device)
         self.slice = compute.slice_of(self.net, recipe.batch, device)
         self.weights = list(self.net.parameters())
+        self._optimizer = recipe.optimizer
         self.optimizer = compute.fuse(recipe.optimizer(self.weights))
         self.average = AveragedModel(self.net) if recipe.averaged else None
         self.epoch = 0
@@ -73,23 +73,57 @@ class Training:
         """The net that the run is about: the averaged one where there is one."""
         return self.net if self.average is None else self.average.module
 
-    def state(self) -> dict[str, Any]:
-        """The whole state, sharing its tensors with the run: copy it to keep it."""
-        return {
-            "net": self.net.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-            "epoch": self.epoch,
-            "seed": self.seed,
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what `state` returned, in this or another process."""
-        self.net.load_state_dict(state["net"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    def state(self) -> dict[str, Tensor]:
+        """The whole state as named tensors, which it shares with the run: copy them to keep them."""
+        tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
+        for place, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{place}.{name}": tensor for name, tensor in moments.items()}
         if self.average is not None:
-            self.average.load_state_dict(state["average"])
-        self.epoch, self.seed = state["epoch"], state["seed"]
+            tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
+        return tensors | {"epoch": torch.tensor(self.epoch)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to what `state` gave, in this or another process, for the same recipe and seed.
+
+        Raises:
+            ValueError: it is the state of something else.
+        """
+        parts: dict[str, dict[str, Tensor]] = {"net": {}, "optimizer": {}, "average": {}, "epoch": {}}
+        try:
+            for key, tensor in state.items():
+                part, _, name = key.partition(".")
+                parts[part][name] = tensor
+            epoch = int(parts["epoch"][""])
+            moments = self._moments(parts["optimizer"], epoch)
+            self.net.load_state_dict(parts["net"])
+            if self.average is not None:
+                self.average.load_state_dict(parts["average"])
+        except (KeyError, RuntimeError) as fault:
+            raise ValueError(f"not the state of this run: {fault}") from None
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.epoch = epoch
+
+    def _moments(self, given: dict[str, Tensor], epoch: int) -> dict[int, dict[str, Tensor]]:
+        # What a step leaves, seen on one number: a kernel trusts it to be there and as large as its weight.
+        number = nn.Parameter(torch.zeros(1))
+        number.grad = torch.zeros(1)
+        trial = self._optimizer([number])
+        if epoch:
+            trial.step()
+        expected = trial.state_dict()["state"].get(0, {})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for place, weight in enumerate(self.weights):
+            for name, like in expected.items():
+                tensor = given.pop(f"{place}.{name}", torch.empty(0, 0))
+                if tensor.dtype != like.dtype or tensor.shape != (weight.shape if like.dim() else ()):
+                    raise KeyError(f"optimizer.{place}.{name}")
+                # In the weight's own memory format, which a file does not keep and a fused kernel assumes.
+                same = torch.empty_like(weight if like.dim() else tensor, dtype=tensor.dtype, device="cpu")
+                moments.setdefault(place, {})[name] = same.copy_(tensor)
+        if given:
+            raise KeyError(f"optimizer.{min(given)}")
+        return moments
 
 
 def fit(

@@ -12,13 +12,22 @@ PACKAGE = Path(__file__).parents[1] / "mnistctl"
 # For each room, the rooms that it may import; `errors` and `files` and the version stand below them all.
 MAY = {
     "__main__": {"cli", "report"},
-    "cli": {"report", "models", "runs", "describe", "download", "datasets", "figures"},
-    "report": {"events", "figures", "runs", "describe", "download", "models"},
+    "cli": {
+        *("report", "models", "options", "runs", "evaluation", "describe", "download", "datasets"),
+        "figures",
+    },
+    "report": {"events", "figures", "runs", "evaluation", "describe", "download", "models"},
     "events": set(),
     "runs": {
-        *("supervised", "models", "data", "datasets", "describe", "figures", "checkpoint", "compute"),
-        "events",
+        *("supervised", "data", "datasets", "describe", "figures", "checkpoint", "compute", "events"),
+        *("options", "evaluation", "record", "unfinished"),
     },
+    "evaluation": {
+        *("supervised", "models", "data", "datasets", "figures", "checkpoint", "compute", "events"),
+    },
+    "options": {"models", "supervised"},
+    "record": set(),
+    "unfinished": {"checkpoint", "events"},
     "describe": {"supervised"},
     "supervised": {"compute", "schedules", "events", "data"},
     "models": {"supervised", "schedules", "layers", "lamb"},

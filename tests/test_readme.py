@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import signal
 from importlib import metadata
 from pathlib import Path
 from typing import get_args
@@ -94,7 +95,10 @@ def test_the_environment_variables_are_those_of_the_contract():
 def test_the_exit_codes_are_those_of_the_contract():
     told = {int(code) for code in re.findall(r"^\| (\d) \| ", CONTRACT, re.M)}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+    kinds = [kind for kind in kinds if issubclass(kind, errors.MnistctlError)]
     assert {kind.exit_code for kind in kinds} <= told
+    stops = {errors.StoppedError(number).exit_code for number in (signal.SIGINT, signal.SIGTERM)}
+    assert stops == {int(code) for code in re.findall(r"\b1\d\d\b", CONTRACT.split("## Files")[0])}
 
 
 def test_the_first_commands_go_through_the_constraints():

@@ -89,20 +89,21 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(digits):
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
-def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, digits):
+def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, digits, tmp_path):
     recipe = replace(models.load(name), epochs=4, batch=100)
     few = some(digits[0], 300), some(digits[1], 100)
     whole = Training(recipe, 0, CPU)
     told = epochs(whole, recipe, few)
-    first, second = Training(recipe, 0, CPU), Training(recipe, 5, CPU)
+    first, second = Training(recipe, 0, CPU), Training(recipe, 0, CPU)
     events = fit(first, recipe, *few)
     while first.epoch < 2:
         if isinstance(next(events), Epoch):
             torch.rand(3)  # what the caller draws between epochs changes nothing
-    second.restore(first.state())
+    checkpoint.save(tmp_path / "half", checkpoint.RUN, {}, first.state())
+    second.restore(checkpoint.load(tmp_path / "half", checkpoint.RUN)[1])
     rest = epochs(second, recipe, few)
     assert [replace(e, seconds=0) for e in rest] == [replace(e, seconds=0) for e in told[2:]]
-    assert checkpoint.digest(second.net.state_dict()) == checkpoint.digest(whole.net.state_dict())
+    assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
 
 
 def test_a_rate_that_is_far_too_high_diverges_and_says_so(digits):
@@ -172,10 +173,12 @@ def test_recomputed_statistics_are_the_plain_mean_over_batches_in_training_mode(
     convolution, norm = training.result[0], training.result[1]
     batches = [x for x, _ in _batches(training, normed, few[0], normed.epochs + 1)]
     with torch.no_grad():
-        outputs = [convolution(x) for x in batches]
-    torch.testing.assert_close(norm.running_mean, torch.stack([y.mean((0, 2, 3)) for y in outputs]).mean(0))
+        outputs = [convolution(x).double() for x in batches]
+    means = torch.stack([y.mean((0, 2, 3)) for y in outputs]).mean(0)
     variances = torch.stack([y.transpose(0, 1).flatten(1).var(1) for y in outputs]).mean(0)
-    torch.testing.assert_close(norm.running_var, variances)
+    close = {"rtol": 1e-4, "atol": 3e-5}  # one thread adds up 14,400 numbers of a batch one by one
+    torch.testing.assert_close(norm.running_mean.double(), means, **close)
+    torch.testing.assert_close(norm.running_var.double(), variances, **close)
     assert stale.test_loss != recomputed.test_loss
     score, _ = judge(training.result, few[1])
     assert (score.loss, score.accuracy) == (recomputed.test_loss, recomputed.accuracy)
@@ -191,7 +194,7 @@ def test_a_finished_averaged_run_is_restored_with_its_average(name, digits, norm
     for event in fit(halfway, recipe, *few):
         if isinstance(event, Epoch) and event.epoch == recipe.epochs - 1:
             break
-    resumed = Training(recipe, 5, CPU)
+    resumed = Training(recipe, 4, CPU)
     resumed.restore(halfway.state())
     list(fit(resumed, recipe, *few))
     assert checkpoint.digest(resumed.result.state_dict()) == checkpoint.digest(whole.result.state_dict())

@@ -1,0 +1,127 @@
+"""What a user may ask of a run, and the commands that say so."""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnistctl import models
+from mnistctl.errors import CheckpointError, UsageError
+
+if TYPE_CHECKING:
+    from mnistctl.supervised import Recipe
+
+USUAL = {"seed": 0, "dataset": "mnist", "data_dir": Path("data"), "device": "auto", "precision": "float32"}
+_PLACES = ("out_dir", "data_dir")  # where a run is; the rest of the fields are the run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What is asked; None stands for what the recipe or the machine says, or what is USUAL."""
+
+    model: str
+    out_dir: Path = Path("out")
+    data_dir: Path | None = None
+    epochs: int | None = None
+    batch: int | None = None
+    rate: float | None = None
+    seed: int | None = None
+    device: str | None = None
+    threads: int | None = None
+    precision: str | None = None
+    dataset: str | None = None
+    name: str | None = None
+
+    def settled(self, field: str) -> Any:
+        """What was asked of `field`, else what is usual."""
+        asked = getattr(self, field)
+        return USUAL[field] if asked is None else asked
+
+    @property
+    def stem(self) -> Path:
+        """The path of the run's files, less their endings.
+
+        Raises:
+            UsageError: the name is not that of a file.
+        """
+        dataset = self.settled("dataset")
+        default = self.model if dataset == "mnist" else f"{self.model}-{dataset}"
+        stem = default if self.name is None else self.name
+        if not stem or not stem.isprintable() or stem.startswith(".") or Path(stem).name != stem:
+            raise UsageError(f"--name {stem!r}: give a plain file name, without folders or a leading dot")
+        return self.out_dir / stem
+
+    def recipe(self) -> "Recipe":
+        """The model's recipe as it was asked for.
+
+        Raises:
+            UsageError: no such model, or a number out of range.
+        """
+        recipe = models.load(self.model)
+        for flag, value, least in (
+            ("--epochs", self.epochs, 1),
+            ("--batch", self.batch, 1),
+            ("--seed", self.seed, 0),
+        ):
+            if value is not None and not least <= value < 2**63:
+                raise UsageError(f"{flag} {value}: give {least} or more")
+        if self.rate is not None and not 0 < self.rate < float("inf"):
+            raise UsageError(f"--rate {self.rate:g}: give a number above 0")
+        return replace(
+            recipe,
+            epochs=recipe.epochs if self.epochs is None else self.epochs,
+            batch=recipe.batch if self.batch is None else self.batch,
+            peak=recipe.peak if self.rate is None else self.rate,
+        )
+
+    def command(self) -> str:
+        """What repeats the run, wherever its folders are."""
+        return self._command(lambda field: field not in _PLACES)
+
+    def resume(self) -> str:
+        """What goes on with the run."""
+        found = ("name", *_PLACES) if self.name is not None else ("name", "dataset", *_PLACES)
+        return f"{self._command(lambda field: field in found)} --resume"
+
+    def _command(self, told: Callable[[str], bool]) -> str:
+        words = [f"mnistctl train {self.model}"]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "model" and told(field.name) and value not in (None, field.default):
+                words.append(f"--{field.name.replace('_', '-')} {shlex.quote(str(value))}")
+        return " ".join(words)
+
+    def kept(self) -> dict[str, Any]:
+        """The options as a checkpoint keeps them, for `joined`."""
+        kept = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "out_dir"}
+        return kept | {"data_dir": str(self.settled("data_dir"))}
+
+    def agree(self, run: Mapping[str, Any]) -> None:
+        """See that what is asked for is what the `run` of a checkpoint or record has.
+
+        Raises:
+            CheckpointError: it is not; both values are told.
+        """
+        has = {
+            "model": run["model"],
+            "--epochs": run["recipe"]["epochs"],
+            "--batch": run["recipe"]["batch"],
+            "--rate": run["recipe"]["settings"]["lr"],
+            "--seed": run["seed"],
+            "--precision": run["precision"],
+            "--dataset": run["dataset"]["name"],
+        }
+        for flag, value in has.items():
+            asked = getattr(self, flag.removeprefix("--"))
+            if asked not in (None, value):
+                anew = "leave it out, or begin anew with --overwrite"
+                raise CheckpointError(
+                    f"{self.stem}: {flag} {asked} is asked for, the run has {value}; {anew}"
+                )
+
+    def joined(self, kept: Mapping[str, Any]) -> "Options":
+        """The options that a checkpoint kept, in the places that are asked for now."""
+        theirs = {field.name: kept[field.name] for field in fields(self) if field.name != "out_dir"}
+        theirs["data_dir"] = self.data_dir or Path(kept["data_dir"])
+        return Options(**theirs | {"out_dir": self.out_dir, "name": self.name})

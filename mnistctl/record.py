@@ -1,0 +1,70 @@
+"""A run's record, NAME.json: what was asked, on what, with which versions, and what came of it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mnistctl import files
+from mnistctl.errors import CheckpointError
+
+VERSION = 2  # of the layout
+_LARGEST = 1 << 26  # bytes; that of the worst net takes 1 MB
+
+_PLACES = ("device", "threads", "processor", "vectors", "system")  # and the versions
+
+
+def write(path: Path, body: Mapping[str, Any]) -> None:
+    """Write the record, with its version and a checksum of the whole file, to `path`.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    told = {"version": VERSION, "checksum": files.UNSIGNED} | dict(body)
+    files.write(path, files.signed((json.dumps(told, indent=1) + "\n").encode()))
+
+
+def read(path: Path) -> dict[str, Any] | None:
+    """The record at `path`, each byte as it was written; None where there is none.
+
+    Raises:
+        CheckpointError: damaged, not one of ours, or of another version.
+    """
+    mend = "give --overwrite to replace it, or another --name or --out-dir"
+    try:
+        content = files.read(path, _LARGEST)
+        told = json.loads(content.decode())
+        version = told["version"]
+    except FileNotFoundError:
+        return None
+    except OSError as fault:
+        raise CheckpointError(f"{path}: cannot be read ({files.reason(fault)}); {mend}") from None
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CheckpointError(f"{path}: not a record of a run, or a damaged one; {mend}") from None
+    if version != VERSION:
+        here = f"this version of mnistctl reads {VERSION}"
+        raise CheckpointError(f"{path}: record version {version!r:.20}; {here}; {mend}")
+    if not files.intact(content):
+        raise CheckpointError(f"{path}: damaged: the contents do not match their checksum; {mend}")
+    try:
+        summary(told)
+    except (KeyError, TypeError, ValueError):
+        raise CheckpointError(f"{path}: not a record of a run; {mend}") from None
+    return dict(told)
+
+
+def summary(run: Mapping[str, Any]) -> str:
+    """A finished run in a few words."""
+    what = f"{run['model']}, {run['recipe']['epochs']} epochs, seed {run['seed']}"
+    return f"{what}, {run['accuracy']:.2f} % in {run['seconds']:.1f} s"
+
+
+def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Where two runs, joined with their machines, differ in what may change the last bits: [before, now]."""
+    was, here = _places(before), _places(now)
+    pairs = {name: [was.get(name), here.get(name)] for name in sorted(was.keys() | here.keys())}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _places(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: run[name] for name in _PLACES} | dict(run["versions"])
