@@ -83,6 +83,7 @@ class Unfinished:
             CheckpointError: it is damaged. The one before it is not taken in its place: that is for the user
                 to say, by deleting it.
         """
+        files.sweep(self.folder)  # of what was being written when the run was killed
         standing = self._standing()
         if not standing:
             return None

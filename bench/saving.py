@@ -1,0 +1,75 @@
+"""What keeping a run's state costs: python bench/saving.py DATA_DIR [FILE].
+
+For each recipe, the time of a checkpoint, written and flushed to disk, beside the epoch that it follows, and
+what it adds to the most memory that the training took.
+"""
+
+import json
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from mnistctl import compute, datasets, models
+from mnistctl.data import Digits
+from mnistctl.events import Epoch
+from mnistctl.supervised import Training, fit
+from mnistctl.unfinished import Journal, Unfinished
+
+CPU = torch.device("cpu")
+SAVES = 20
+SHARE = 0.02  # of an epoch of conv: what saving may cost
+
+
+def peak() -> int:
+    """The most bytes that this process has held so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def main() -> None:
+    """Train an epoch of each recipe on MNIST, then save its state over and over; print and write it."""
+    folder = Path(sys.argv[1])
+    compute.keep_memory()
+    train, test = (Digits.of(datasets.load("mnist", folder, split)[0], CPU) for split in ("train", "test"))
+    costs = {}
+    for name in ("logit", "linear", "lstm", "conv", "swa"):
+        recipe = models.load(name)
+        training = Training(recipe, 0, CPU)
+        epoch = next(event for event in fit(training, recipe, train, test) if isinstance(event, Epoch))
+        journal = Journal("now", epochs=[epoch] * recipe.epochs)  # as long as it gets
+        before = peak()
+        with tempfile.TemporaryDirectory(dir=".") as place:
+            unfinished = Unfinished(Path(place) / name)
+            unfinished.begin()
+            seconds = []
+            for _ in range(SAVES):
+                began = time.perf_counter()
+                unfinished.save(journal, {"run": asdict(epoch)}, training.state())
+                seconds.append(time.perf_counter() - began)
+            size = next(unfinished.folder.iterdir()).stat().st_size
+        costs[name] = {
+            "epoch_seconds": round(epoch.seconds, 3),
+            "saving_seconds": round(statistics.median(seconds), 4),
+            "slowest_saving_seconds": round(max(seconds), 4),
+            "share_of_epoch": round(statistics.median(seconds) / epoch.seconds, 4),
+            "megabytes_on_disk": round(size / 1e6, 1),
+            "peak_megabytes_added": round((peak() - before) / 1e6, 1),
+        }
+        print(name, costs[name], flush=True)
+    assert costs["conv"]["share_of_epoch"] < SHARE
+    body = {
+        "command": "python bench/saving.py",
+        "machine": compute.machine() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "costs": costs,
+    }
+    if len(sys.argv) > 2:
+        Path(sys.argv[2]).write_text(json.dumps(body, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
