@@ -19,9 +19,12 @@ class Digits:
 
     @classmethod
     def of(cls, arrays: "Arrays", device: torch.device) -> "Digits":
-        """The digits of `arrays` on `device`; pixels stay bytes there, a quarter of the memory to fetch."""
-        images = torch.tensor(arrays.images).unsqueeze(1)
-        labels = torch.tensor(arrays.labels).long()
+        """The digits of `arrays` on `device`; pixels stay bytes there, a quarter of the memory to fetch.
+
+        On a CPU the images share the memory of `arrays`.
+        """
+        images = torch.from_numpy(arrays.images).unsqueeze(1)
+        labels = torch.from_numpy(arrays.labels).long()
         return cls(images.to(device), labels.to(device))
 
     def __len__(self) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from mnistctl.events import Averaged, Epoch, Finished, Mismatches, Progress, Sav
 from mnistctl.options import Options
 from mnistctl.supervised import Recipe, Training, fit, judge, mismatches
 from mnistctl.unfinished import Held, Journal, Unfinished
+
+_ENDINGS = ("safetensors", "jsonl", "png", "json")  # of a finished run's files
 
 Event = Started | Progress | Epoch | Averaged | Mismatches | Saved | Finished
 
@@ -34,6 +37,7 @@ class _Setting:
     test: datasets.Arrays
     run: dict[str, Any]  # what makes it this run and no other
     machine: dict[str, Any]
+    inexact: dict[str, list[Any]]  # where an unfinished run goes on elsewhere than it was: [was, is]
 
 
 def train(
@@ -108,10 +112,9 @@ def _set(options: Options, held: Held | None, allow_inexact: bool) -> _Setting:
         "dataset": {"name": name, "sha256": checksums | more},
         "versions": {"mnistctl": __version__, "torch": torch.__version__, "numpy": np.__version__},
     }
-    setting = _Setting(options, recipe, device, train, test, run, compute.machine())
-    if held is not None:
-        _see_that_it_fits(held, setting, allow_inexact)
-    return setting
+    machine = compute.machine()
+    inexact = {} if held is None else _differing(held, run, machine, allow_inexact)
+    return _Setting(options, recipe, device, train, test, run, machine, inexact)
 
 
 @contextmanager
@@ -125,20 +128,21 @@ def _believing(held: Held | None) -> Iterator[None]:
         raise CheckpointError(f"{held.path}: not the checkpoint of this run ({fault})") from None
 
 
-def _see_that_it_fits(held: Held, setting: _Setting, allow_inexact: bool) -> None:
+def _differing(
+    held: Held, run: dict[str, Any], machine: dict[str, Any], allow_inexact: bool
+) -> dict[str, list[Any]]:
+    """See that what is held is this run, and where it was on something else, if that is allowed."""
     for name, what in (("recipe", "this version has another recipe"), ("dataset", "the digits are others")):
-        if held.run[name] != setting.run[name]:
+        if held.run[name] != run[name]:
             raise CheckpointError(f"{held.path}: {what} than the run began with; --overwrite begins anew")
-    inexact = record.inexact(held.run | held.machine, setting.run | setting.machine)
+    inexact = record.inexact(held.run | held.machine, run | machine)
     if inexact and not allow_inexact:
         differing = ", ".join(f"{name} {was}, now {now}" for name, (was, now) in inexact.items())
         raise CheckpointError(
             f"{held.path}: the run was on something else ({differing}), where its last bits may differ; "
             "--allow-inexact goes on and records it"
         )
-    held.journal.resumed.append(
-        {"after": len(held.journal.epochs)} | ({"inexact": inexact} if inexact else {})
-    )
+    return inexact
 
 
 def _train(setting: _Setting, unfinished: Unfinished, held: Held | None, began: float) -> Iterator[Event]:
@@ -151,6 +155,8 @@ def _train(setting: _Setting, unfinished: Unfinished, held: Held | None, began: 
         journal = held.journal
         with _believing(held):
             training.restore(held.tensors)
+        sitting = {"after": training.epoch} | ({"inexact": setting.inexact} if setting.inexact else {})
+        journal.resumed.append(sitting)
     before = journal.seconds
 
     def keep() -> None:
@@ -161,10 +167,9 @@ def _train(setting: _Setting, unfinished: Unfinished, held: Held | None, began: 
     if held is None:
         keep()
     trained, tested = Digits.of(setting.train, device), Digits.of(setting.test, device)
-    parameters = sum(p.numel() for p in training.net.parameters())
     yield Started(
         model=options.model,
-        parameters=parameters,
+        parameters=sum(p.numel() for p in training.net.parameters()),
         epochs=recipe.epochs,
         batch=recipe.batch,
         iterations=-(-len(trained) // recipe.batch),
@@ -193,39 +198,51 @@ def _train(setting: _Setting, unfinished: Unfinished, held: Held | None, began: 
     score, outputs = judge(training.result, tested)
     missed = mismatches(outputs, tested)
     yield missed
+    journal.seconds = before + time.perf_counter() - began
+    _leave(setting, unfinished.stem, training, journal, averages, score.accuracy, missed)
+    unfinished.clear()
+    for ending in _ENDINGS:
+        yield Saved(str(files.beside(unfinished.stem, ending)))
+    yield Finished(score.accuracy, journal.seconds)
 
-    weights = training.result.state_dict()
-    seconds = before + time.perf_counter() - began
-    epochs = journal.epochs
+
+def _leave(
+    setting: _Setting,
+    stem: Path,
+    training: Training,
+    journal: Journal,
+    averages: list[Averaged],
+    accuracy: float,
+    missed: Mismatches,
+) -> None:
+    """Write the four files of a finished run."""
+    weights, epochs = training.result.state_dict(), journal.epochs
     body = {
-        "command": options.command(),
+        "command": setting.options.command(),
         **setting.run,
-        "parameters": parameters,
+        "parameters": sum(p.numel() for p in training.net.parameters()),
         "started": journal.started,
-        "seconds": seconds,
+        "seconds": journal.seconds,
         "training_seconds": sum(e.seconds for e in epochs) + sum(a.seconds for a in averages),
         **({"resumed": journal.resumed} if journal.resumed else {}),
         "losses": [e.loss for e in epochs],
         "test_losses": [e.test_loss for e in epochs],
         "accuracies": [e.accuracy for e in epochs],
         **({"averages": [asdict(a) for a in averages]} if averages else {}),
-        "accuracy": score.accuracy,
+        "accuracy": accuracy,
         "mismatches": _listed(missed),
         "digest": checkpoint.digest(weights),
         "state_digest": checkpoint.digest(training.state()),
         "machine": setting.machine,
     }
-    stem = unfinished.stem
     lines = [asdict(e) for e in epochs] + [{"event": "averaged"} | asdict(a) for a in averages]
     # The record comes last: it is what makes the run a finished one.
-    checkpoint.save(files.beside(stem, "safetensors"), checkpoint.NET, {"model": options.model}, weights)
+    checkpoint.save(
+        files.beside(stem, "safetensors"), checkpoint.NET, {"model": setting.run["model"]}, weights
+    )
     files.write(files.beside(stem, "jsonl"), "".join(json.dumps(told) + "\n" for told in lines))
     figures.write_png(files.beside(stem, "png"), mistakes(setting.test, missed))
     record.write(files.beside(stem, "json"), body)
-    unfinished.clear()
-    for ending in ("safetensors", "jsonl", "png", "json"):
-        yield Saved(str(files.beside(stem, ending)))
-    yield Finished(score.accuracy, seconds)
 
 
 def _waiting(options: Options, held: Held) -> str:

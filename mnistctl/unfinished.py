@@ -114,8 +114,9 @@ def _held(path: Path) -> Held:
         told = about["journal"]
         journal = Journal(**told | {"epochs": [Epoch(**epoch) for epoch in told["epochs"]]})
         held = Held(path, about["run"], about["machine"], about["options"], journal, tensors)
-    except (KeyError, TypeError) as fault:
+        epoch = tensors["epoch"].item()
+    except (KeyError, TypeError, RuntimeError) as fault:
         raise CheckpointError(f"{path}: not the checkpoint of a run ({fault})") from None
-    if len(journal.epochs) != int(tensors.get("epoch", -1)):
+    if len(journal.epochs) != epoch:
         raise CheckpointError(f"{path}: its journal is not of its epoch")
     return held

@@ -140,6 +140,7 @@ def kill_as_it_saves(folder, rng):
     return unfinished.Unfinished(folder / "a").load()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("kills", [20, pytest.param(200, marks=pytest.mark.long)])
 def test_a_kill_as_it_saves_leaves_a_checkpoint_that_can_be_loaded(kills, tmp_path):
     rng, epochs = random.Random(kills), []

@@ -69,6 +69,39 @@ def test_the_speed_is_the_record():
         assert f"| {name} | {' | '.join(cells)} | {row['peak_megabytes']} |" in README.splitlines()
 
 
+def test_the_first_epochs_of_simpnet_are_the_records():
+    for model in ("simple", "wsimple"):
+        for precision in ("float32", "bf16"):
+            record = json.loads((ROOT / f"records/{model}-one-{precision}.json").read_text())
+            assert (record["model"], record["precision"]) == (model, precision)
+            assert (record["recipe"]["epochs"], record["dataset"]["name"]) == (1, "mnist")
+            cells = [f"{record['losses'][0]:.4f}", f"{record['test_losses'][0]:.4f}"]
+            cells += [f"{record['accuracies'][0]:.2f} %"]
+            averages = record.get("averages", [])
+            cells += [f"{averages[-1]['accuracy']:.2f} %" if averages else ""]
+            row = f"| {model} | {precision} | {' | '.join(cells)} | {record['seconds']:.0f} |"
+            assert row in README.splitlines()
+
+
+def test_the_figures_in_sentences_are_the_records():
+    text = " ".join(README.split())
+    here, there = (
+        json.loads((ROOT / f"records/{name}.json").read_text())["recipes"]["conv"]["microseconds_per_image"]
+        for name in ("speed", "speed-xeon")
+    )
+    assert f"took {here['bf16']:.0f} us instead of {here['ours']:.0f} on" in text
+    assert f"but {there['bf16']:.0f} instead of {there['ours']:.0f} on" in text
+    sample = json.loads((ROOT / "records/wsimple-sample.json").read_text())
+    stale, fresh = (average["accuracy"] for average in sample["averages"])
+    read = f"read {sample['accuracies'][-1]:.2f} % right, their average {stale:.2f} %"
+    assert f"{read}, and with batch norm's statistics recomputed {fresh:.2f} %" in text
+    paths = json.loads((ROOT / "records/paths.json").read_text())
+    low, high = paths["interval"]
+    assert f"by {paths['difference']:.3f} points on average (95 % interval {low:.3f} to {high:.3f};" in text
+    saving = json.loads((ROOT / "records/saving.json").read_text())["costs"]["conv"]
+    assert f"takes {1e3 * saving['saving_seconds']:.0f} ms, {100 * saving['share_of_epoch']:.2f} %" in text
+
+
 def test_the_tree_lists_every_module():
     listed = set(re.findall(r"^      (\w+\.py|models/)  ", README, re.M))
     standing = {path.name for path in (ROOT / "mnistctl").glob("[!_]*.py")} | {"models/"}
