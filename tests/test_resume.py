@@ -106,9 +106,16 @@ def stopped(code, told):
         assert "--resume` goes on" in told
 
 
+@pytest.fixture(scope="module")
+def whole(own, tmp_path_factory):
+    """What a run of linear leaves that nothing stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    finish(folder, asked("linear", own, "out"))
+    return result(folder / "out")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_run_ends_as_one_that_was_not(number, own, tmp_path):
-    finish(tmp_path, asked("linear", own, "whole"))
+def test_a_stopped_run_ends_as_one_that_was_not(number, whole, own, tmp_path):
     with Sitting(tmp_path, asked("linear", own, "parts")) as sitting:
         sitting.until("2  ")
         seconds, code, told = sitting.stop(number)
@@ -126,7 +133,7 @@ def test_a_stopped_run_ends_as_one_that_was_not(number, own, tmp_path):
         sitting.until("going on after epoch 2 of 6")
         code, told = sitting.end()
     assert code == 0, told
-    assert result(tmp_path / "parts") == result(tmp_path / "whole")
+    assert result(tmp_path / "parts") == whole
     assert json.loads((tmp_path / "parts/run.json").read_text())["resumed"] == [{"after": 2}]
 
 

@@ -90,19 +90,19 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(digits):
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
 def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, digits, tmp_path):
-    recipe = replace(models.load(name), epochs=4, batch=100)
+    recipe = replace(models.load(name), epochs=2, batch=100)
     few = some(digits[0], 200), some(digits[1], 50)
     whole = Training(recipe, 0, CPU)
     told = epochs(whole, recipe, few)
     first, second = Training(recipe, 0, CPU), Training(recipe, 0, CPU)
     events = fit(first, recipe, *few)
-    while first.epoch < 2:
+    while first.epoch < 1:
         if isinstance(next(events), Epoch):
             torch.rand(3)  # what the caller draws between epochs changes nothing
     checkpoint.save(tmp_path / "half", checkpoint.RUN, {}, first.state())
     second.restore(checkpoint.load(tmp_path / "half", checkpoint.RUN)[1])
     rest = epochs(second, recipe, few)
-    assert [replace(e, seconds=0) for e in rest] == [replace(e, seconds=0) for e in told[2:]]
+    assert [replace(e, seconds=0) for e in rest] == [replace(e, seconds=0) for e in told[1:]]
     assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
 
 
