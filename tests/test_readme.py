@@ -91,6 +91,9 @@ def test_the_figures_in_sentences_are_the_records():
     )
     assert f"took {here['bf16']:.0f} us instead of {here['ours']:.0f} on" in text
     assert f"but {there['bf16']:.0f} instead of {there['ours']:.0f} on" in text
+    slow = json.loads((ROOT / "records/speed-slow.json").read_text())["recipes"]["linear"]
+    ours, plain = (slow["microseconds_per_image"][way] for way in ("ours", "plain"))
+    assert f"{ours:.1f} us an image beside {plain:.1f}" in text
     sample = json.loads((ROOT / "records/wsimple-sample.json").read_text())
     stale, fresh = (average["accuracy"] for average in sample["averages"])
     read = f"read {sample['accuracies'][-1]:.2f} % right, their average {stale:.2f} %"
