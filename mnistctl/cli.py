@@ -206,9 +206,6 @@ def train(
 ) -> None:
     """Train a net by its recipe, score it after every epoch, and picture its mistakes."""
     known(model)
-    if not resume:  # which digits, an unfinished run knows itself
-        _ensure(dataset or "mnist", data_dir or DATA_DIR, offline)
-    from mnistctl import runs
     from mnistctl.options import Options
 
     options = Options(
@@ -225,6 +222,10 @@ def train(
         out_dir=out_dir,
         name=name,
     )
+    if not resume:  # which digits, an unfinished run knows itself
+        _ensure(options.settled("dataset"), options.settled("data_dir"), offline)
+    from mnistctl import runs  # with torch, which a failed download need not wait for
+
     told = runs.train(options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
     report.run(told, quiet=quiet, json=json, record=files.beside(options.stem, "json"))
 
