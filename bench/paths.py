@@ -14,10 +14,10 @@ from pathlib import Path
 
 import torch
 
-from mnistctl import compute, datasets, models
+from mnistctl import compute, datasets, draws, models
 from mnistctl.data import Digits
 from mnistctl.events import Epoch
-from mnistctl.supervised import Training, _stream, fit
+from mnistctl.supervised import Training, fit
 
 CPU = torch.device("cpu")
 SEEDS = range(6)
@@ -29,7 +29,7 @@ def last_accuracy(seed: int, plain: bool, train: Digits, test: Digits) -> float:
     recipe = replace(models.load("conv"), epochs=3)
     training = Training(recipe, seed, CPU)
     if plain:
-        torch.manual_seed(_stream(seed, 0))
+        torch.manual_seed(draws.stream(seed, 0))
         training.net = recipe.net()
         training.weights = list(training.net.parameters())
         training.optimizer = recipe.optimizer(training.weights)

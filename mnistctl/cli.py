@@ -7,7 +7,7 @@ import typer
 
 from mnistctl import __version__, files, report
 from mnistctl.errors import DataError, UsageError
-from mnistctl.models import CLASSIFIERS, known
+from mnistctl.models import CLASSIFIERS, GENERATORS, known
 
 app = typer.Typer(
     help="Train, judge and understand small image models on MNIST.",
@@ -20,6 +20,7 @@ Set = Literal["mnist", "fashion", "sample", "own"]  # of datasets.DATASETS, whic
 Split = Literal["train", "test"]
 
 _DATA, _MACHINE, _OUTPUT, _RECIPE, _RESUME = "Data", "Machine", "Output", "Recipe", "Going on"
+_GENERATOR = "Judging a generator"
 
 Dataset = Annotated[Set, typer.Option(help="Which digits.", rich_help_panel=_DATA)]
 DataDir = Annotated[
@@ -40,9 +41,19 @@ Threads = Annotated[
     int | None,
     typer.Option(envvar="MNISTCTL_THREADS", help="Processor threads.", rich_help_panel=_MACHINE),
 ]
+Judge = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="The classifier that reads what is drawn.",
+        show_default="out/conv",
+        rich_help_panel=_GENERATOR,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=_OUTPUT)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the accuracy.", rich_help_panel=_OUTPUT)]
 
+MODELS = CLASSIFIERS | GENERATORS
 DATA_DIR, OUT_DIR = Path("data"), Path("out")
 
 
@@ -117,7 +128,7 @@ def show(
         from mnistctl import describe, models
 
         recipe = models.load(model)
-        report.model(model, describe.layers(recipe.net()), describe.recipe(recipe))
+        report.model(model, describe.nets(recipe), describe.recipe(recipe))
         return
     import numpy as np
 
@@ -137,9 +148,9 @@ def show(
     report.digits(images, labels, style)
 
 
-@app.command(epilog="\n\n".join(f"{name}: {sentence}" for name, sentence in CLASSIFIERS.items()))
+@app.command(epilog="\n\n".join(f"{name}: {sentence}" for name, sentence in MODELS.items()))
 def train(
-    model: Annotated[str, typer.Argument(help=f"One of {', '.join(CLASSIFIERS)}.")],
+    model: Annotated[str, typer.Argument(help=f"One of {', '.join(MODELS)}.")],
     epochs: Annotated[
         int | None, typer.Option(help="Passes through the digits.", rich_help_panel=_RECIPE)
     ] = None,
@@ -204,7 +215,7 @@ def train(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Train a net by its recipe, score it after every epoch, and picture its mistakes."""
+    """Train a net by its recipe, follow it after every epoch, and picture its mistakes or its digits."""
     known(model)
     from mnistctl.options import Options
 
@@ -244,13 +255,43 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Write label, answer and logits as CSV.", rich_help_panel=_OUTPUT),
     ] = None,
+    judge: Judge = None,
+    count: Annotated[
+        int | None, typer.Option("-n", help="Pictures.", show_default="10000", rich_help_panel=_GENERATOR)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of what is drawn.", show_default="0", rich_help_panel=_GENERATOR),
+    ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Judge a trained net: loss, accuracy, a table per digit, confusions and mistakes."""
-    from mnistctl import evaluation
+    """Judge a trained net.
 
-    path = evaluation.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
+    A classifier: loss, accuracy, a table per digit, confusions and mistakes. A generator: how far what it
+    draws is from real digits, in the features of a classifier.
+    """
+    from mnistctl import evaluation, fidelity, nets
+
+    path = nets.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
+    if nets.draws(path):
+        _only("a classifier", {"--split train": split == "train", "--predictions": predictions is not None})
+        judging = nets.judge(judge, out_dir)
+        _ensure(dataset, data_dir, offline)
+        told = fidelity.evaluate(
+            path,
+            judge=judging,
+            data_dir=data_dir,
+            out_dir=out_dir,
+            dataset=dataset,
+            count=10_000 if count is None else count,
+            seed=seed or 0,
+            device=device,
+            threads=threads,
+        )
+        report.fidelity(told, quiet=quiet, json=json)
+        return
+    _only("a generator", {"--judge": judge is not None, "-n": count is not None, "--seed": seed is not None})
     _ensure(dataset, data_dir, offline)
     judged = evaluation.evaluate(
         path,
@@ -263,6 +304,79 @@ def evaluate(
         predictions=predictions,
     )
     report.evaluation(judged, quiet=quiet, json=json)
+
+
+@app.command()
+def generate(
+    net: Annotated[str, typer.Argument(help="A name under out/, or the path of a checkpoint.")],
+    count: Annotated[int | None, typer.Option("-n", help="So many pictures.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    rows: Annotated[int | None, typer.Option(help="Rows of the sheet.")] = None,
+    columns: Annotated[int | None, typer.Option(help="Columns of the sheet.")] = None,
+    digits: Annotated[
+        str | None, typer.Option(metavar="2026", help="These digits, in that order (cgan).")
+    ] = None,
+    each: Annotated[int | None, typer.Option(metavar="K", help="K of each digit (cgan).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The picture; by default under out/.", rich_help_panel=_OUTPUT),
+    ] = None,
+    morph: Annotated[
+        bool, typer.Option("--morph", help="A GIF of digits that change.", rich_help_panel=_OUTPUT)
+    ] = False,
+    idx: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A data set, for --dataset own.", rich_help_panel=_OUTPUT),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="In the terminal.", rich_help_panel=_OUTPUT)] = False,
+    judge: Judge = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    out_dir: OutDir = OUT_DIR,
+    json: Json = False,
+) -> None:
+    """Draw digits with a trained generator, without the digits that it was trained on."""
+    if sum((morph, idx is not None, show)) > 1:
+        raise UsageError("--morph, --idx and --show: give one of them")
+    if idx is not None:
+        _only(
+            "a picture",
+            {"--out": out is not None, "--rows": rows is not None, "--columns": columns is not None},
+        )
+    else:
+        _only("--idx of gan", {"--judge": judge is not None})
+    ending = "gif" if morph else "png"
+    if out is not None and out.suffix.lower() != f".{ending}":
+        raise UsageError(f"--out {out}: this makes a {ending.upper()}; give a name that ends in .{ending}")
+    if net in CLASSIFIERS and not files.beside(out_dir / net, "safetensors").exists():
+        raise UsageError(f"{net} reads digits and draws none; generators are {', '.join(GENERATORS)}")
+    from mnistctl import generation, nets
+
+    request = generation.Request(
+        path=nets.locate(net, out_dir),
+        count=1 if show and (count, digits, each, rows, columns) == (None,) * 5 else count,
+        seed=seed,
+        digits=None if digits is None else generation.asked(digits),
+        each=each,
+        rows=rows,
+        columns=columns,
+        device=device,
+        threads=threads,
+    )
+    if morph:
+        made = generation.animation(request, out or out_dir / f"{request.path.stem}-morph.gif")
+    elif idx is not None:
+        made = generation.data_set(request, idx, lambda: nets.judge(judge, out_dir))
+    else:
+        default = None if show else out_dir / f"{request.path.stem}-generated.png"
+        made = generation.pictures(request, out or default)
+    report.generated(made, show=show, json=json)
+
+
+def _only(of: str, given: dict[str, bool]) -> None:
+    for flag, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{flag} is for {of} only")
 
 
 def _ensure(dataset: str, data_dir: Path, offline: bool) -> None:

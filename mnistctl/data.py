@@ -1,5 +1,6 @@
 """Digits as tensors on the device; a batch is an index selection, scaled as it is fetched."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from mnistctl.datasets import Arrays
+
+_FETCHED_AT_ONCE = 1000  # digits, or a batch of more; small batches wait for the calls, not for the bytes
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,9 @@ class Digits:
         else:  # index_select takes a sixth of the time of brackets
             images, labels = self.images.index_select(0, index), self.labels.index_select(0, index)
         return images.float().div_(127.5).sub_(1), labels
+
+    def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """The digits at `order` [N], as `take` gives them, `size` at a time; the last batch may be short."""
+        for index in order.to(self.device).split(size * max(1, _FETCHED_AT_ONCE // size)):
+            pixels, labels = self.take(index)
+            yield from zip(pixels.split(size), labels.split(size), strict=True)

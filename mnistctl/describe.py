@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnistctl.supervised import Recipe
+from mnistctl import adversarial, supervised
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,20 @@ class Layer:
     parameters: int
 
 
-def layers(net: nn.Module) -> list[Layer]:
-    """The layers of `net` in the order in which a digit passes them."""
+def nets(told: supervised.Recipe | adversarial.Recipe) -> dict[str, list[Layer]]:
+    """The layers of each net of a recipe, under the net's name; a classifier's net has none."""
+    pixels = torch.zeros(1, 1, 28, 28)
+    if isinstance(told, supervised.Recipe):
+        return {"": layers(told.net(), pixels)}
+    digits = told.given(torch.zeros(1, dtype=torch.int64))
+    return {
+        "generator": layers(told.generator(), torch.zeros(1, adversarial.NOISE, 1, 1), *digits),
+        "discriminator": layers(told.discriminator(), pixels, *digits),
+    }
+
+
+def layers(net: nn.Module, *inputs: Tensor) -> list[Layer]:
+    """The layers of `net` in the order in which its inputs, of one digit, pass them."""
     passed: list[Layer] = []
 
     def passes(name: str, module: nn.Module) -> None:
@@ -37,25 +49,25 @@ def layers(net: nn.Module) -> list[Layer]:
             passes(name, module)
     net.eval()
     with torch.inference_mode():
-        net(torch.zeros(1, 1, 28, 28))
+        net(*inputs)
     for hook in hooks:
         hook.remove()
     return passed
 
 
-def recipe(told: Recipe) -> dict[str, Any]:
+def recipe(told: supervised.Recipe | adversarial.Recipe) -> dict[str, Any]:
     """The recipe as JSON can hold it; the rates in full, since they are what the schedule comes to."""
     optimizer = told.optimizer(nn.Linear(1, 1).parameters())
     defaults = {k: v for k, v in optimizer.defaults.items() if isinstance(v, int | float | tuple)} | {
         "lr": told.peak
     }
-    return {
+    body = {
         "epochs": told.epochs,
         "batch": told.batch,
         "rates": list(told.schedule()),
         "optimizer": type(optimizer).__name__,
         "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in sorted(defaults.items())},
-        "smoothing": told.smoothing,
-        "shuffle": told.shuffle,
-        "averaged": told.averaged,
     }
+    if isinstance(told, adversarial.Recipe):
+        return body | {"conditional": told.conditional, "targets": list(adversarial.REAL)}
+    return body | {"smoothing": told.smoothing, "shuffle": told.shuffle, "averaged": told.averaged}

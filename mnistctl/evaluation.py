@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
-from mnistctl import checkpoint, compute, datasets, figures, files, models
+from mnistctl import checkpoint, compute, datasets, figures, files, nets
 from mnistctl.data import Digits
-from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.events import Mismatches, Saved, Score
 from mnistctl.supervised import judge, mismatches
 
@@ -43,23 +41,6 @@ class Evaluation:
         return rows
 
 
-def locate(name: str, out_dir: Path) -> Path:
-    """The checkpoint called `name`: a run's name under `out_dir`, else a path.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    named = files.beside(out_dir / name, "safetensors")
-    if Path(name).name == name and named.exists():
-        return named
-    path = Path(name)
-    if path.is_file():
-        return path
-    made = sorted(p.stem for p in out_dir.glob("*.safetensors"))
-    there = f"there: {', '.join(made)}" if made else "no net is there yet"
-    raise CheckpointError(f"{name}: no such net in {out_dir} ({there}); make one with `mnistctl train`")
-
-
 def evaluate(
     path: Path,
     *,
@@ -71,7 +52,7 @@ def evaluate(
     threads: int | None = None,
     predictions: Path | None = None,
 ) -> Evaluation:
-    """Judge the net in the checkpoint at `path`, which `locate` finds by a run's name.
+    """Judge the net in the checkpoint at `path`, which `nets.locate` finds by a run's name.
 
     Writes the grid of mismatches under `out_dir` (its path is in the result's `saved`), and to
     `predictions`, where given, a CSV of index, label, predicted digit and the ten logits.
@@ -82,7 +63,7 @@ def evaluate(
     """
     where = compute.device(device)
     compute.set_threads(threads)
-    model, judged = net(path)
+    model, judged = nets.classifier(path)
     judged = judged.to(where)
     arrays, _ = datasets.load(dataset, data_dir, split)
     digits = Digits.of(arrays, where)
@@ -112,26 +93,6 @@ def evaluate(
         mismatches=missed,
         saved=tuple(saved),
     )
-
-
-def net(path: Path) -> tuple[str, nn.Module]:
-    """The model's name and the net in the checkpoint at `path`.
-
-    Raises:
-        CheckpointError: missing, damaged, foreign, or of another net than it says.
-    """
-    about, weights = checkpoint.load(path, checkpoint.NET)
-    model = str(about.get("model"))
-    try:
-        made = models.load(model).net()
-        made.load_state_dict(weights)
-    except UsageError:
-        raise CheckpointError(
-            f"{path}: of the model {model!r:.40}, which this version does not know"
-        ) from None
-    except RuntimeError:
-        raise CheckpointError(f"{path}: its weights do not fit the net {model!r}") from None
-    return model, made
 
 
 def mistakes(arrays: datasets.Arrays, missed: Mismatches) -> figures.Picture:

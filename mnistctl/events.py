@@ -52,6 +52,21 @@ class Epoch:
 
 
 @dataclass(frozen=True)
+class Duel:
+    """One pass over the training digits by a generator and its discriminator.
+
+    `discriminator` and `generator` are the medians over the epoch's batches of their losses, the
+    discriminator's being the sum over real and generated digits; `ended` is the local time, ISO 8601.
+    """
+
+    epoch: int
+    ended: str
+    discriminator: float
+    generator: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Averaged:
     """The mean of the weights after epochs `first` to `last`, judged as an epoch is.
 
@@ -100,8 +115,11 @@ class Saved:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run's headline: the accuracy of what it saved in percent, and the seconds it took in all."""
+    """The run's headline: the accuracy of what it saved in percent, and the seconds it took in all.
 
-    accuracy: float
+    A generator has no accuracy.
+    """
+
+    accuracy: float | None
     seconds: float
     already: bool = False  # it had been done before; nothing was trained

@@ -1,6 +1,7 @@
 """Pictures of digits: glyphs, grids, PNG files, and text for a terminal."""
 
 import io
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,24 @@ def write_png(path: Path, picture: Picture) -> None:
 
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    files.write(path, buffer.getvalue())
+
+
+def write_gif(path: Path, frames: Sequence[Picture], *, seconds: float) -> None:
+    """Write grey pictures of one size as an animation that loops, each shown for so many seconds.
+
+    In 16 greys, which look the same and take half the bytes of 256; the same bytes each time.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    import imageio.v3 as imageio
+
+    coarse = [np.round(frame / 17).astype(np.uint8) * 17 for frame in frames]
+    buffer = io.BytesIO()
+    imageio.imwrite(
+        buffer, np.stack(coarse), extension=".gif", duration=round(1000 * seconds), loop=0, optimize=True
+    )
     files.write(path, buffer.getvalue())
 
 

@@ -16,6 +16,20 @@ class LastStep(nn.Module):
         return outputs[0][:, -1]
 
 
+class Joined(nn.Module):
+    """A net with a second input: what `second` makes of it joins the channels that `trunk` is given."""
+
+    def __init__(self, second: nn.Module, trunk: nn.Module) -> None:
+        super().__init__()
+        self.second = second
+        self.trunk = trunk
+
+    def forward(self, x: Tensor, given: Tensor) -> Tensor:
+        """x [N, C, H, W] and `given`, of which `second` makes [N, D, H, W]; what `trunk` makes of both."""
+        outputs: Tensor = self.trunk(torch.cat((x, self.second(given)), 1))
+        return outputs
+
+
 class Rectify(nn.Module):
     """A relu with the dropout and the max pool that follow it, in the order that costs a processor least.
 

@@ -10,7 +10,7 @@ from mnistctl import models
 from mnistctl.errors import CheckpointError, UsageError
 
 if TYPE_CHECKING:
-    from mnistctl.supervised import Recipe
+    from mnistctl import adversarial, supervised
 
 USUAL = {"seed": 0, "dataset": "mnist", "data_dir": Path("data"), "device": "auto", "precision": "float32"}
 _PLACES = ("out_dir", "data_dir")  # where a run is; the rest of the fields are the run
@@ -52,7 +52,7 @@ class Options:
             raise UsageError(f"--name {stem!r}: give a plain file name, without folders or a leading dot")
         return self.out_dir / stem
 
-    def recipe(self) -> "Recipe":
+    def recipe(self) -> "supervised.Recipe | adversarial.Recipe":
         """The model's recipe as it was asked for.
 
         Raises:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mnistctl import files
 from mnistctl.errors import CheckpointError
+from mnistctl.models import GENERATORS
 
 VERSION = 2  # of the layout
 _LARGEST = 1 << 26  # bytes; that of the worst net takes 1 MB
@@ -56,7 +57,24 @@ def read(path: Path) -> dict[str, Any] | None:
 def summary(run: Mapping[str, Any]) -> str:
     """A finished run in a few words."""
     what = f"{run['model']}, {run['recipe']['epochs']} epochs, seed {run['seed']}"
-    return f"{what}, {run['accuracy']:.2f} % in {run['seconds']:.1f} s"
+    score = "" if run["model"] in GENERATORS else f", {run['accuracy']:.2f} %"
+    return f"{what}{score} in {run['seconds']:.1f} s"
+
+
+def files_of(stem: Path, run: Mapping[str, Any]) -> list[Path]:
+    """The files of the run whose files begin with the path `stem`, the record last."""
+    if run["model"] in GENERATORS:
+        pictures = [*grids(stem, run["recipe"]["epochs"]), files.beside(stem, "gif")]
+    else:
+        pictures = [files.beside(stem, "png")]
+    weights, lines, told = (files.beside(stem, ending) for ending in ("safetensors", "jsonl", "json"))
+    return [weights, lines, *pictures, told]
+
+
+def grids(stem: Path, epochs: int) -> list[Path]:
+    """The pictures that a generator's run of so many epochs leaves, one an epoch: NAME01.png, NAME02.png."""
+    digits = max(2, len(str(epochs)))
+    return [stem.with_name(f"{stem.name}{epoch:0{digits}d}.png") for epoch in range(1, epochs + 1)]
 
 
 def inexact(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, list[Any]]:

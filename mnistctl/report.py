@@ -16,7 +16,7 @@ from rich.text import Text
 
 from mnistctl import events
 from mnistctl.errors import OutputError, StoppedError
-from mnistctl.models import CLASSIFIERS
+from mnistctl.models import CLASSIFIERS, GENERATORS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mnistctl.describe import Layer
     from mnistctl.download import Status
     from mnistctl.evaluation import Evaluation
+    from mnistctl.fidelity import Fidelity
+    from mnistctl.generation import Made
     from mnistctl.runs import Event
 
 JSON = 1  # the version of what --json prints
@@ -86,7 +88,7 @@ def statuses(found: Iterable["Status"]) -> None:
     _print(table)
 
 
-def digits(images: "np.ndarray", labels: "np.ndarray", style: str) -> None:
+def digits(images: "np.ndarray", labels: "Iterable[object]", style: str) -> None:
     """Each image as text under its label."""
     from mnistctl import figures
 
@@ -106,23 +108,27 @@ def digits(images: "np.ndarray", labels: "np.ndarray", style: str) -> None:
             line(text)
 
 
-def model(name: str, layers: "Iterable[Layer]", recipe: dict[str, Any]) -> None:
-    """A net as a table of its layers, with their sum, and its recipe."""
-    line(f"{name}: {CLASSIFIERS[name]}")
-    table = _table("name", "layer", "output", "parameters")
-    table.columns[3].justify = "right"
-    total = 0
-    for layer in layers:
-        total += layer.parameters
-        output = " x ".join(map(str, layer.output))
-        table.add_row(layer.name, Text(layer.layer), output, f"{layer.parameters:,}")
-    table.add_row("", "all", "", f"{total:,}", style="bold")
-    _print(table)
+def model(name: str, nets: "dict[str, list[Layer]]", recipe: dict[str, Any]) -> None:
+    """Each net as a table of its layers, with their sum, and the recipe."""
+    line(f"{name}: {(CLASSIFIERS | GENERATORS)[name]}")
+    for net, layers in nets.items():
+        table = _table("name", "layer", "output", "parameters")
+        table.columns[3].justify = "right"
+        for layer in layers:
+            output = " x ".join(map(str, layer.output))
+            table.add_row(layer.name, Text(layer.layer), output, f"{layer.parameters:,}")
+        table.add_row("", net or "all", "", f"{sum(layer.parameters for layer in layers):,}", style="bold")
+        _print(table)
     settings = ", ".join(f"{k} {v}" for k, v in recipe["settings"].items() if v is not False)
-    order = "shuffled anew in each" if recipe["shuffle"] else "in file order"
+    both = ", one for each net" if name in GENERATORS else ""
+    order = "shuffled anew in each" if recipe.get("shuffle", True) else "in file order"
     line(f"epochs: {recipe['epochs']} of batches of {recipe['batch']}, {order}")
-    line(f"optimizer: {recipe['optimizer']}, {settings}")
+    line(f"optimizer: {recipe['optimizer']}, {settings}{both}")
     line(f"rates: {_rates(recipe['rates'])}")
+    if name in GENERATORS:
+        low, high = recipe["targets"]
+        line(f"loss: binary cross entropy; targets {low:g} to {high:g} for real digits, 0 for generated ones")
+        return
     line(f"loss: cross entropy, label smoothing {recipe['smoothing']:g}")
     if recipe["averaged"]:
         line(f"averaged: the weights after each of the last {recipe['averaged']} epochs")
@@ -148,12 +154,14 @@ def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> No
                     going.append(event)
                     for text in _header(event):
                         say(text)
-                    say(_columns(wide), "bold")
+                    say(_columns(event.model, wide), "bold")
                 case events.Progress(epoch, done, total) if not bars.disable:
                     bars.update(task, description=f"epoch {epoch}", completed=done, total=total)
                 case events.Epoch():
                     say(_row(event, wide))
                     latest = event
+                case events.Duel():
+                    say(_duel(event, wide))
                 case events.Averaged():
                     if not event.recomputed:
                         say(_average("last epoch's weights", latest))
@@ -169,16 +177,22 @@ def run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> No
     if finished.already:
         say(f"already done: finished in {finished.seconds:.1f} s; --overwrite does it again")
         paths = [str(record)]
-    say(f"accuracy: {finished.accuracy:.2f} %  ({finished.seconds:.1f} s)", "bold green")
+    if finished.accuracy is None:
+        say(f"done  ({finished.seconds:.1f} s)", "bold green")
+    else:
+        say(f"accuracy: {finished.accuracy:.2f} %  ({finished.seconds:.1f} s)", "bold green")
     if missed is not None:
         _mismatches(missed, say)
-    for path in paths:
+    for path in _folded(paths):
         say(f"wrote {path}" if not finished.already else f"see {path}")
     if json:
         body = jsons.loads(record.read_bytes())
         line(jsons.dumps(body | {"already": finished.already, "paths": paths}))
-    elif quiet:
+    elif quiet and finished.accuracy is not None:
         line(f"{finished.accuracy:.2f}")
+    elif quiet:
+        body = jsons.loads(record.read_bytes())
+        line(f"{body['discriminator_losses'][-1]:.3f} {body['generator_losses'][-1]:.3f}")
 
 
 @contextmanager
@@ -220,6 +234,65 @@ def evaluation(judged: "Evaluation", *, quiet: bool, json: bool) -> None:
         line(f"wrote {saved.path}")
 
 
+def fidelity(judged: "Fidelity", *, quiet: bool, json: bool) -> None:
+    """What a judge makes of a generator: each figure beside that of real digits, then digit by digit."""
+    if json:
+        body = asdict(judged)
+        body["paths"] = [saved["path"] for saved in body.pop("saved")]
+        line(jsons.dumps({"version": JSON} | body))
+        return
+    if quiet:
+        line(f"{judged.frechet.value:.3f}")
+        return
+    line(f"{judged.model} beside {judged.dataset}: {judged.digits} generated digits, seed {judged.seed}")
+    judge, name = (
+        judged.judge,
+        f"{judged.judge['model']} ({judged.judge['path']}, {judged.judge['digest'][:12]})",
+    )
+    line(f"judge: {name}, accuracy {judge['accuracy']:.2f} %")
+    times = judged.frechet.value / judged.frechet_floor if judged.frechet_floor > 0 else float("inf")
+    line(f"Frechet distance: {judged.frechet.value:.3f}, {times:.2f} times that of real digits", "bold green")
+    if judged.asked is not None:
+        line(f"read as asked: {judged.asked.value:.2f} %", "bold green")
+    table = _table("", "generated", "95 % interval", "real", justify="right")
+    table.columns[0].justify = "left"
+    for name, estimate, floor, form in (
+        ("Frechet distance", judged.frechet, judged.frechet_floor, ".3f"),
+        ("density", judged.density, judged.density_floor, ".3f"),
+        ("coverage", judged.coverage, judged.coverage_floor, ".3f"),
+        ("near copies, %", judged.copies, judged.copies_floor, ".2f"),
+        ("entropy of classes, bits", judged.entropy, judged.entropy_floor, ".3f"),
+        *([("read as asked, %", judged.asked, judge["accuracy"], ".2f")] if judged.asked else []),
+    ):
+        interval = f"{estimate.low:{form}} to {estimate.high:{form}}"
+        table.add_row(name, f"{estimate.value:{form}}", interval, f"{floor:{form}}")
+    _print(table)
+    table = _table("digit", "read", "share", *(["as asked"] if judged.asked else []), justify="right")
+    for digit, count in enumerate(judged.classes):
+        row = [str(digit), str(count), f"{100 * count / judged.digits:.2f} %"]
+        if judged.asked_by_digit is not None:
+            share = judged.asked_by_digit[digit]
+            row.append("-" if share is None else f"{share:.2f} %")
+        table.add_row(*row)
+    _print(table)
+    for saved in judged.saved:
+        line(f"wrote {saved.path}")
+
+
+def generated(made: "Made", *, show: bool, json: bool) -> None:
+    """What a generator drew, in the terminal if asked, and the files that hold it."""
+    asked = None if made.drawn is None or made.drawn.digits is None else made.drawn.digits
+    if json:
+        body = {"model": made.model, "digest": made.digest, "seed": made.seed, "count": made.count}
+        body |= {"digits": None if asked is None else asked.tolist(), "paths": [s.path for s in made.saved]}
+        line(jsons.dumps({"version": JSON} | body))
+        return
+    if show and made.drawn is not None:
+        digits(made.drawn.images, asked if asked is not None else [made.model] * made.count, "blocks")
+    for saved in made.saved:
+        line(f"wrote {saved.path}")
+
+
 def _table(*columns: str, justify: JustifyMethod = "left") -> Table:
     table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
@@ -243,7 +316,11 @@ def _header(event: events.Started) -> list[str]:
     ]
 
 
-def _columns(wide: bool) -> str:
+def _columns(model: str, wide: bool) -> str:
+    if model in GENERATORS:
+        if wide:
+            return "epoch  time      median losses: discriminator  generator  seconds"
+        return "  #  time      discr.    gen.      s"
     if wide:
         return "epoch    rate  training loss  test loss  test accuracy  seconds"
     return "  #   rate   loss   test accuracy    s"
@@ -254,6 +331,21 @@ def _row(e: events.Epoch, wide: bool) -> str:
         scores = f"{e.loss:13.6f}  {e.test_loss:9.4f}  {e.accuracy:11.2f} %"
         return f"{e.epoch:5d}  {e.rate:.4f}  {scores}  {e.seconds:7.1f}"
     return f"{e.epoch:3d} {e.rate:.4f} {e.loss:6.4f} {e.test_loss:6.4f}  {e.accuracy:5.2f} % {e.seconds:5.1f}"
+
+
+def _duel(e: events.Duel, wide: bool) -> str:
+    clock = e.ended[11:19]
+    if wide:
+        return f"{e.epoch:5d}  {clock}  {e.discriminator:28.3f}  {e.generator:9.3f}  {e.seconds:7.1f}"
+    return f"{e.epoch:3d}  {clock}  {e.discriminator:6.3f}  {e.generator:6.3f}  {e.seconds:5.1f}"
+
+
+def _folded(paths: list[str]) -> list[str]:
+    """The paths in their order, those of a generator's grids in one line."""
+    grids = [path for path in paths if path.endswith(".png")]
+    if len(grids) < 2:
+        return paths
+    return [f"{path} to {grids[-1]}" if path == grids[0] else path for path in paths if path not in grids[1:]]
 
 
 def _named(average: events.Averaged) -> str:

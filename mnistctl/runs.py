@@ -1,40 +1,33 @@
 """One run: recipe and digits in, events out, files under out/; it goes on where it was stopped."""
 
-import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from mnistctl import __version__, checkpoint, compute, datasets, describe, figures, files, record
-from mnistctl.data import Digits
+from mnistctl import __version__, compute, datasets, describe, files, models, record
 from mnistctl.errors import CheckpointError, DivergedError, UsageError
-from mnistctl.evaluation import mistakes
-from mnistctl.events import Averaged, Epoch, Finished, Mismatches, Progress, Saved, Started
+from mnistctl.events import Duel, Epoch, Finished, Saved, Started
 from mnistctl.options import Options
-from mnistctl.supervised import Recipe, Training, fit, judge, mismatches
+from mnistctl.tasks import Setting, Task, Told
 from mnistctl.unfinished import Held, Journal, Unfinished
 
-_ENDINGS = ("safetensors", "jsonl", "png", "json")  # of a finished run's files
-
-Event = Started | Progress | Epoch | Averaged | Mismatches | Saved | Finished
+Event = Started | Told | Finished
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Setting:
-    """All that a run is made of before it has taken a step."""
+class _Run:
+    """A run about to begin or to go on."""
 
     options: Options
-    recipe: Recipe
-    device: torch.device
-    train: datasets.Arrays
-    test: datasets.Arrays
+    setting: Setting
     run: dict[str, Any]  # what makes it this run and no other
     machine: dict[str, Any]
     inexact: dict[str, list[Any]]  # where an unfinished run goes on elsewhere than it was: [was, is]
@@ -66,9 +59,13 @@ def train(
     files.ready(options.out_dir)
     with files.locked(stem):
         unfinished = Unfinished(stem)
-        held = None if overwrite else unfinished.load()
-        standing = None if overwrite else record.read(files.beside(stem, "json"))
-        if held and standing and standing.get("started") == held.journal.started:
+        held = _read(unfinished.load, overwrite)
+        standing = _read(lambda: record.read(files.beside(stem, "json")), overwrite)
+        replaced = set() if standing is None else set(record.files_of(stem, standing))
+        given_up = _grids(stem, held) - replaced if overwrite else set()
+        if overwrite:
+            held = standing = None
+        elif held and standing and standing.get("started") == held.journal.started:
             unfinished.clear()  # it was stopped between its record and this
             held = None
         if held is None and resume:
@@ -77,14 +74,31 @@ def train(
         if held is not None and not resume:
             raise UsageError(_waiting(options, held))
         with _believing(held):
-            setting = _set(options, held, allow_inexact)
+            asked = _set(options, held, allow_inexact)
         if held is None and standing is not None:
-            yield _same(options, standing, setting.run)
+            yield _same(options, standing, asked.run)
             return
-        yield from _train(setting, unfinished, held, began)
+        yield from _train(asked, unfinished, held, given_up, replaced, began)
 
 
-def _set(options: Options, held: Held | None, allow_inexact: bool) -> _Setting:
+def _read(read: Callable[[], T | None], overwrite: bool) -> T | None:
+    """What stands there already; it need not be readable to be overwritten."""
+    try:
+        return read()
+    except CheckpointError:
+        if overwrite:
+            return None
+        raise
+
+
+def _grids(stem: Path, held: Held | None) -> set[Path]:
+    """The pictures that an unfinished run may have left so far."""
+    if held is None or held.run["model"] not in models.GENERATORS:
+        return set()
+    return set(record.grids(stem, held.run["recipe"]["epochs"]))
+
+
+def _set(options: Options, held: Held | None, allow_inexact: bool) -> _Run:
     """Settle the options, load the digits, and see that an unfinished run is the one that is asked for."""
     place, threads = options.settled("device"), options.threads
     if held is not None:
@@ -114,7 +128,8 @@ def _set(options: Options, held: Held | None, allow_inexact: bool) -> _Setting:
     }
     machine = compute.machine()
     inexact = {} if held is None else _differing(held, run, machine, allow_inexact)
-    return _Setting(options, recipe, device, train, test, run, machine, inexact)
+    setting = Setting(options.stem, options.model, recipe, run["seed"], run["precision"], device, train, test)
+    return _Run(options, setting, run, machine, inexact)
 
 
 @contextmanager
@@ -145,104 +160,89 @@ def _differing(
     return inexact
 
 
-def _train(setting: _Setting, unfinished: Unfinished, held: Held | None, began: float) -> Iterator[Event]:
-    options, recipe, device = setting.options, setting.recipe, setting.device
-    training = Training(recipe, options.settled("seed"), device, precision=options.settled("precision"))
+def _train(
+    asked: _Run,
+    unfinished: Unfinished,
+    held: Held | None,
+    given_up: set[Path],
+    replaced: set[Path],
+    began: float,
+) -> Iterator[Event]:
+    """Train, and leave the files; those `given_up` go as it begins, those `replaced` as it ends."""
+    options, run, task = asked.options, asked.run, asked.setting.task()
     if held is None:
         journal = Journal(datetime.now(UTC).isoformat())
+        for path in given_up:
+            path.unlink(missing_ok=True)
         unfinished.begin()
     else:
         journal = held.journal
         with _believing(held):
-            training.restore(held.tensors)
-        sitting = {"after": training.epoch} | ({"inexact": setting.inexact} if setting.inexact else {})
+            task.restore(held.tensors)
+        sitting = {"after": task.epoch} | ({"inexact": asked.inexact} if asked.inexact else {})
         journal.resumed.append(sitting)
     before = journal.seconds
 
     def keep() -> None:
         journal.seconds = before + time.perf_counter() - began
-        about = {"options": options.kept(), "run": setting.run, "machine": setting.machine}
-        unfinished.save(journal, about, training.state())
+        about = {"options": options.kept(), "run": run, "machine": asked.machine}
+        unfinished.save(journal, about, task.state())
 
     if held is None:
         keep()
-    trained, tested = Digits.of(setting.train, device), Digits.of(setting.test, device)
     yield Started(
         model=options.model,
-        parameters=sum(p.numel() for p in training.net.parameters()),
-        epochs=recipe.epochs,
-        batch=recipe.batch,
-        iterations=-(-len(trained) // recipe.batch),
-        device=str(device),
-        threads=setting.run["threads"],
-        precision=setting.run["precision"],
-        seed=setting.run["seed"],
-        dataset=setting.run["dataset"]["name"],
-        digits=len(trained),
-        after=None if held is None else training.epoch,
+        parameters=task.parameters,
+        epochs=run["recipe"]["epochs"],
+        batch=run["recipe"]["batch"],
+        iterations=task.iterations,
+        device=run["device"],
+        threads=run["threads"],
+        precision=run["precision"],
+        seed=run["seed"],
+        dataset=run["dataset"]["name"],
+        digits=len(asked.setting.train.labels),
+        after=None if held is None else task.epoch,
         resume=options.resume(),
     )
     yield from journal.epochs
-    averages: list[Averaged] = []
     try:
-        for event in fit(training, recipe, trained, tested):
-            if isinstance(event, Epoch):
+        for event in task.fit():
+            if isinstance(event, Epoch | Duel):
                 journal.epochs.append(event)
                 keep()
-            elif isinstance(event, Averaged):
-                averages.append(event)
             yield event
     except DivergedError as fault:
-        kept = f"the checkpoint after epoch {training.epoch} is kept, --overwrite begins anew"
+        kept = f"the checkpoint after epoch {task.epoch} is kept, --overwrite begins anew"
         raise DivergedError(f"{fault}; {kept}") from None
-    score, outputs = judge(training.result, tested)
-    missed = mismatches(outputs, tested)
-    yield missed
+    yield from task.conclude()
     journal.seconds = before + time.perf_counter() - began
-    _leave(setting, unfinished.stem, training, journal, averages, score.accuracy, missed)
+    task.leave(journal.epochs)
+    left = record.files_of(unfinished.stem, run)
+    for path in replaced.difference(left):
+        path.unlink(missing_ok=True)
+    record.write(left[-1], _told(asked, task, journal))  # what makes the run a finished one, so at the end
     unfinished.clear()
-    for ending in _ENDINGS:
-        yield Saved(str(files.beside(unfinished.stem, ending)))
-    yield Finished(score.accuracy, journal.seconds)
+    for path in left:
+        yield Saved(str(path))
+    yield Finished(task.accuracy, journal.seconds)
 
 
-def _leave(
-    setting: _Setting,
-    stem: Path,
-    training: Training,
-    journal: Journal,
-    averages: list[Averaged],
-    accuracy: float,
-    missed: Mismatches,
-) -> None:
-    """Write the four files of a finished run."""
-    weights, epochs = training.result.state_dict(), journal.epochs
-    body = {
-        "command": setting.options.command(),
-        **setting.run,
-        "parameters": sum(p.numel() for p in training.net.parameters()),
+def _told(asked: _Run, task: Task, journal: Journal) -> dict[str, Any]:
+    """The record of a finished run."""
+    result = task.result(journal.epochs)
+    judging = sum(average["seconds"] for average in result.get("averages", ()))
+    return {
+        "command": asked.options.command(),
+        **asked.run,
+        "parameters": task.parameters,
         "started": journal.started,
         "seconds": journal.seconds,
-        "training_seconds": sum(e.seconds for e in epochs) + sum(a.seconds for a in averages),
+        "training_seconds": sum(row.seconds for row in journal.epochs) + judging,
         **({"resumed": journal.resumed} if journal.resumed else {}),
-        "losses": [e.loss for e in epochs],
-        "test_losses": [e.test_loss for e in epochs],
-        "accuracies": [e.accuracy for e in epochs],
-        **({"averages": [asdict(a) for a in averages]} if averages else {}),
-        "accuracy": accuracy,
-        "mismatches": _listed(missed),
-        "digest": checkpoint.digest(weights),
-        "state_digest": checkpoint.digest(training.state()),
-        "machine": setting.machine,
+        **result,
+        "machine": asked.machine,
     }
-    lines = [asdict(e) for e in epochs] + [{"event": "averaged"} | asdict(a) for a in averages]
-    # The record comes last: it is what makes the run a finished one.
-    checkpoint.save(
-        files.beside(stem, "safetensors"), checkpoint.NET, {"model": setting.run["model"]}, weights
-    )
-    files.write(files.beside(stem, "jsonl"), "".join(json.dumps(told) + "\n" for told in lines))
-    figures.write_png(files.beside(stem, "png"), mistakes(setting.test, missed))
-    record.write(files.beside(stem, "json"), body)
 
 
 def _waiting(options: Options, held: Held) -> str:
@@ -257,7 +257,7 @@ def _finished(options: Options, standing: dict[str, Any] | None) -> Finished:
         anew = options.resume().removesuffix(" --resume")
         raise CheckpointError(f"{options.stem}: no run to go on with is there; `{anew}` begins one")
     options.agree(standing)
-    return Finished(standing["accuracy"], standing["seconds"], already=True)
+    return Finished(standing.get("accuracy"), standing["seconds"], already=True)
 
 
 def _same(options: Options, standing: dict[str, Any], run: dict[str, Any]) -> Finished:
@@ -265,9 +265,4 @@ def _same(options: Options, standing: dict[str, Any], run: dict[str, Any]) -> Fi
     if any(standing.get(key) != value for key, value in run.items()):
         path, free = files.beside(options.stem, "json"), "give --overwrite, or another --name or --out-dir"
         raise UsageError(f"{path}: taken by a different run ({record.summary(standing)}); {free}")
-    return Finished(standing["accuracy"], standing["seconds"], already=True)
-
-
-def _listed(missed: Mismatches) -> list[dict[str, int]]:
-    rows = zip(missed.indices, missed.true, missed.predicted, strict=True)
-    return [{"index": i, "true": t, "predicted": p} for i, t, p in rows]
+    return Finished(standing.get("accuracy"), standing["seconds"], already=True)

@@ -5,20 +5,18 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel, update_bn
 
-from mnistctl import compute
+from mnistctl import compute, draws, state
 from mnistctl.data import Digits
 from mnistctl.errors import DivergedError
 from mnistctl.events import Averaged, Epoch, Mismatches, Progress, Score
 from mnistctl.schedules import Schedule, held
 
-_FETCHED_AT_ONCE = 1000  # digits, or a batch of more; small batches wait for the calls, not for the bytes
 _SCORED_AT_ONCE = 500  # digits; more do not fit the processor's caches, and accuracy does not depend on it
 
 
@@ -58,11 +56,11 @@ class Training:
         self, recipe: Recipe, seed: int, device: torch.device, *, precision: str = "float32"
     ) -> None:
         self.arithmetic = compute.precision(precision, device)
-        torch.manual_seed(_stream(seed, 0))
+        torch.manual_seed(draws.stream(seed, 0))
         self.net = compute.prepare(recipe.net(), device)
         self.slice = compute.slice_of(self.net, recipe.batch, device)
         self.weights = list(self.net.parameters())
-        self._optimizer = recipe.optimizer
+        self._make = recipe.optimizer
         self.optimizer = compute.fuse(recipe.optimizer(self.weights))
         self.average = AveragedModel(self.net) if recipe.averaged else None
         self.epoch = 0
@@ -75,55 +73,26 @@ class Training:
 
     def state(self) -> dict[str, Tensor]:
         """The whole state as named tensors, which it shares with the run: copy them to keep them."""
-        tensors = {f"net.{name}": tensor for name, tensor in self.net.state_dict().items()}
-        for place, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{place}.{name}": tensor for name, tensor in moments.items()}
-        if self.average is not None:
-            tensors |= {f"average.{name}": tensor for name, tensor in self.average.state_dict().items()}
-        return tensors | {"epoch": torch.tensor(self.epoch)}
+        average = {} if self.average is None else self.average.state_dict()
+        parts = {"net": self.net.state_dict(), "optimizer": state.moments(self.optimizer), "average": average}
+        return state.flat(**parts) | {"epoch": torch.tensor(self.epoch)}
 
-    def restore(self, state: Mapping[str, Tensor]) -> None:
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
         """Go back to what `state` gave, in this or another process, for the same recipe and seed.
 
         Raises:
             ValueError: it is the state of something else.
         """
-        parts: dict[str, dict[str, Tensor]] = {"net": {}, "optimizer": {}, "average": {}, "epoch": {}}
         try:
-            for key, tensor in state.items():
-                part, _, name = key.partition(".")
-                parts[part][name] = tensor
-            epoch = int(parts["epoch"][""])
-            moments = self._moments(parts["optimizer"], epoch)
-            self.net.load_state_dict(parts["net"])
+            net, moments, average, number = state.parts(kept, "net", "optimizer", "average", "epoch")
+            epoch = int(number[""])
+            state.restore_moments(self.optimizer, self._make, self.weights, moments, epoch > 0)
+            self.net.load_state_dict(net)
             if self.average is not None:
-                self.average.load_state_dict(parts["average"])
+                self.average.load_state_dict(average)
         except (KeyError, RuntimeError) as fault:
             raise ValueError(f"not the state of this run: {fault}") from None
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.epoch = epoch
-
-    def _moments(self, given: dict[str, Tensor], epoch: int) -> dict[int, dict[str, Tensor]]:
-        # What a step leaves, seen on one number: a kernel trusts it to be there and as large as its weight.
-        number = nn.Parameter(torch.zeros(1))
-        number.grad = torch.zeros(1)
-        trial = self._optimizer([number])
-        if epoch:
-            trial.step()
-        expected = trial.state_dict()["state"].get(0, {})
-        moments: dict[int, dict[str, Tensor]] = {}
-        for place, weight in enumerate(self.weights):
-            for name, like in expected.items():
-                tensor = given.pop(f"{place}.{name}", torch.empty(0, 0))
-                if tensor.dtype != like.dtype or tensor.shape != (weight.shape if like.dim() else ()):
-                    raise KeyError(f"optimizer.{place}.{name}")
-                # In the weight's own memory format, which a file does not keep and a fused kernel assumes.
-                same = torch.empty_like(weight if like.dim() else tensor, dtype=tensor.dtype, device="cpu")
-                moments.setdefault(place, {})[name] = same.copy_(tensor)
-        if given:
-            raise KeyError(f"optimizer.{min(given)}")
-        return moments
 
 
 def fit(
@@ -186,11 +155,9 @@ def _averaged(training: Training, recipe: Recipe, train: Digits, test: Digits) -
 def _batches(
     training: Training, recipe: Recipe, digits: Digits, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    torch.manual_seed(_stream(training.seed, epoch))  # whatever the caller drew between epochs
+    torch.manual_seed(draws.stream(training.seed, epoch))  # whatever the caller drew between epochs
     order = torch.randperm(len(digits)) if recipe.shuffle else torch.arange(len(digits))
-    for index in order.to(digits.device).split(recipe.batch * max(1, _FETCHED_AT_ONCE // recipe.batch)):
-        pixels, labels = digits.take(index)
-        yield from zip(pixels.split(recipe.batch), labels.split(recipe.batch), strict=True)
+    yield from digits.batches(order, recipe.batch)
 
 
 def _step(training: Training, recipe: Recipe, pixels: Tensor, labels: Tensor) -> Tensor:
@@ -240,8 +207,3 @@ def mismatches(outputs: Tensor, digits: Digits) -> Mismatches:
     return Mismatches(
         tuple(wrong.tolist()), tuple(digits.labels[wrong].tolist()), tuple(predicted[wrong].tolist())
     )
-
-
-def _stream(seed: int, epoch: int) -> int:
-    # Nearby seeds and epochs must not give related streams: NumPy's SeedSequence is made to mix such pairs.
-    return int(np.random.SeedSequence((seed, epoch)).generate_state(1, np.uint64)[0])

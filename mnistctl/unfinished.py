@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mnistctl import checkpoint, files
 from mnistctl.errors import CheckpointError, OutputError
-from mnistctl.events import Epoch
+from mnistctl.events import Duel, Epoch
 
 _KEPT = 2  # checkpoints
 _NAME = re.compile(r"epoch-(\d{4,})\.safetensors")
@@ -22,7 +22,7 @@ class Journal:
 
     started: str
     seconds: float = 0.0
-    epochs: list[Epoch] = field(default_factory=list)
+    epochs: list[Epoch | Duel] = field(default_factory=list)
     resumed: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -112,7 +112,7 @@ def _held(path: Path) -> Held:
     about, tensors = checkpoint.load(path, checkpoint.RUN)
     try:
         told = about["journal"]
-        journal = Journal(**told | {"epochs": [Epoch(**epoch) for epoch in told["epochs"]]})
+        journal = Journal(**told | {"epochs": [_row(row) for row in told["epochs"]]})
         held = Held(path, about["run"], about["machine"], about["options"], journal, tensors)
         epoch = tensors["epoch"].item()
     except (KeyError, TypeError, RuntimeError) as fault:
@@ -120,3 +120,7 @@ def _held(path: Path) -> Held:
     if len(journal.epochs) != epoch:
         raise CheckpointError(f"{path}: its journal is not of its epoch")
     return held
+
+
+def _row(told: dict[str, Any]) -> Epoch | Duel:
+    return Duel(**told) if "generator" in told else Epoch(**told)

@@ -19,7 +19,7 @@ import pytest
 import torch
 from safetensors.torch import save as pack
 
-from mnistctl import checkpoint, evaluation, figures, files, idx, record, runs, unfinished
+from mnistctl import checkpoint, figures, files, idx, nets, record, runs, unfinished
 from mnistctl.errors import CheckpointError, MnistctlError, OutputError
 from mnistctl.options import Options
 
@@ -179,7 +179,7 @@ def options(out, **more):
 
 
 READERS = {
-    "net": ("done.safetensors", lambda out: evaluation.net(out / "done.safetensors")),
+    "net": ("done.safetensors", lambda out: nets.classifier(out / "done.safetensors")),
     "run": (
         "going.unfinished/epoch-0001.safetensors",
         lambda out: list(runs.train(options(out, name="going"), resume=True)),

@@ -1,13 +1,15 @@
 """The catalogue: each model's name and sentence, torch-free; `load` brings in the model's page."""
 
 import difflib
+from collections.abc import Iterable
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mnistctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from mnistctl.supervised import Recipe
+    from mnistctl.adversarial import Recipe as Generator
+    from mnistctl.supervised import Recipe as Classifier
 
 CLASSIFIERS = {
     "logit": "One linear layer: logistic regression on 784 pixels, 92.4 % published.",
@@ -19,25 +21,52 @@ CLASSIFIERS = {
     "lstm": "Two recurrent layers that read the rows from top to bottom, 99.32 % published.",
 }
 
+GENERATORS = {
+    "gan": "Two nets that train each other, one to draw digits, one to tell them from real ones.",
+    "cgan": "The nets of gan, both told which digit is meant.",
+}
 
-def known(name: str) -> None:
-    """See that a classifier is called `name`.
+
+def known(name: str, among: Iterable[str] = (*CLASSIFIERS, *GENERATORS)) -> None:
+    """See that a model of those `among` is called `name`.
 
     Raises:
         UsageError: none is; the nearest name is told.
     """
-    if name not in CLASSIFIERS:
-        near = difflib.get_close_matches(name, CLASSIFIERS, 1)
+    if name not in (names := list(among)):
+        near = difflib.get_close_matches(name, names, 1)
         hint = f"; did you mean {near[0]}?" if near else ";"
-        raise UsageError(f"no model is called {name!r}{hint} there are {', '.join(CLASSIFIERS)}")
+        raise UsageError(f"no model is called {name!r}{hint} there are {', '.join(names)}")
 
 
-def load(name: str) -> "Recipe":
-    """The recipe of the classifier `name`.
+def load(name: str) -> "Classifier | Generator":
+    """The recipe of the model `name`.
 
     Raises:
         UsageError: no such model.
     """
     known(name)
-    recipe: Recipe = import_module(f"mnistctl.models.{name}").recipe
+    recipe: Classifier | Generator = import_module(f"mnistctl.models.{name}").recipe
+    return recipe
+
+
+def classifier(name: str) -> "Classifier":
+    """The recipe of the classifier `name`.
+
+    Raises:
+        UsageError: no such model, or a generator.
+    """
+    known(name, CLASSIFIERS)
+    recipe: Classifier = import_module(f"mnistctl.models.{name}").recipe
+    return recipe
+
+
+def generator(name: str) -> "Generator":
+    """The recipe of the generator `name`.
+
+    Raises:
+        UsageError: no such model, or a classifier.
+    """
+    known(name, GENERATORS)
+    recipe: Generator = import_module(f"mnistctl.models.{name}").recipe
     return recipe

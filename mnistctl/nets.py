@@ -1,0 +1,103 @@
+"""The trained nets that checkpoints hold: found by a run's name, taken for what they are."""
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from mnistctl import checkpoint, files, models, state
+from mnistctl.errors import CheckpointError, UsageError
+
+
+def locate(name: str, out_dir: Path) -> Path:
+    """The checkpoint called `name`: a run's name under `out_dir`, else a path.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    named = files.beside(out_dir / name, "safetensors")
+    if Path(name).name == name and named.exists():
+        return named
+    path = Path(name)
+    if path.is_file():
+        return path
+    made = sorted(p.stem for p in out_dir.glob("*.safetensors"))
+    there = f"there: {', '.join(made)}" if made else "no net is there yet"
+    raise CheckpointError(f"{name}: no such net in {out_dir} ({there}); make one with `mnistctl train`")
+
+
+def draws(path: Path) -> bool:
+    """Whether the checkpoint at `path` is a generator's; else it is a classifier's.
+
+    Raises:
+        CheckpointError: missing, damaged, foreign, or of a model that this version does not know.
+    """
+    return _read(path)[0] in models.GENERATORS
+
+
+def classifier(path: Path) -> tuple[str, nn.Module]:
+    """The model's name and the net that reads digits in the checkpoint at `path`.
+
+    Raises:
+        CheckpointError: missing, damaged, foreign, a generator's, or of another net than it says.
+    """
+    model, weights = _read(path)
+    if model in models.GENERATORS:
+        raise CheckpointError(
+            f"{path}: {model} draws digits and reads none; classifiers are {', '.join(models.CLASSIFIERS)}"
+        )
+    return model, _fitted(path, model, models.classifier(model).net(), weights)
+
+
+def generator(path: Path) -> tuple[str, nn.Module]:
+    """The model's name and the net that draws digits in the checkpoint at `path`.
+
+    Raises:
+        CheckpointError: missing, damaged, foreign, a classifier's, or of another net than it says.
+    """
+    model, weights = _read(path)
+    if model in models.CLASSIFIERS:
+        raise CheckpointError(
+            f"{path}: {model} reads digits and draws none; generators are {', '.join(models.GENERATORS)}"
+        )
+    try:
+        drawing, _ = state.parts(weights, "generator", "discriminator")
+    except KeyError:
+        raise CheckpointError(f"{path}: its weights are not those of {model!r}") from None
+    return model, _fitted(path, model, models.generator(model).generator(), drawing)
+
+
+def _read(path: Path) -> tuple[str, dict[str, Tensor]]:
+    about, weights = checkpoint.load(path, checkpoint.NET)
+    model = str(about.get("model"))
+    try:
+        models.known(model)
+    except UsageError:
+        raise CheckpointError(
+            f"{path}: of the model {model!r:.40}, which this version does not know"
+        ) from None
+    return model, weights
+
+
+def _fitted(path: Path, model: str, made: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+    try:
+        made.load_state_dict(weights)
+    except RuntimeError:
+        raise CheckpointError(f"{path}: its weights do not fit the net {model!r}") from None
+    return made
+
+
+def judge(name: str | None, out_dir: Path) -> Path:
+    """The checkpoint of the classifier that is to read what was drawn: called `name`, else conv's own run.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    try:
+        return locate(name or "conv", out_dir)
+    except CheckpointError as fault:
+        if name is not None:
+            raise
+        ways = "train one with `mnistctl train conv`, or name one with --judge"
+        raise CheckpointError(
+            f"no classifier to judge by: {fault.args[0].partition(';')[0]}; {ways}"
+        ) from None

@@ -1,0 +1,188 @@
+"""What a run trains, a classifier or a generator: what it tells on its way, keeps, and leaves."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from mnistctl import adversarial, checkpoint, datasets, figures, files, record, supervised
+from mnistctl.data import Digits
+from mnistctl.evaluation import mistakes
+from mnistctl.events import Averaged, Duel, Epoch, Mismatches, Progress, Saved
+
+Told = Progress | Epoch | Averaged | Duel | Mismatches | Saved
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that a run is made of before it has taken a step."""
+
+    stem: Path
+    model: str
+    recipe: supervised.Recipe | adversarial.Recipe
+    seed: int
+    precision: str
+    device: torch.device
+    train: datasets.Arrays
+    test: datasets.Arrays
+
+    def task(self) -> "Task":
+        """What is to be done, ready for its first step."""
+        if isinstance(self.recipe, adversarial.Recipe):
+            return Generator(self, self.recipe)
+        return Classifier(self, self.recipe)
+
+
+class Task(Protocol):
+    """What a run does with the nets that it trains."""
+
+    parameters: int
+    iterations: int  # in an epoch
+    accuracy: float | None  # of what was trained, in percent, once it is judged
+
+    @property
+    def epoch(self) -> int:
+        """The number of epochs behind it."""
+
+    def state(self) -> dict[str, Tensor]:
+        """All that it needs to go on, as named tensors that it shares: copy them to keep them."""
+
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        """Go back to what `state` gave. ValueError: it is the state of something else."""
+
+    def fit(self) -> Iterator[Told]:
+        """Train to the recipe's end."""
+
+    def conclude(self) -> Iterator[Told]:
+        """Judge what was trained."""
+
+    def result(self, rows: list[Any]) -> dict[str, Any]:
+        """What came of it, for the record; `rows` are what was told of its epochs."""
+
+    def leave(self, rows: list[Any]) -> None:
+        """Write the files of the run, but for its record."""
+
+
+class Classifier:
+    """A net that reads digits, scored after every epoch and at the end."""
+
+    def __init__(self, setting: Setting, recipe: supervised.Recipe) -> None:
+        self._setting, self._recipe = setting, recipe
+        self._training = supervised.Training(
+            recipe, setting.seed, setting.device, precision=setting.precision
+        )
+        self._train, self._test = (
+            Digits.of(split, setting.device) for split in (setting.train, setting.test)
+        )
+        self._averages: list[Averaged] = []
+        self.accuracy: float | None = None
+        self.parameters = sum(p.numel() for p in self._training.weights)
+        self.iterations = -(-len(self._train) // recipe.batch)
+        self.state, self.restore = self._training.state, self._training.restore
+
+    @property
+    def epoch(self) -> int:
+        return self._training.epoch
+
+    def fit(self) -> Iterator[Progress | Epoch | Averaged]:
+        for event in supervised.fit(self._training, self._recipe, self._train, self._test):
+            if isinstance(event, Averaged):
+                self._averages.append(event)
+            yield event
+
+    def conclude(self) -> Iterator[Mismatches]:
+        score, outputs = supervised.judge(self._training.result, self._test)
+        self.accuracy = score.accuracy
+        self._missed = supervised.mismatches(outputs, self._test)
+        yield self._missed
+
+    def result(self, rows: list[Epoch]) -> dict[str, Any]:
+        missed = zip(self._missed.indices, self._missed.true, self._missed.predicted, strict=True)
+        return {
+            "losses": [row.loss for row in rows],
+            "test_losses": [row.test_loss for row in rows],
+            "accuracies": [row.accuracy for row in rows],
+            **({"averages": [asdict(a) for a in self._averages]} if self._averages else {}),
+            "accuracy": self.accuracy,
+            "mismatches": [{"index": i, "true": t, "predicted": p} for i, t, p in missed],
+            "digest": checkpoint.digest(self._training.result.state_dict()),
+            "state_digest": checkpoint.digest(self._training.state()),
+        }
+
+    def leave(self, rows: list[Epoch]) -> None:
+        stem = self._setting.stem
+        weights = self._training.result.state_dict()
+        checkpoint.save(
+            files.beside(stem, "safetensors"), checkpoint.NET, {"model": self._setting.model}, weights
+        )
+        averages = [{"event": "averaged"} | asdict(average) for average in self._averages]
+        _write_lines(stem, [asdict(row) for row in rows] + averages)
+        figures.write_png(files.beside(stem, "png"), mistakes(self._setting.test, self._missed))
+
+
+class Generator:
+    """A net that draws digits, a grid of them after every epoch, and its discriminator."""
+
+    def __init__(self, setting: Setting, recipe: adversarial.Recipe) -> None:
+        self._setting, self._recipe = setting, recipe
+        self._training = adversarial.Training(
+            recipe, setting.seed, setting.device, precision=setting.precision
+        )
+        self._train = Digits.of(setting.train, setting.device)
+        self._fixed = adversarial.fixed(recipe, setting.seed)
+        self._grids: list[figures.Picture] = []
+        self.accuracy: float | None = None
+        self.parameters = sum(p.numel() for p in self._training.drawing + self._training.judging)
+        self.iterations = len(self._train) // recipe.batch
+
+    @property
+    def epoch(self) -> int:
+        return self._training.epoch
+
+    def state(self) -> dict[str, Tensor]:
+        grids = {f"{place:04d}": torch.from_numpy(grid) for place, grid in enumerate(self._grids, start=1)}
+        return self._training.state() | {f"grids.{place}": grid for place, grid in grids.items()}
+
+    def restore(self, kept: Mapping[str, Tensor]) -> None:
+        names = sorted(name for name in kept if name.startswith("grids."))
+        self._training.restore({name: tensor for name, tensor in kept.items() if name not in names})
+        self._grids = [kept[name].numpy() for name in names]
+        if len(names) != self.epoch or any(g.ndim != 2 or g.dtype != "uint8" for g in self._grids):
+            raise ValueError("not the state of this run: its grids are not one an epoch")
+
+    def fit(self) -> Iterator[Progress | Duel | Saved]:
+        grids = record.grids(self._setting.stem, self._recipe.epochs)
+        for event in adversarial.fit(self._training, self._recipe, self._train):
+            if isinstance(event, Duel):
+                pictures = adversarial.sample(self._training.generator, *self._fixed).numpy()
+                self._grids.append(figures.sheet(pictures, 10 if self._recipe.conditional else 6))
+                figures.write_png(grids[event.epoch - 1], self._grids[-1])
+            yield event
+
+    def conclude(self) -> Iterator[Told]:
+        yield from ()  # `eval` judges it, by a classifier
+
+    def result(self, rows: list[Duel]) -> dict[str, Any]:
+        return {
+            "discriminator_losses": [row.discriminator for row in rows],
+            "generator_losses": [row.generator for row in rows],
+            "digest": checkpoint.digest(self._training.nets()),
+            "state_digest": checkpoint.digest(self._training.state()),
+        }
+
+    def leave(self, rows: list[Duel]) -> None:
+        stem = self._setting.stem
+        about = {"model": self._setting.model}
+        checkpoint.save(files.beside(stem, "safetensors"), checkpoint.NET, about, self._training.nets())
+        _write_lines(stem, [asdict(row) for row in rows])
+        for path, grid in zip(record.grids(stem, self._recipe.epochs), self._grids, strict=True):
+            figures.write_png(path, grid)  # those of an earlier sitting may have gone since
+        figures.write_gif(files.beside(stem, "gif"), self._grids, seconds=1.0)
+
+
+def _write_lines(stem: Path, rows: list[dict[str, Any]]) -> None:
+    files.write(files.beside(stem, "jsonl"), "".join(json.dumps(row) + "\n" for row in rows))
