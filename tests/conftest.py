@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mnistctl import datasets, files, idx
+
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -27,3 +29,18 @@ def mnistctl(tmp_path: Path) -> Program:
         )
 
     return program
+
+
+@pytest.fixture(scope="session")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of 600 digits to train on, 200 to test."""
+    return few_digits(tmp_path_factory.mktemp("own"), 600, 200)
+
+
+def few_digits(folder: Path, train: int, test: int) -> Path:
+    """Write the first digits of the sample into `folder`, as a data set of one's own."""
+    for split, name, count in (("train", "train", train), ("test", "t10k", test)):
+        arrays, _ = datasets.load("sample", None, split)
+        files.write(folder / f"{name}-images-idx3-ubyte", idx.pack(arrays.images[:count]))
+        files.write(folder / f"{name}-labels-idx1-ubyte", idx.pack(arrays.labels[:count]))
+    return folder

@@ -19,6 +19,7 @@ PARAMETERS = {
     "wsimple": 1_022_656,
     "lstm": 214_282,
 }
+DRAWING = {"gan": (837_504, 659_456), "cgan": (878_564, 700_964)}  # generator, discriminator
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
@@ -34,6 +35,43 @@ def test_a_model_gives_ten_logits_for_each_digit(name):
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
 def test_a_page_opens_with_a_sentence_that_counts_its_parameters(name):
     assert f"{PARAMETERS[name]:,} parameters" in importlib.import_module(f"mnistctl.models.{name}").__doc__
+
+
+@pytest.mark.parametrize("name", models.GENERATORS)
+def test_a_generator_has_the_published_numbers_of_parameters_and_its_page_says_so(name):
+    recipe = models.generator(name)
+    nets = recipe.generator(), recipe.discriminator()
+    counts = [sum(p.numel() for p in net.parameters()) for net in nets]
+    assert tuple(counts) == DRAWING[name]
+    told = "{:,} and {:,} parameters".format(*counts)
+    assert told in importlib.import_module(f"mnistctl.models.{name}").__doc__
+    assert not [
+        m for net in nets for m in net.modules() if "Conv" in repr(m).split("(")[0] and m.bias is not None
+    ]
+
+
+@pytest.mark.parametrize("name", models.GENERATORS)
+def test_a_generator_draws_pictures_and_its_discriminator_gives_each_one_number(name):
+    recipe = models.generator(name)
+    given = recipe.given(torch.tensor([3, 4]))
+    drawn = recipe.generator().eval()(torch.randn(2, 100, 1, 1), *given)
+    assert drawn.shape == (2, 1, 28, 28)
+    assert float(drawn.detach().abs().max()) <= 1
+    assert recipe.discriminator().eval()(drawn, *given).shape == (2,)
+
+
+def test_a_conditional_net_heeds_its_digit():
+    recipe = models.generator("cgan")
+    noise = torch.randn(1, 100, 1, 1).expand(10, -1, -1, -1)
+    assert len(recipe.generator().eval()(noise, torch.arange(10)).detach().unique(dim=0)) == 10
+    pixels = torch.randn(1, 1, 28, 28).expand(10, -1, -1, -1)
+    assert len(recipe.discriminator().eval()(pixels, torch.arange(10)).detach().unique()) == 10
+
+
+def test_a_name_of_the_other_catalogue_is_a_usage_error():
+    for load, name in ((models.classifier, "gan"), (models.generator, "conv")):
+        with pytest.raises(UsageError, match=f"no model is called '{name}'"):
+            load(name)
 
 
 def test_the_recipes_are_the_published_ones():

@@ -1,0 +1,227 @@
+"""The duel of generator and discriminator, on a few digits of the sample."""
+
+from dataclasses import replace
+from functools import partial
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mnistctl import adversarial, checkpoint, compute, datasets, draws, models
+from mnistctl.adversarial import NOISE, Recipe, Training, duel, fit, fixed, sample
+from mnistctl.data import Digits
+from mnistctl.errors import DivergedError, UsageError
+from mnistctl.events import Duel, Progress
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    arrays, _ = datasets.load("sample", None, "train")
+    return Digits.of(arrays, CPU)
+
+
+def some(digits, n):
+    return Digits(digits.images[:n], digits.labels[:n])
+
+
+def rows(training, recipe, digits):
+    return [replace(e, seconds=0, ended="") for e in fit(training, recipe, digits) if isinstance(e, Duel)]
+
+
+def small(**given):
+    """Nets of a few numbers, with batch norm, for what holds of every recipe."""
+
+    def generator():
+        return nn.Sequential(nn.ConvTranspose2d(NOISE, 4, 7), nn.BatchNorm2d(4), nn.ReLU(),
+                             nn.ConvTranspose2d(4, 1, 4, 4), nn.Tanh())  # fmt: skip
+
+    def discriminator():
+        return nn.Sequential(nn.Conv2d(1, 4, 4, 4), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 7), nn.Flatten(0))
+
+    usual = {"generator": generator, "discriminator": discriminator, "epochs": 3, "batch": 20}
+    return replace(models.generator("gan"), **usual | given)
+
+
+def plainly(recipe: Recipe, seed: int, real, labels, steps: int):
+    """The recipe as its page tells it: a sigmoid, three losses, all gradients computed, one by one."""
+    torch.manual_seed(draws.stream(seed, 0))
+    generator, discriminator = recipe.generator(), recipe.discriminator()
+    drawer, judge = (recipe.optimizer(net.parameters()) for net in (generator, discriminator))
+    torch.manual_seed(1)
+    told = []
+    for _ in range(steps):
+        noise = torch.randn(len(real), NOISE, 1, 1)
+        asked = recipe.given(torch.randint(10, (len(real),)))
+        targets = torch.empty(len(real)).uniform_(0.8, 1)
+        judge.zero_grad()
+        first = F.binary_cross_entropy(torch.sigmoid(discriminator(real, *recipe.given(labels))), targets)
+        first.backward()
+        drawn = generator(noise, *asked)
+        second = F.binary_cross_entropy(
+            torch.sigmoid(discriminator(drawn.detach(), *asked)), torch.zeros(len(real))
+        )
+        second.backward()
+        gradients = [p.grad.clone() for p in discriminator.parameters()]
+        judge.step()
+        drawer.zero_grad()
+        third = F.binary_cross_entropy(torch.sigmoid(discriminator(drawn, *asked)), torch.ones(len(real)))
+        third.backward()
+        drawer.step()
+        told.append(((first + second).item(), third.item()))
+    return told, [p.grad for p in generator.parameters()], gradients
+
+
+@pytest.fixture
+def doubles():
+    """Nets and draws in float64: in float32 last bits decide on which side of its kink a leaky relu is."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("name", models.GENERATORS)
+def test_a_duel_is_the_recipe_taken_step_by_step(name, digits, doubles):
+    # By plain descent: Adam's first steps turn a gradient's last bits into signs.
+    recipe = replace(models.generator(name), optimizer=partial(torch.optim.SGD, lr=0.01))
+    pixels, labels = digits.take(slice(0, 20))
+    real = pixels.double()
+    theirs, drawing, judging = plainly(recipe, 5, real, labels, 2)
+    training = Training(recipe, 5, CPU)
+    torch.manual_seed(1)
+    ours = [duel(training, recipe, real, labels) for _ in range(2)]
+    torch.testing.assert_close(torch.stack(ours).double(), torch.tensor(theirs), rtol=1e-6, atol=1e-6)
+    for weights, gradients in ((training.drawing, drawing), (training.judging, judging)):
+        for weight, gradient in zip(weights, gradients, strict=True):
+            torch.testing.assert_close(
+                weight.grad, gradient, rtol=1e-3, atol=1e-5 * gradient.abs().max().item()
+            )
+
+
+def test_the_loss_of_a_sure_discriminator_is_exact_in_bfloat16(digits):
+    """In bfloat16 a sigmoid is 1 from a logit of 7 on: the loss would be 100 and its gradient 0."""
+
+    class Sure(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.logit = nn.Parameter(torch.tensor(20.0))
+
+        def forward(self, pixels):
+            return self.logit.expand(len(pixels)).to(torch.bfloat16)
+
+    recipe = small(discriminator=Sure)
+    training = Training(recipe, 0, CPU)
+    training.arithmetic = lambda: torch.autocast("cpu", torch.bfloat16)
+    judging, _ = duel(training, recipe, *digits.take(slice(0, 20)))
+    # Of real digits 20 (1 - target) between 0 and 4, of generated ones 20.
+    assert 20 < float(judging) < 24
+    assert judging.dtype == torch.float32
+    assert 0.9 < float(training.judging[0].grad) < 1.3
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("name", models.GENERATORS)
+def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, precision, digits, tmp_path):
+    recipe = replace(models.generator(name), epochs=2, batch=20)
+    few = some(digits, 50)
+    try:
+        whole = Training(recipe, 0, CPU, precision=precision)
+    except UsageError as refused:
+        pytest.skip(str(refused))
+    told = rows(whole, recipe, few)
+    first, second = (Training(recipe, 0, CPU, precision=precision) for _ in range(2))
+    events = fit(first, recipe, few)
+    while first.epoch < 1:
+        next(events)
+    torch.rand(3)  # what the caller draws between epochs changes nothing
+    checkpoint.save(tmp_path / "half", checkpoint.RUN, {}, first.state())
+    second.restore(checkpoint.load(tmp_path / "half", checkpoint.RUN)[1])
+    assert rows(second, recipe, few) == told[1:]
+    assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
+
+
+def test_the_state_of_another_run_is_refused():
+    training, other = Training(small(), 0, CPU), Training(models.generator("gan"), 0, CPU)
+    for state in (other.state(), {"net.weight": torch.zeros(1)}, {}):
+        with pytest.raises(ValueError, match="not the state of this run"):
+            training.restore(state)
+
+
+def test_an_epoch_takes_each_digit_at_most_once_and_leaves_a_last_short_batch_out(digits, monkeypatch):
+    few, seen = Digits(digits.images[:50], torch.arange(50)), []
+
+    def noted(training, recipe, real, labels):
+        seen.append(labels)
+        return torch.tensor([float(len(seen)), 10.0 * len(seen)])
+
+    monkeypatch.setattr(adversarial, "duel", noted)
+    recipe = small(epochs=2)
+    events = list(fit(Training(recipe, 0, CPU), recipe, few))
+    assert [(e.done, e.total) for e in events if isinstance(e, Progress)] == [(1, 2), (2, 2)] * 2
+    first, second = torch.cat(seen[:2]), torch.cat(seen[2:])
+    assert len(set(first.tolist())) == len(set(second.tolist())) == 40
+    assert first.tolist() != second.tolist()
+    # Medians over the batches of an epoch: of 1 and 2, of 3 and 4; the generator's ten times as much.
+    told = [(e.discriminator, e.generator) for e in events if isinstance(e, Duel)]
+    assert told == [(1.5, 15.0), (3.5, 35.0)]
+
+
+def test_the_same_seed_gives_the_same_nets_and_another_seed_others(digits):
+    made = []
+    for seed in (0, 0, 1):
+        training = Training(small(), seed, CPU)
+        rows(training, small(), some(digits, 40))
+        made.append(checkpoint.digest(training.nets()))
+    assert made[0] == made[1] != made[2]
+
+
+def test_a_rate_that_is_far_too_high_diverges_and_says_so(digits):
+    recipe = small(peak=1e30)
+    with pytest.raises(DivergedError, match="lower --rate"):
+        list(fit(Training(recipe, 0, CPU), recipe, some(digits, 40)))
+
+
+def test_the_rate_is_the_recipes_in_every_epoch():
+    recipe = models.generator("cgan")
+    assert (recipe.schedule(), recipe.batch) == ((0.0002,) * 20, 60)
+    optimizer = recipe.optimizer([nn.Parameter(torch.zeros(1))])
+    assert optimizer.defaults["betas"] == (0.5, 0.999)
+
+
+def test_the_grid_is_ten_rows_of_six_or_ten_noises_for_each_digit():
+    (noise,) = fixed(models.generator("gan"), 3)
+    assert noise.shape == (60, NOISE, 1, 1)
+    noise, digits = fixed(models.generator("cgan"), 3)
+    cells = noise.view(10, 10, NOISE)
+    assert (cells == cells[:, :1]).all()
+    assert len(cells[:, 0].unique(dim=0)) == 10
+    assert digits.view(10, 10).tolist() == [list(range(10))] * 10
+
+
+def test_a_sample_is_drawn_in_evaluation_mode_in_greys_from_0_to_255():
+    class Ramp(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shift = nn.Parameter(torch.zeros(1))
+
+        def forward(self, noise):
+            assert not self.training
+            return noise.view(-1, 1, 1, 1).expand(-1, 1, 28, 28) + self.shift
+
+    drawn = sample(Ramp().train(), torch.tensor([-1.0, 0.0, 1.0]))
+    assert drawn.shape == (3, 28, 28)
+    assert [picture.unique().tolist() for picture in drawn] == [[0], [128], [255]]
+
+
+def test_speed_changes_no_net():
+    for name in models.GENERATORS:
+        for make in (models.generator(name).generator, models.generator(name).discriminator):
+            torch.manual_seed(0)
+            plain = make().double()
+            prepared = compute.prepare(make().double(), CPU)
+            prepared.load_state_dict(plain.state_dict())
+            shape = (4, NOISE, 1, 1) if make.__name__ == "generator" else (4, 1, 28, 28)
+            inputs = (torch.randn(shape, dtype=torch.float64), *models.generator(name).given(torch.arange(4)))
+            torch.testing.assert_close(plain(*inputs), prepared(*inputs))

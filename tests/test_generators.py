@@ -1,0 +1,140 @@
+"""A generator's run: what it tells, what it leaves, and what it takes away."""
+
+import json
+
+import numpy as np
+import pytest
+from conftest import few_digits
+from PIL import Image
+
+from mnistctl import checkpoint, models, nets, record, runs
+from mnistctl.adversarial import fixed, sample
+from mnistctl.errors import CheckpointError, UsageError
+from mnistctl.events import Duel, Finished, Started
+from mnistctl.options import Options
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A data folder of 60 digits to train on, 20 to test."""
+    return few_digits(tmp_path_factory.mktemp("few"), 60, 20)
+
+
+def some(own, out, **given):
+    usual = {"model": "cgan", "epochs": 2, "batch": 30, "dataset": "own", "data_dir": own, "out_dir": out}
+    return Options(**usual | {"name": "g"} | given)
+
+
+def files_in(out):
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def whole(own, tmp_path_factory):
+    """A run of cgan over two epochs of two steps: its folder and what it told."""
+    out = tmp_path_factory.mktemp("whole")
+    return out, list(runs.train(some(own, out)))
+
+
+def test_a_run_tells_and_leaves_a_grid_and_two_losses_an_epoch(whole):
+    out, told = whole
+    (started,) = (e for e in told if isinstance(e, Started))
+    assert (started.parameters, started.iterations) == (878_564 + 700_964, 2)
+    duels = [e for e in told if isinstance(e, Duel)]
+    body = record.read(out / "g.json")
+    lines = [json.loads(line) for line in (out / "g.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [e.epoch for e in duels] == [1, 2]
+    assert body["generator_losses"] == [e.generator for e in duels]
+    assert body["discriminator_losses"] == [line["discriminator"] for line in lines]
+    assert told[-1] == Finished(None, body["seconds"])
+    assert set(files_in(out)) == {"g.safetensors", "g.jsonl", "g01.png", "g02.png", "g.gif", "g.json"}
+
+
+def test_the_grids_are_the_frames_of_the_animation_a_second_each_in_a_loop(whole):
+    out, _ = whole
+    grids = [np.asarray(Image.open(out / f"g{epoch:02d}.png")) for epoch in (1, 2)]
+    assert [grid.shape for grid in grids] == [(302, 302)] * 2
+    assert (grids[0] != grids[1]).any()
+    with Image.open(out / "g.gif") as animation:
+        assert (animation.n_frames, animation.info["loop"]) == (2, 0)
+        for place, grid in enumerate(grids):
+            animation.seek(place)
+            assert animation.info["duration"] == 1000
+            frame = np.asarray(animation.convert("L")).astype(int)
+            assert np.abs(frame - grid).max() <= 9  # 16 greys
+
+
+def test_a_cell_of_the_grid_is_what_the_finished_net_draws(whole):
+    out, _ = whole
+    _, net = nets.generator(out / "g.safetensors")
+    drawn = sample(net, *fixed(models.generator("cgan"), 0))
+    grid = np.asarray(Image.open(out / "g02.png"))
+    cell = grid[2 + 30 : 30 + 30, 2 + 60 : 30 + 60].astype(int)  # second row, third column
+    assert np.abs(cell - drawn[12].numpy()).max() <= 1
+
+
+def test_a_stopped_run_ends_as_one_that_was_not_with_the_grids_that_went_meanwhile(whole, own, tmp_path):
+    told = runs.train(some(own, tmp_path))
+    for event in told:
+        if isinstance(event, Duel):
+            break
+    told.close()
+    (tmp_path / "g01.png").unlink()
+    events = list(runs.train(some(own, tmp_path), resume=True))
+    assert [e.epoch for e in events if isinstance(e, Duel)] == [1, 2]
+    theirs, ours = files_in(whole[0]), files_in(tmp_path)
+    for name in ("g.safetensors", "g01.png", "g02.png", "g.gif"):
+        assert ours[name] == theirs[name]
+    bodies = [json.loads(files["g.json"]) for files in (theirs, ours)]
+    for body in bodies:
+        for name in ("started", "seconds", "training_seconds", "checksum", "resumed"):
+            body.pop(name, None)
+    assert bodies[0] == bodies[1]
+    assert list(runs.train(some(own, tmp_path)))[-1].already
+
+
+def test_a_run_that_replaces_a_longer_one_leaves_none_of_its_pictures(own, tmp_path):
+    list(runs.train(some(own, tmp_path, model="gan", epochs=3)))
+    list(runs.train(some(own, tmp_path, model="gan", epochs=1), overwrite=True))
+    assert {name for name in files_in(tmp_path) if name.endswith("png")} == {"g01.png"}
+    list(runs.train(some(own, tmp_path, model="logit", epochs=1), overwrite=True))
+    assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g.png", "g.json"}
+    list(runs.train(some(own, tmp_path, model="gan", epochs=1), overwrite=True))
+    assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g01.png", "g.gif", "g.json"}
+
+
+def test_a_run_that_is_given_up_leaves_no_grid_of_its_own(own, tmp_path):
+    list(runs.train(some(own, tmp_path, model="gan", epochs=1)))
+    told = runs.train(some(own, tmp_path, model="gan", epochs=3), overwrite=True)
+    for event in told:
+        if isinstance(event, Duel) and event.epoch == 2:
+            break
+    told.close()
+    assert (tmp_path / "g02.png").exists()
+    list(runs.train(some(own, tmp_path, model="gan", epochs=1, seed=1), overwrite=True))
+    assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g01.png", "g.gif", "g.json"}
+
+
+def test_the_pictures_of_other_runs_stay(own, tmp_path):
+    for name in ("g02.png", "g05.png", "g10.png", "gg.png"):
+        (tmp_path / name).write_bytes(b"another run's")
+    list(runs.train(some(own, tmp_path, model="gan", epochs=1)))
+    list(runs.train(some(own, tmp_path, model="gan", epochs=1, seed=1), overwrite=True))
+    assert len([name for name in files_in(tmp_path) if name.endswith("png")]) == 5
+
+
+def test_each_kind_of_net_is_refused_where_the_other_is_needed(whole, own, tmp_path):
+    with pytest.raises(CheckpointError, match="cgan draws digits and reads none"):
+        nets.classifier(whole[0] / "g.safetensors")
+    list(runs.train(some(own, tmp_path, model="logit", epochs=1)))
+    with pytest.raises(CheckpointError, match="logit reads digits and draws none; generators are gan, cgan"):
+        nets.generator(tmp_path / "g.safetensors")
+    weights = checkpoint.load(tmp_path / "g.safetensors", checkpoint.NET)[1]
+    checkpoint.save(tmp_path / "false.safetensors", checkpoint.NET, {"model": "gan"}, weights)
+    with pytest.raises(CheckpointError, match="its weights are not those of 'gan'"):
+        nets.generator(tmp_path / "false.safetensors")
+
+
+def test_a_batch_larger_than_the_digits_is_a_usage_error(own, tmp_path):
+    with pytest.raises(UsageError, match="--batch 61"):
+        list(runs.train(some(own, tmp_path, batch=61)))
