@@ -33,14 +33,22 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from mnistctl import compute, datasets, models
+from mnistctl import adversarial, compute, datasets, models
 from mnistctl.data import Digits
 from mnistctl.errors import UsageError
 from mnistctl.layers import Rectify
 from mnistctl.supervised import Recipe, Training, _batches, _step
 
 CPU = torch.device("cpu")
-STEPS = {"logit": 600, "linear": 200, "conv": 4, "simple": 1, "lstm": 25}  # a round's, in about half a second
+STEPS = {  # a round's, in about half a second
+    "logit": 600,
+    "linear": 200,
+    "conv": 4,
+    "simple": 1,
+    "lstm": 25,
+    "gan": 4,
+    "cgan": 4,
+}
 LSTM_FLOP = 3 * 28 * 2 * 512 * (28 + 128 + 128 + 128) - 28 * 2 * 512 * 28 + 6 * 1280
 # A process's peak counts what its parent held when it forked: so from a parent that holds nothing.
 _WATCH = """
@@ -77,42 +85,95 @@ def plain_step(
     return loss.detach()
 
 
-def ways(recipe: Recipe, digits: Digits) -> dict[str, Callable[[int], None]]:
+def plain_duel(recipe: adversarial.Recipe) -> Callable[[Tensor, Tensor], Tensor]:
+    """The step of a generator's recipe as its page tells it, both nets' gradients computed in every loss."""
+    generator, discriminator = recipe.generator(), recipe.discriminator()
+    drawer, judge = (recipe.optimizer(net.parameters()) for net in (generator, discriminator))
+    entropy = nn.BCELoss()
+
+    def step(x: Tensor, y: Tensor) -> Tensor:
+        noise, digits = torch.randn(len(x), adversarial.NOISE, 1, 1), torch.randint(10, (len(x),))
+        judge.zero_grad()
+        targets = torch.rand(len(x)) * 0.2 + 0.8
+        first = entropy(torch.sigmoid(discriminator(x, *recipe.given(y))), targets)
+        first.backward()
+        drawn, asked = generator(noise, *recipe.given(digits)), recipe.given(digits)
+        second = entropy(torch.sigmoid(discriminator(drawn.detach(), *asked)), torch.zeros(len(x)))
+        second.backward()
+        judge.step()
+        drawer.zero_grad()
+        third = entropy(torch.sigmoid(discriminator(drawn, *asked)), torch.ones(len(x)))
+        third.backward()
+        drawer.step()
+        return (first + second + third).detach()
+
+    return step
+
+
+def plain(recipe: Recipe | adversarial.Recipe) -> Callable[[Tensor, Tensor], Tensor]:
+    """What trains freshly made nets on one batch, with torch's own layers and default optimizer."""
+    if isinstance(recipe, adversarial.Recipe):
+        return plain_duel(recipe)
+    net = recipe.net().train()
+    optimizer = recipe.optimizer(net.parameters())
+    return lambda x, y: plain_step(net, optimizer, recipe, x, y)
+
+
+def ours(recipe: Recipe | adversarial.Recipe, digits: Digits, precision: str) -> Callable[[int], Tensor]:
+    """What takes so many steps of our own epoch; gives the sum of their losses."""
+    if isinstance(recipe, adversarial.Recipe):
+        duelling = adversarial.Training(recipe, 0, CPU, precision=precision)
+        order = torch.randperm(len(digits))
+        return lambda steps: sum(
+            (
+                adversarial.duel(duelling, recipe, x, y).sum()
+                for x, y in itertools.islice(digits.batches(order, recipe.batch), steps)
+            ),
+            torch.zeros(()),
+        )
+    training = Training(recipe, 0, CPU, precision=precision)
+    training.net.train()
+    return lambda steps: sum(
+        (
+            _step(training, recipe, x, y)
+            for x, y in itertools.islice(_batches(training, recipe, digits, 1), steps)
+        ),
+        torch.zeros(()),
+    )
+
+
+def ways(recipe: Recipe | adversarial.Recipe, digits: Digits) -> dict[str, Callable[[int], None]]:
     """For each way, what takes so many steps of an epoch."""
     floats = digits.images.float() / 127.5 - 1
+    shuffle = getattr(recipe, "shuffle", True)
 
     def mine(precision: str) -> Callable[[int], None]:
-        training = Training(recipe, 0, CPU, precision=precision)
-        training.net.train()
+        step = ours(recipe, digits, precision)
 
         def run(steps: int) -> None:
             keep_memory(True)
-            losses = torch.zeros(())
-            for x, y in itertools.islice(_batches(training, recipe, digits, 1), steps):
-                losses += _step(training, recipe, x, y)
-            losses.item()
+            step(steps).item()
 
         return run
 
     def theirs(batches: Callable[[], Batches]) -> Callable[[int], None]:
-        net = recipe.net().train()
-        optimizer = recipe.optimizer(net.parameters())
+        step = plain(recipe)
 
         def run(steps: int) -> None:
             keep_memory(False)
             losses = torch.zeros(())
             for x, y in itertools.islice(batches(), steps):
-                losses += plain_step(net, optimizer, recipe, x, y)
+                losses += step(x, y)
             losses.item()
 
         return run
 
     def indexed() -> Batches:
-        order = torch.randperm(len(digits)) if recipe.shuffle else torch.arange(len(digits))
+        order = torch.randperm(len(digits)) if shuffle else torch.arange(len(digits))
         return ((floats[index], digits.labels[index]) for index in order.split(recipe.batch))
 
     def loaded(data: Dataset) -> Callable[[], Batches]:  # type: ignore[type-arg]
-        return lambda: iter(DataLoader(data, recipe.batch, shuffle=recipe.shuffle))
+        return lambda: iter(DataLoader(data, recipe.batch, shuffle=shuffle))
 
     found = {
         "ours": mine("float32"),
@@ -137,8 +198,25 @@ def keep_memory(ours: bool) -> None:
         library.mallopt(compute._M_TRIM_THRESHOLD, 2**26)
 
 
-def check(recipe: Recipe, digits: Digits) -> None:
+def check_nets(recipe: adversarial.Recipe, digits: Digits) -> None:
+    """The plain nets' outputs and gradients, to rounding."""
+    x, y = digits.take(slice(0, 50))
+    noise = torch.randn(50, adversarial.NOISE, 1, 1).double()
+    for make, inputs in ((recipe.generator, noise), (recipe.discriminator, x.double())):
+        plain = make().double()
+        results = []
+        for net in (plain, compute.prepare(copy.deepcopy(plain), CPU)):
+            outputs = net(inputs, *recipe.given(y))
+            (outputs**2).sum().backward()
+            results.append((outputs.detach(), torch.cat([p.grad.flatten() for p in net.parameters()])))
+        torch.testing.assert_close(*results, rtol=1e-8, atol=1e-8)
+
+
+def check(recipe: Recipe | adversarial.Recipe, digits: Digits) -> None:
     """Dropout off: the plain net's loss and gradients, to rounding; on: the recipe's share dropped."""
+    if isinstance(recipe, adversarial.Recipe):
+        check_nets(recipe, digits)
+        return
     torch.manual_seed(0)
     plain = recipe.net().double()
     rates = [module.p for module in plain.modules() if isinstance(module, nn.Dropout)]
@@ -164,10 +242,15 @@ def check(recipe: Recipe, digits: Digits) -> None:
         assert abs(scaled.mean().item() - 1) < 0.005
 
 
-def flop(name: str, recipe: Recipe) -> float:
+def flop(name: str, recipe: Recipe | adversarial.Recipe) -> float:
     """Operations of one image's training pass."""
     if name == "lstm":
         return LSTM_FLOP
+    if isinstance(recipe, adversarial.Recipe):
+        training = adversarial.Training(recipe, 0, CPU)
+        with FlopCounterMode(display=False) as counter:
+            adversarial.duel(training, recipe, torch.zeros(2, 1, 28, 28), torch.zeros(2, dtype=torch.int64))
+        return counter.get_total_flops() / 2
     net = recipe.net()
     with FlopCounterMode(display=False) as counter:
         net(torch.zeros(2, 1, 28, 28)).sum().backward()
@@ -271,7 +354,9 @@ def main() -> None:
         print(f"{name:10s} {cells} | {ratios} | {row['share_of_mm']:.2f}", flush=True)
     print("one epoch      data  seconds  of these training  peak MB")
     for name in given.names:
-        row = runs[name] = whole_run(name, ["--dataset", "sample"] if name == "simple" else real)
+        row = runs[name] = whole_run(
+            name, ["--dataset", "sample"] if name in ("simple", "gan", "cgan") else real
+        )
         spent = f"{row['seconds']:8.1f} {row['training_seconds']:18.1f}"
         print(f"{name:10s} {row['dataset']:>8s} {spent} {row['peak_megabytes']:8d}", flush=True)
     body = {

@@ -112,7 +112,8 @@ def frechet(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> float:
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     product = np.linalg.eigvalsh(root @ spread_b @ root)
     between = ((mean_a - mean_b) ** 2).sum()
-    return float(between + np.trace(spread_a) + np.trace(spread_b) - 2 * np.sqrt(product.clip(0)).sum())
+    apart = between + np.trace(spread_a) + np.trace(spread_b) - 2 * np.sqrt(product.clip(0)).sum()
+    return max(0.0, float(apart))
 
 
 @dataclass(frozen=True)
@@ -192,7 +193,7 @@ def mean_of(values: Floats, rng: np.random.Generator) -> Estimate:
 def entropy(counts: NDArray[Any]) -> float:
     """Shannon's entropy in bits of a class drawn as `counts` [10] say: log2(10) = 3.32 where all are even."""
     shares = counts[counts > 0] / counts.sum()
-    return float(-(shares * np.log2(shares)).sum())
+    return float((shares * np.log2(1 / shares)).sum())
 
 
 def spread_of(read: NDArray[np.int64], rng: np.random.Generator) -> tuple[tuple[int, ...], Estimate]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -134,6 +135,9 @@ class Generator:
         )
         self._train = Digits.of(setting.train, setting.device)
         self._fixed = adversarial.fixed(recipe, setting.seed)
+        self._columns = 10 if recipe.conditional else 6
+        black = np.zeros((len(self._fixed[0]), 28, 28), np.uint8)
+        self._size = figures.sheet(black, self._columns).shape
         self._grids: list[figures.Picture] = []
         self.accuracy: float | None = None
         self.parameters = sum(p.numel() for p in self._training.drawing + self._training.judging)
@@ -151,7 +155,8 @@ class Generator:
         names = sorted(name for name in kept if name.startswith("grids."))
         self._training.restore({name: tensor for name, tensor in kept.items() if name not in names})
         self._grids = [kept[name].numpy() for name in names]
-        if len(names) != self.epoch or any(g.ndim != 2 or g.dtype != "uint8" for g in self._grids):
+        expected = [(self._size, np.dtype(np.uint8))] * self.epoch
+        if [(grid.shape, grid.dtype) for grid in self._grids] != expected:
             raise ValueError("not the state of this run: its grids are not one an epoch")
 
     def fit(self) -> Iterator[Progress | Duel | Saved]:
@@ -159,7 +164,7 @@ class Generator:
         for event in adversarial.fit(self._training, self._recipe, self._train):
             if isinstance(event, Duel):
                 pictures = adversarial.sample(self._training.generator, *self._fixed).numpy()
-                self._grids.append(figures.sheet(pictures, 10 if self._recipe.conditional else 6))
+                self._grids.append(figures.sheet(pictures, self._columns))
                 figures.write_png(grids[event.epoch - 1], self._grids[-1])
             yield event
 

@@ -3,16 +3,20 @@
 import sys
 import time
 
-from mnistctl import supervised
+from mnistctl import adversarial, supervised
 from mnistctl.__main__ import main
 
-step, pause = supervised._step, float(sys.argv.pop(1))
+pause = float(sys.argv.pop(1))
 
 
-def slowly(*given):
-    time.sleep(pause)
-    return step(*given)
+def slowed(step):
+    def slowly(*given):
+        time.sleep(pause)
+        return step(*given)
+
+    return slowly
 
 
-supervised._step = slowly
+supervised._step = slowed(supervised._step)
+adversarial.duel = slowed(adversarial.duel)
 main()

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from PIL import Image
 
-from mnistctl import models
+from mnistctl import cli, models
 
 TRAIN = ("train", "logit", "--dataset", "sample", "--epochs", "2")
 
@@ -197,16 +197,18 @@ def test_check_says_what_is_missing_and_ends_with_3(mnistctl):
     assert mnistctl("download", "--check", "--dataset", "sample").returncode == 0
 
 
-@pytest.mark.parametrize("name", models.CLASSIFIERS)
-def test_show_prints_a_net_as_a_table_with_its_sum_and_its_recipe(name, mnistctl):
-    ran = mnistctl("show", "--model", name)
-    assert ran.returncode == 0, ran.stderr
-    lines = ran.stdout.splitlines()
-    assert lines[0] == f"{name}: {models.CLASSIFIERS[name]}"
-    end = next(place for place, line in enumerate(lines) if line.split()[:1] == ["all"])
-    *counts, total = (int(line.split()[-1].replace(",", "")) for line in lines[2 : end + 1])
-    assert sum(counts) == total == sum(p.numel() for p in models.load(name).net().parameters())
-    assert lines[end + 1].startswith(f"epochs: {models.load(name).epochs} of batches of")
+@pytest.mark.parametrize("name", [*models.CLASSIFIERS, *models.GENERATORS])
+def test_show_prints_each_net_as_a_table_with_its_sum_and_the_recipe(name, capsys):
+    cli.app(["show", "--model", name], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"{name}: {(models.CLASSIFIERS | models.GENERATORS)[name]}"
+    recipe, begin = models.load(name), 2
+    for net in ("generator", "discriminator") if name in models.GENERATORS else ("net",):
+        end = next(n for n in range(begin, len(lines)) if lines[n].split()[0] in ("all", net))
+        *counts, total = (int(line.split()[-1].replace(",", "")) for line in lines[begin : end + 1])
+        assert sum(counts) == total == sum(p.numel() for p in getattr(recipe, net)().parameters())
+        begin = end + 2
+    assert lines[end + 1].startswith(f"epochs: {recipe.epochs} of batches of")
     assert lines[end + 2].startswith("optimizer: ")
 
 

@@ -1,13 +1,14 @@
 """A generator's run: what it tells, what it leaves, and what it takes away."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from conftest import few_digits
 from PIL import Image
 
-from mnistctl import checkpoint, models, nets, record, runs
+from mnistctl import checkpoint, cli, models, nets, record, runs
 from mnistctl.adversarial import fixed, sample
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.events import Duel, Finished, Started
@@ -93,6 +94,22 @@ def test_a_stopped_run_ends_as_one_that_was_not_with_the_grids_that_went_meanwhi
     assert list(runs.train(some(own, tmp_path)))[-1].already
 
 
+@pytest.mark.parametrize("change", ["gone", "small", "floats"])
+def test_grids_that_are_not_one_an_epoch_are_refused(change, own, tmp_path):
+    told = runs.train(some(own, tmp_path))
+    for event in told:
+        if isinstance(event, Duel):
+            break
+    told.close()
+    path = tmp_path / "g.unfinished/epoch-0001.safetensors"
+    about, tensors = checkpoint.load(path, checkpoint.RUN)
+    grid = tensors.pop("grids.0001")
+    changed = {"gone": {}, "small": {"grids.0001": grid[:9]}, "floats": {"grids.0001": grid.float()}}
+    checkpoint.save(path, checkpoint.RUN, about, tensors | changed[change])
+    with pytest.raises(CheckpointError, match="its grids are not one an epoch"):
+        list(runs.train(some(own, tmp_path), resume=True))
+
+
 def test_a_run_that_replaces_a_longer_one_leaves_none_of_its_pictures(own, tmp_path):
     list(runs.train(some(own, tmp_path, model="gan", epochs=3)))
     list(runs.train(some(own, tmp_path, model="gan", epochs=1), overwrite=True))
@@ -138,3 +155,28 @@ def test_each_kind_of_net_is_refused_where_the_other_is_needed(whole, own, tmp_p
 def test_a_batch_larger_than_the_digits_is_a_usage_error(own, tmp_path):
     with pytest.raises(UsageError, match="--batch 61"):
         list(runs.train(some(own, tmp_path, batch=61)))
+
+
+def test_the_program_prints_a_row_an_epoch_with_the_clock_and_both_losses(own, tmp_path, capsys):
+    words = ["train", "gan", "--dataset", "own", "--data-dir", str(own), "--out-dir", str(tmp_path)]
+    words += ["--epochs", "2", "--batch", "30"]
+    cli.app(words, standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "model: gan, 1,496,960 parameters"
+    assert lines[4] == "epoch  time      median losses: discriminator  generator  seconds"
+    rows = [
+        re.fullmatch(r" +(\d)  \d\d:\d\d:\d\d +(\d+\.\d{3}) +(\d+\.\d{3}) +\d+\.\d", row)
+        for row in lines[5:7]
+    ]
+    body = record.read(tmp_path / "gan-own.json")
+    losses = zip(body["discriminator_losses"], body["generator_losses"], strict=True)
+    assert [row.groups() for row in rows] == [
+        (str(epoch), f"{judging:.3f}", f"{drawing:.3f}") for epoch, (judging, drawing) in enumerate(losses, 1)
+    ]
+    assert f"wrote {tmp_path}/gan-own01.png to {tmp_path}/gan-own02.png" in lines
+    cli.app([*words, "--quiet"], standalone_mode=False)
+    assert capsys.readouterr().out == f"{rows[1][2]} {rows[1][3]}\n"
+    cli.app([*words, "--json"], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert told["already"]
+    assert told["digest"] == body["digest"]
