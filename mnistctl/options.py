@@ -85,12 +85,16 @@ class Options:
         return f"{self._command(lambda field: field in found)} --resume"
 
     def _command(self, told: Callable[[str], bool]) -> str:
-        words = [f"mnistctl train {self.model}"]
+        return " ".join([f"mnistctl train {self.model}", *self.flags(told)])
+
+    def flags(self, told: Callable[[str], bool]) -> list[str]:
+        """The options that were given and are not usual, of the fields that are to be told, as typed."""
+        words = []
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name != "model" and told(field.name) and value not in (None, field.default):
                 words.append(f"--{field.name.replace('_', '-')} {shlex.quote(str(value))}")
-        return " ".join(words)
+        return words
 
     def kept(self) -> dict[str, Any]:
         """The options as a checkpoint keeps them, for `joined`."""

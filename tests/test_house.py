@@ -14,14 +14,27 @@ MAY = {
     "__main__": {"cli", "report"},
     "cli": {
         *("report", "models", "options", "runs", "evaluation", "describe", "download", "datasets"),
-        "figures",
+        *("figures", "executors", "trials"),
     },
-    "report": {"events", "figures", "runs", "evaluation", "describe", "download", "models"},
+    "report": {
+        *("events", "figures", "runs", "evaluation", "describe", "download", "models", "trials"),
+    },
     "events": set(),
     "runs": {
         *("supervised", "data", "datasets", "describe", "figures", "checkpoint", "compute", "events"),
         *("options", "evaluation", "record", "unfinished"),
     },
+    "trials": {
+        *("trial", "executors", "ledger", "tally", "events", "options", "models", "describe"),
+        *("datasets", "figures", "compute"),
+    },
+    "trial": {
+        *("supervised", "models", "data", "datasets", "checkpoint", "compute", "events", "options"),
+    },
+    "executors": set(),
+    "ledger": set(),
+    "tally": {"inference", "ledger"},
+    "inference": set(),
     "evaluation": {
         *("supervised", "models", "data", "datasets", "figures", "checkpoint", "compute", "events"),
     },
@@ -83,7 +96,14 @@ def test_every_module_opens_with_a_docstring():
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["train", "--help"], ["--version"], ["show", "--glyphs"], ["show", "--dataset", "sample"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["trials", "--help"],
+        ["--version"],
+        ["show", "--glyphs"],
+        ["show", "--dataset", "sample"],
+    ],
 )
 def test_what_needs_no_net_never_imports_torch(words):
     ran = subprocess.run(
