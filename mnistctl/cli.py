@@ -1,5 +1,6 @@
 """The commands: what can be asked for, and the one call that answers it."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -363,7 +364,7 @@ def trials(
         _ensure(options.settled("dataset"), options.settled("data_dir"), offline)
     from mnistctl import trials as core  # with torch, which a failed download need not wait for
 
-    told = core.run(
+    running = core.run(
         core.Asked(models=tuple(model), count=count, options=options),
         place,
         overwrite=overwrite,
@@ -372,7 +373,8 @@ def trials(
         against=against,
         require=require,
     )
-    report.trials(told, quiet=quiet, json=json)
+    with closing(running) as told:  # whatever ends the report ends the workers
+        report.trials(told, quiet=quiet, json=json)
 
 
 @app.command("eval")

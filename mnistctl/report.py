@@ -3,14 +3,16 @@
 import json as jsons
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console, JustifyMethod
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -190,7 +192,12 @@ def _resumable(after: str = "the last whole epoch") -> Iterator[list[Any]]:
         yield going
     except (StoppedError, BrokenPipeError, OutputError) as fault:
         if going:
-            fault.add_note(f"`{going[0].resume}` goes on from {after}")
+            way = f"`{going[0].resume}` goes on from {after}"
+            if isinstance(fault, BrokenPipeError):  # of which Typer would end the program without a word
+                hush()
+                complain(f"stopped, since nobody reads on; {way}")
+                raise SystemExit(1) from None
+            fault.add_note(way)
         raise
 
 
@@ -198,9 +205,10 @@ def trials(told: Iterable["TrialsEvent"], *, quiet: bool, json: bool) -> None:
     """Follow trials as they end: header, a row each, then what they come to, and the paths."""
     say: Callable[..., None] = line if not (quiet or json) else lambda *_: None
     paths: list[str] = []
-    columns = TextColumn("{task.completed}/{task.total}"), TimeRemainingColumn()
+    columns = TextColumn("{task.completed}/{task.total}"), TextColumn("{task.fields[left]}")
     with _bars(*columns) as bars, _resumable("the trials that have ended") as going:
-        task = bars.add_task("trials", total=None)
+        task = bars.add_task("trials", total=None, left="")
+        ended, began = 0, time.monotonic()
         for event in told:
             match event:
                 case events.TrialsStarted():
@@ -212,7 +220,10 @@ def trials(told: Iterable["TrialsEvent"], *, quiet: bool, json: bool) -> None:
                 case events.Trial():
                     seconds = "" if event.seconds is None else f"{event.seconds:.1f}"
                     say(_trials_row(event.model, str(event.seed), seconds, _outcome(event)))
-                    bars.advance(task, 0 if event.earlier else 1)
+                    if not event.earlier:
+                        ended += 1
+                        left = (going[0].trials - going[0].done - ended) * (time.monotonic() - began) / ended
+                        bars.update(task, completed=ended, left=f"{timedelta(seconds=round(left))} left")
                 case events.Lost():
                     again = f"begun again ({event.times} of {event.most})"
                     complain(f"{event.model}, seed {event.seed}: its worker died; {again}")

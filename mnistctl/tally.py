@@ -257,7 +257,7 @@ def says(found: Difference, one: str, other: str, p: float | None, comparisons: 
     if p < 1 - inference.LEVEL:
         way = "above" if found.difference > 0 else "below"
         return f"{other} is {size} {way} {one} ({span})"
-    if found.p < 1 - inference.LEVEL:
+    if found.settled:
         alone = f"{other} would be {size} off {one} if nothing else were compared"
         return f"{alone}; as one of {comparisons} comparisons it may be chance ({span})"
     least = f"{runs} would show {found.detectable:.4f} or more" if found.detectable is not None else ""

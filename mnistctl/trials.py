@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -125,7 +125,7 @@ def run(
     against: str | None = None,
     require: str | None = None,
     perform: Perform = trial.run,
-) -> Iterator[Event]:
+) -> Generator[Event, None, None]:
     """Run the trials that are not in the record yet, tell each as it ends, and at last what they come to.
 
     Every trial that has ended is in the record, flushed to disk, before it is told; so nothing is lost or

@@ -1,6 +1,7 @@
 """Trials: the same values wherever they run, none lost and none done twice, whatever dies meanwhile."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -529,6 +530,13 @@ def test_a_killed_worker_costs_only_its_own_trial_a_try(own, tmp_path):
     assert not alive(pids)
 
 
+def test_a_process_of_its_own_gives_the_bits_of_this_one(own, tmp_path):
+    list(trials.run(asked(own, tmp_path, 1, seed=2), executors.place(workers=1)))
+    (line,) = values(tmp_path).values()
+    assert line["digests"] == trial.run("logit", 2, settings(own, epochs=1))["digests"]
+    assert "machine" not in line  # that of the record's head
+
+
 class Sitting:
     """The command in a process group of its own, as a terminal has it, with stubs for trials."""
 
@@ -676,15 +684,21 @@ def test_the_cuda_devices_are_dealt_out(monkeypatch):
 
 
 @pytest.mark.long
-def test_real_trials_are_the_same_for_1_2_and_4_processes_and_after_kills(own, tmp_path):
+def test_real_trials_are_the_same_for_1_2_and_4_processes_one_of_them_killed(own, tmp_path):
     found = []
     for workers in (1, 2, 4):
-        list(trials.run(asked(own, tmp_path, 8, ("logit", "swa")), executors.place(workers=workers)))
+        lost = 0
+        many = asked(own, tmp_path, 8, ("logit", "swa"), batch=100)
+        for number, event in enumerate(trials.run(many, executors.place(workers=workers))):
+            lost += isinstance(event, Lost)
+            if (workers, number) == (4, 3):
+                multiprocessing.active_children()[0].kill()
+        assert lost <= 1  # none if it had nothing to do
         found.append(values(tmp_path))
         shutil.rmtree(tmp_path / "out")
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == 16
-    digest, _, _ = alone(own, tmp_path, "logit", seed=5, epochs=1)
+    digest, _, _ = alone(own, tmp_path, "logit", seed=5, epochs=1, batch=100)
     assert found[0]["logit", 5]["digests"]["logit"] == digest
 
 
@@ -768,7 +782,7 @@ def test_a_cluster_gives_the_same_values_though_a_worker_is_killed(cluster, own,
 @pytest.mark.long
 def test_real_trials_on_a_cluster_are_those_of_this_machine(cluster, own, tmp_path):
     address, _, workers = cluster
-    many = asked(own, tmp_path, 6, ("logit", "swa"), epochs=3)
+    many = asked(own, tmp_path, 6, ("logit", "swa"), epochs=3, batch=100)
     list(trials.run(many, executors.place(workers=2)))
     local = values(tmp_path)
     killed = False
