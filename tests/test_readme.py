@@ -31,7 +31,7 @@ SHOWN = sorted({line.split("#")[0].strip() for line in re.findall(r"\bmnistctl [
 @pytest.mark.parametrize("line", SHOWN)
 def test_every_command_that_the_readme_shows_is_a_command_with_its_options(line):
     _, command, *words = shlex.split(line)
-    if command in ("generate", "trials"):
+    if command == "generate":
         assert "not there yet" in " ".join(README.split())
         assert command not in COMMANDS
         return

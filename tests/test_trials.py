@@ -563,7 +563,9 @@ class Sitting:
         return self.process.returncode, out, err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_a_stopped_parent_leaves_no_orphans_and_resume_goes_on(number, own, tmp_path):
     (own / "slow").write_text("0.3")
     sitting = Sitting(own, tmp_path, "-n", "8", "--workers", "2")
@@ -574,15 +576,15 @@ def test_a_stopped_parent_leaves_no_orphans_and_resume_goes_on(number, own, tmp_
     if number == signal.SIGINT:
         os.killpg(sitting.process.pid, number)  # as a terminal does
     else:
-        sitting.process.kill()
+        sitting.process.send_signal(number)
     code, _, err = sitting.end()
     assert time.monotonic() - began < 2
     _, pids = begun(own)
     while (left := alive(pids)) and time.monotonic() - began < 2:
         time.sleep(0.05)
     assert not left
-    if number == signal.SIGINT:
-        assert code == 130
+    assert code == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
+    if number != signal.SIGKILL:
         assert err.count("\n") == 1
         assert "--name t --workers 2 --resume` goes on from the trials that have ended" in err
     else:
