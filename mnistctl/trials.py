@@ -4,6 +4,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +24,7 @@ REPEATS = 3  # of a trial whose worker died
 _KEPT = ("epochs", "batch", "rate", "seed", "dataset", "data_dir", "device", "precision")
 _WHERE = ("name", "out_dir", "data_dir")
 _MOST = 1_000_000  # trials of a model
+_LONGEST = 500  # characters of a reason
 
 Event = TrialsStarted | Trial | Lost | Saved | TrialsFinished
 Task = tuple[str, int]  # model and seed
@@ -278,7 +280,7 @@ def _run(
     asked: Asked, place: Place, standing: Ledger, path: Path, todo: list[Task], perform: Perform
 ) -> Iterator[Event]:
     setting = standing.header["setting"]
-    now = _header_settings(asked, setting)
+    now = _settings(asked, setting)
     slots = place.slots(now["device"], len(todo))
     yield TrialsStarted(
         models=asked.models,
@@ -296,18 +298,19 @@ def _run(
     for line in standing.trials.values():
         if (line["model"], line["seed"]) not in todo:
             yield _told(line, earlier=True)
-    for task, outcome in scatter(todo, slots, perform, now):
-        if isinstance(outcome, Lost):
-            yield outcome
-            continue
-        if outcome.get("machine") == standing.header["machine"]:
-            del outcome["machine"]
-        line = {"model": task[0], "seed": task[1], **outcome}
-        ledger.append(path, standing, line)
-        yield _told(line)
+    with closing(scatter(todo, slots, perform, now)) as outcomes:  # workers end with this, however it ends
+        for task, outcome in outcomes:
+            if isinstance(outcome, Lost):
+                yield outcome
+                continue
+            if outcome.get("machine") == standing.header["machine"]:
+                del outcome["machine"]
+            line = {"model": task[0], "seed": task[1], **outcome}
+            ledger.append(path, standing, line)
+            yield _told(line)
 
 
-def _header_settings(asked: Asked, setting: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(asked: Asked, setting: Mapping[str, Any]) -> dict[str, Any]:
     """What a trial is told, in plain values that any process can take."""
     options = asked.options
     device = options.settled("device")
@@ -326,7 +329,7 @@ def _header_settings(asked: Asked, setting: Mapping[str, Any]) -> dict[str, Any]
 
 def scatter(
     tasks: list[Task], slots: list[Slot], perform: Perform, settings: Mapping[str, Any]
-) -> Iterator[tuple[Task, dict[str, Any] | Lost]]:
+) -> Generator[tuple[Task, dict[str, Any] | Lost], None, None]:
     """Have every task performed in one of the slots, and give each one's outcome as it ends, in any order.
 
     A task whose executor breaks under it, since a worker died say, is begun again in a new one, REPEATS
@@ -360,7 +363,7 @@ def scatter(
                 except MnistctlError:
                     raise
                 except Exception as fault:  # noqa: BLE001 - whatever it is, it is this task's, and recorded
-                    yield task, {"failed": f"{type(fault).__name__}: {fault}"}
+                    yield task, {"failed": f"{type(fault).__name__}: {fault}"[:_LONGEST]}
     finally:
         for future in going:
             future.cancel()
