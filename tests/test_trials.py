@@ -814,6 +814,22 @@ def test_a_cluster_of_ones_own_ends_with_the_trials_or_ctrl_c(own, tmp_path):
     assert not alive(begun(own)[1])
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("deaths", [3, 4])
+def test_a_cluster_begins_a_trial_again_three_times_too(deaths, own, tmp_path):
+    (own / "die-1").write_text(str(deaths))
+    told = stubbed(own, tmp_path, place=executors.place("dask", workers=2))
+    if deaths == 3:
+        list(told)
+        assert values(tmp_path) == expected(4)
+    else:
+        with pytest.raises(FailedTrialsError, match="1 of 4"):
+            list(told)
+        assert record(tmp_path).trials["logit", 1]["failed"].startswith("KilledWorker")
+        others = {task: line for task, line in values(tmp_path).items() if task[1] != 1}
+        assert others == {task: line for task, line in expected(4).items() if task[1] != 1}
+
+
 def test_a_scheduler_that_is_not_there_is_one_line(own, tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "_CONNECTING", 0.5)
     with pytest.raises(MnistctlError, match=r"tcp://127\.0\.0\.1:9"):
