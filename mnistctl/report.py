@@ -320,9 +320,9 @@ def _distribution(tally: dict[str, Any]) -> Iterator[str]:
 
 def _difference(c: dict[str, Any]) -> str:
     tests = {"paired": "paired t", "welch": "Welch's t", "single": "t, beside a single run,"}
-    parts = [f"{c['difference']:+.4f} points"]
+    parts = [f"{c['difference']:+z.4f} points"]
     if c["interval"] is not None:
-        parts.append(f"95 % interval {c['interval'][0]:+.4f} to {c['interval'][1]:+.4f}")
+        parts.append(f"95 % interval {c['interval'][0]:+z.4f} to {c['interval'][1]:+z.4f}")
     if c["t"] is not None:
         parts.append(f"{tests[c['method']]} {c['t']:.2f} on {c['df']:.4g} degrees of freedom, p {c['p']:.2g}")
     if c["permutation_p"] is not None:
@@ -338,7 +338,8 @@ def _misread(column: dict[str, Any], say: Callable[..., None]) -> None:
     for digit in errors[:_WORST]:
         read = ", ".join(f"{answer} ({count})" for answer, count in digit["read"].items())
         times = f"wrong in {digit['wrong']} of {n}"
-        say(f"  test digit {digit['index']}, a {digit['true']}: {times}, read as {read}")
+        true = f"an {digit['true']}" if digit["true"] == 8 else f"a {digit['true']}"
+        say(f"  test digit {digit['index']}, {true}: {times}, read as {read}")
     say(f"confusions of all {n} (row: the digit, column: read as)")
     width = max(3, len(str(max(map(max, column["confusion"])))))
     say(" ".join(["  ", *(f"{digit:{width}}" for digit in range(10))]), "bold")

@@ -232,7 +232,7 @@ def _unmet(require: str, beside: Sequence[Mapping[str, Any]]) -> list[str]:
         elif (high if require == "same" else low) < 0 or (require == "better" and low == 0):
             unmet.append(
                 f"{row['column']} is not shown to be {'as good' if require == 'same' else 'better'}: "
-                f"{row['difference']:+.4f} points ({low:+.4f} to {high:+.4f})"
+                f"{row['difference']:+z.4f} points ({low:+z.4f} to {high:+z.4f})"
             )
     return unmet
 
@@ -253,7 +253,7 @@ def says(found: Difference, one: str, other: str, p: float | None, comparisons: 
     size = f"{abs(found.difference):.4f} points"
     holm = f", Holm-adjusted for {comparisons} comparisons" if comparisons > 1 else ""
     low, high = found.interval
-    span = f"95 % interval {low:+.4f} to {high:+.4f}, {probability(p)}{holm}"
+    span = f"95 % interval {low:+z.4f} to {high:+z.4f}, {probability(p)}{holm}"
     if p < 1 - inference.LEVEL:
         way = "above" if found.difference > 0 else "below"
         return f"{other} is {size} {way} {one} ({span})"
