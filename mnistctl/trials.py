@@ -168,6 +168,8 @@ def run(
             asked.check()
         header = _header(asked, place)
         if standing is None:
+            for made in ("json", "png"):  # of other trials, which are gone from here on
+                files.beside(stem, made).unlink(missing_ok=True)
             standing = ledger.begin(path, header)
         else:
             mixed = ledger.differing(standing.header["setting"], header["setting"])

@@ -369,6 +369,9 @@ def test_what_stands_is_refused_with_both_ways_on(own, tmp_path):
     for words in ("mnistctl trials logit --out-dir", "--name t --resume`", "--overwrite"):
         assert words in str(refused.value)
     list(stubbed(own, tmp_path, overwrite=True))
+    stop_after(2, own, tmp_path, overwrite=True)  # the summary of what it replaces does not stay
+    assert [path.name for path in (tmp_path / "out/trials").iterdir()] == ["t.jsonl"]
+    list(stubbed(own, tmp_path, resume=True))
     with pytest.raises(UsageError, match="with -n 6"):
         list(stubbed(own, tmp_path, 6))
     with pytest.raises(UsageError, match="taken by other trials"):
