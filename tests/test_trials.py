@@ -570,11 +570,11 @@ class Sitting:
     "number", [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
 )
 def test_a_stopped_parent_leaves_no_orphans_and_resume_goes_on(number, own, tmp_path):
-    (own / "slow").write_text("0.3")
+    (own / "slow").write_text("0.15")
     sitting = Sitting(own, tmp_path, "-n", "8", "--workers", "2")
     sitting.until("logit", "2")
     (own / "slow").write_text("60")
-    time.sleep(0.8)  # both workers are in a trial that would take a minute
+    time.sleep(0.5)  # both workers are in a trial that would take a minute
     began = time.monotonic()
     if number == signal.SIGINT:
         os.killpg(sitting.process.pid, number)  # as a terminal does
