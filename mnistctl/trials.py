@@ -177,7 +177,7 @@ def run(
                 _go_on(asked, standing, path, mixed, allow_mixed)
             else:
                 _see_that_it_is_done(asked, place, standing, path, mixed)
-        todo = [task for task in _wanted(asked) if "failed" in standing.trials.get(task, {"failed": 1})]
+        todo = _todo(asked, standing)
         already = stood and (not todo or not resume)
         if not already:
             yield from _run(asked, place, standing, path, todo, perform)
@@ -198,6 +198,11 @@ def _wanted(asked: Asked) -> list[Task]:
     assert asked.count is not None
     seeds = range(asked.first, asked.first + asked.count)
     return [(model, seed) for seed in seeds for model in asked.models]
+
+
+def _todo(asked: Asked, standing: Ledger) -> list[Task]:
+    """What is wanted and has not ended, or failed."""
+    return [task for task in _wanted(asked) if "failed" in standing.trials.get(task, {"failed": True})]
 
 
 def _header(asked: Asked, place: Place) -> dict[str, Any]:
@@ -248,9 +253,9 @@ def _go_on(
             f"{path}: its trials are of something else ({what}); --allow-mixed goes on and marks it, "
             "--overwrite begins anew"
         )
-    if mixed or asked.count != standing.count:
-        done = len(standing.trials)
-        note = {"after": done, "count": asked.count} | ({"mixed": mixed} if mixed else {})
+    before = standing.resumed[-1].get("mixed", {}) if standing.resumed else {}
+    if _todo(asked, standing) and (mixed != before or asked.count != standing.count):
+        note = {"after": len(standing.trials), "count": asked.count} | ({"mixed": mixed} if mixed else {})
         ledger.append(path, standing, {"resumed": note})
 
 

@@ -406,6 +406,19 @@ def test_what_changed_is_refused_by_name_unless_mixed_and_then_marked(field, val
     assert json.loads((tmp_path / "out/trials/t.json").read_text())["mixed"] is True
 
 
+def test_each_stretch_of_mixed_trials_is_marked_and_what_adds_none_is_not(own, tmp_path):
+    stop_after(1, own, tmp_path)
+    other = asked(own, tmp_path, epochs=2)
+    mixed = {"resume": True, "allow_mixed": True}
+    told = trials.run(other, HERE, perform=stubs.perform, **mixed)
+    while not (isinstance(event := next(told), Trial) and not event.earlier):
+        pass
+    told.close()
+    list(stubbed(own, tmp_path, resume=True))  # as it began
+    list(trials.run(other, HERE, perform=stubs.perform, **mixed))  # there is nothing left to do
+    assert [(note["after"], "mixed" in note) for note in record(tmp_path).resumed] == [(1, True), (2, False)]
+
+
 def test_other_digits_and_versions_are_refused(own, tmp_path, monkeypatch):
     stop_after(1, own, tmp_path)
     with monkeypatch.context() as patched:
