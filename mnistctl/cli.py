@@ -1,5 +1,6 @@
 """The commands: what can be asked for, and the one call that answers it."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -241,6 +242,152 @@ def train(
     report.run(told, quiet=quiet, json=json, record=files.beside(options.stem, "json"))
 
 
+@app.command(epilog="\n\n".join(f"{name}: {sentence}" for name, sentence in CLASSIFIERS.items()))
+def trials(
+    model: Annotated[list[str], typer.Argument(help=f"One or more of {', '.join(CLASSIFIERS)}.")],
+    count: Annotated[
+        int | None, typer.Option("-n", help="So many trials of each, a seed each.", rich_help_panel=_RECIPE)
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The first seed.", show_default="0", rich_help_panel=_RECIPE)
+    ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes through the digits.", rich_help_panel=_RECIPE)
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Digits a step.", rich_help_panel=_RECIPE)] = None,
+    rate: Annotated[float | None, typer.Option(help="The peak rate.", rich_help_panel=_RECIPE)] = None,
+    dataset: Annotated[
+        Set | None, typer.Option(help="Which digits.", show_default="mnist", rich_help_panel=_DATA)
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MNISTCTL_DATA_DIR",
+            help="Where the digits are.",
+            show_default="data",
+            rich_help_panel=_DATA,
+        ),
+    ] = None,
+    offline: Offline = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MNISTCTL_DEVICE",
+            help="auto, cpu, cuda (all of them), cuda:N or mps.",
+            show_default="auto",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
+    precision: Annotated[
+        Literal["float32", "bf16"] | None,
+        typer.Option(
+            help="Arithmetic of the forward pass while training.",
+            show_default="float32",
+            rich_help_panel=_MACHINE,
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            help="Processes of one thread each.", show_default="as many as cores", rich_help_panel=_MACHINE
+        ),
+    ] = None,
+    executor: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="local, dask, or module:factory for any other.", rich_help_panel=_MACHINE
+        ),
+    ] = "local",
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Of a running Dask cluster.", rich_help_panel=_MACHINE),
+    ] = None,
+    scheduler_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="That a Dask scheduler wrote.", rich_help_panel=_MACHINE),
+    ] = None,
+    insecure: Annotated[
+        bool,
+        typer.Option("--insecure", help="Even without TLS to another machine.", rich_help_panel=_MACHINE),
+    ] = False,
+    out_dir: OutDir = OUT_DIR,
+    name: Annotated[
+        str | None,
+        typer.Option(help="The stem of its files; by default the models.", rich_help_panel=_OUTPUT),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace trials of that name.", rich_help_panel=_OUTPUT)
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume", help="Go on with what is missing, by its own options.", rich_help_panel=_RESUME
+        ),
+    ] = False,
+    allow_mixed: Annotated[
+        bool,
+        typer.Option(
+            "--allow-mixed",
+            help="Go on even with another recipe, option, data or version.",
+            rich_help_panel=_RESUME,
+        ),
+    ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Published accuracies: ktorch.", rich_help_panel=_OUTPUT),
+    ] = None,
+    require: Annotated[
+        Literal["same", "better"] | None,
+        typer.Option(help="End with 7 unless they are at least that.", rich_help_panel=_OUTPUT),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Only the mean accuracies.", rich_help_panel=_OUTPUT)
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Repeat recipes over many seeds, and say what can be concluded."""
+    for each in model:
+        known(each, CLASSIFIERS)
+    from mnistctl import executors
+    from mnistctl.options import Options
+
+    place = executors.place(
+        executor,
+        workers=workers,
+        scheduler=scheduler,
+        scheduler_file=scheduler_file,
+        insecure=insecure,
+    )
+    options = Options(
+        model=model[0],
+        epochs=epochs,
+        batch=batch,
+        rate=rate,
+        seed=seed,
+        dataset=dataset,
+        data_dir=data_dir,
+        device=device,
+        precision=precision,
+        out_dir=out_dir,
+        name=name,
+    )
+    if not resume:  # which digits, a record knows itself
+        _ensure(options.settled("dataset"), options.settled("data_dir"), offline)
+    from mnistctl import trials as core  # with torch, which a failed download need not wait for
+
+    running = core.run(
+        core.Asked(models=tuple(model), count=count, options=options),
+        place,
+        overwrite=overwrite,
+        resume=resume,
+        allow_mixed=allow_mixed,
+        against=against,
+        require=require,
+    )
+    with closing(running) as told:  # whatever ends the report ends the workers
+        report.trials(told, quiet=quiet, json=json)
+
+
 @app.command("eval")
 def evaluate(
     net: Annotated[str, typer.Argument(help="A name under out/, or the path of a checkpoint.")],
@@ -349,7 +496,7 @@ def generate(
     if out is not None and out.suffix.lower() != f".{ending}":
         raise UsageError(f"--out {out}: this makes a {ending.upper()}; give a name that ends in .{ending}")
     if net in CLASSIFIERS and not files.beside(out_dir / net, "safetensors").exists():
-        raise UsageError(f"{net} reads digits and draws none; generators are {', '.join(GENERATORS)}")
+        known(net, GENERATORS)
     from mnistctl import generation, nets
 
     request = generation.Request(

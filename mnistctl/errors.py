@@ -41,3 +41,15 @@ class CheckpointError(MnistctlError):
     """A checkpoint or record is damaged, foreign, of the wrong kind, or does not match."""
 
     exit_code = 5
+
+
+class FailedTrialsError(MnistctlError):
+    """Some trials diverged, or their workers kept dying; the others stand."""
+
+    exit_code = 6
+
+
+class UnmetError(MnistctlError):
+    """A requirement that was asked for is not met."""
+
+    exit_code = 7

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mnistctl import files
 
+_PANEL_WIDTH, _PANEL_HEIGHT, _MARGIN = 480, 120, 24  # pixels, of a histogram
 _GAP = 2  # pixels of white between cells and around
 
 Picture = NDArray[np.uint8]
@@ -65,6 +66,44 @@ def mismatch_grid(images: Picture, true: NDArray[Any], predicted: NDArray[Any]) 
         cells[2 * row + 1, 0] = glyphs()[digit]
         cells[2 * row + 1, 1 : 1 + count] = images[chosen]
     return grid(cells)
+
+
+def histogram(columns: Sequence[tuple[str, Sequence[float]]]) -> Picture:
+    """How often each accuracy comes up, a panel for each named column, all to one scale: black on white.
+
+    A bar is 0.01 points wide, or as many times that as keep 60 bars; a line stands at the mean.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    every = np.concatenate([np.asarray(values, np.float64) for _, values in columns])
+    least = np.floor(every.min() * 100 + 1e-6)
+    step = max(1, int(np.ceil((np.floor(every.max() * 100 + 1e-6) - least + 1) / 60)))  # hundredths
+    bins = [
+        np.floor(((np.asarray(v, np.float64) * 100 + 1e-6) - least) / step).astype(int) for _, v in columns
+    ]
+    count = 1 + max(int(places.max()) for places in bins)
+    tallest = max(int(np.bincount(places).max()) for places in bins)
+    width, height = max(12, _PANEL_WIDTH // count), _PANEL_HEIGHT
+    image = Image.new("L", (count * width + 2 * _MARGIN, len(columns) * (height + 3 * _MARGIN)), 255)
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(13)
+    for row, ((name, values), places) in enumerate(zip(columns, bins, strict=True)):
+        top = row * (height + 3 * _MARGIN) + _MARGIN
+        base = top + _MARGIN + height
+        mean = float(np.mean(values))
+        draw.text((_MARGIN, top), f"{name}: {len(values)} runs, mean {mean:.4f} %", 0, font, anchor="lm")
+        for place, times in enumerate(np.bincount(places, minlength=count)):
+            left = _MARGIN + place * width
+            if times:
+                high = round(height * int(times) / tallest)
+                draw.rectangle((left, base - high, left + width - 2, base), 128)
+                draw.text((left + width / 2, base - high - 8), str(times), 0, font, anchor="mm")
+        middle = _MARGIN + (mean * 100 + 0.5 - least) / step * width
+        draw.line((middle, top + 12, middle, base), 0, 1)
+        draw.line((_MARGIN, base + 1, _MARGIN + count * width, base + 1), 0, 1)
+        for place in sorted({0, count // 2, count - 1}):
+            text = f"{(least + place * step) / 100:.2f}"
+            draw.text((_MARGIN + (place + 0.5) * width, base + 12), text, 0, font, anchor="mm")
+    return np.asarray(image)
 
 
 def write_png(path: Path, picture: Picture) -> None:

@@ -42,9 +42,7 @@ def classifier(path: Path) -> tuple[str, nn.Module]:
     """
     model, weights = _read(path)
     if model in models.GENERATORS:
-        raise CheckpointError(
-            f"{path}: {model} draws digits and reads none; classifiers are {', '.join(models.CLASSIFIERS)}"
-        )
+        raise CheckpointError(f"{path}: {models.other(model)}")
     return model, _fitted(path, model, models.classifier(model).net(), weights)
 
 
@@ -56,9 +54,7 @@ def generator(path: Path) -> tuple[str, nn.Module]:
     """
     model, weights = _read(path)
     if model in models.CLASSIFIERS:
-        raise CheckpointError(
-            f"{path}: {model} reads digits and draws none; generators are {', '.join(models.GENERATORS)}"
-        )
+        raise CheckpointError(f"{path}: {models.other(model)}")
     try:
         drawing, _ = state.parts(weights, "generator", "discriminator")
     except KeyError:

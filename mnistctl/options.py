@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mnistctl import models
 from mnistctl.errors import CheckpointError, UsageError
@@ -75,6 +75,15 @@ class Options:
             peak=recipe.peak if self.rate is None else self.rate,
         )
 
+    def classifier(self) -> "supervised.Recipe":
+        """As `recipe`, of a model that must be a classifier.
+
+        Raises:
+            UsageError: it is none, or as `recipe`.
+        """
+        models.known(self.model, models.CLASSIFIERS)
+        return cast("supervised.Recipe", self.recipe())
+
     def command(self) -> str:
         """What repeats the run, wherever its folders are."""
         return self._command(lambda field: field not in _PLACES)
@@ -85,12 +94,16 @@ class Options:
         return f"{self._command(lambda field: field in found)} --resume"
 
     def _command(self, told: Callable[[str], bool]) -> str:
-        words = [f"mnistctl train {self.model}"]
+        return " ".join([f"mnistctl train {self.model}", *self.flags(told)])
+
+    def flags(self, told: Callable[[str], bool]) -> list[str]:
+        """The options that were given and are not usual, of the fields that are to be told, as typed."""
+        words = []
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name != "model" and told(field.name) and value not in (None, field.default):
                 words.append(f"--{field.name.replace('_', '-')} {shlex.quote(str(value))}")
-        return " ".join(words)
+        return words
 
     def kept(self) -> dict[str, Any]:
         """The options as a checkpoint keeps them, for `joined`."""

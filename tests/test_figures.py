@@ -70,3 +70,14 @@ def test_a_star_stands_for_every_pixel_above_zero():
     assert len(figures.stars(image)) == 28
     assert figures.half_blocks(image)[1][4:7] == [(0, 1), (0, 0), (0, 255)]
     assert figures.shades(np.full((28, 28), 255, np.uint8)) == ["@" * 28] * 14
+
+
+def test_a_histogram_has_a_bar_for_each_accuracy_and_is_the_same_each_time():
+    columns = [("regular", [99.5, 99.5, 99.52]), ("averaging", [99.51, 99.53])]
+    picture = figures.histogram(columns)
+    assert picture.dtype == np.uint8
+    assert (picture == figures.histogram(columns)).all()
+    half = len(picture) // 2
+    grey = [(part == 128).sum(axis=0) > 20 for part in (picture[:half], picture[half:])]
+    assert [int(np.sum(np.diff(row.astype(int)) == 1)) for row in grey] == [2, 2]
+    assert figures.histogram([("logit", [10.0, 92.0])]).shape[1] < 1000  # wide bins, not 8,200 bars

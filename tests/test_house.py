@@ -14,11 +14,11 @@ MAY = {
     "__main__": {"cli", "report"},
     "cli": {
         *("report", "models", "options", "runs", "evaluation", "describe", "download", "datasets"),
-        *("figures", "nets", "fidelity", "generation"),
+        *("figures", "nets", "fidelity", "generation", "executors", "trials"),
     },
     "report": {
         *("events", "figures", "runs", "evaluation", "fidelity", "generation", "describe", "download"),
-        "models",
+        *("models", "trials"),
     },
     "events": set(),
     "runs": {
@@ -28,6 +28,17 @@ MAY = {
         *("supervised", "adversarial", "data", "datasets", "evaluation", "figures", "checkpoint", "events"),
         "record",
     },
+    "trials": {
+        *("trial", "executors", "ledger", "tally", "events", "options", "models", "describe"),
+        *("datasets", "figures", "compute"),
+    },
+    "trial": {
+        *("supervised", "models", "data", "datasets", "checkpoint", "compute", "events", "options"),
+    },
+    "executors": set(),
+    "ledger": set(),
+    "tally": {"inference", "ledger"},
+    "inference": set(),
     "evaluation": {"supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute", "events"},
     "fidelity": {
         *("generation", "supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute"),
@@ -100,7 +111,14 @@ def test_every_module_opens_with_a_docstring():
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["train", "--help"], ["--version"], ["show", "--glyphs"], ["show", "--dataset", "sample"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["trials", "--help"],
+        ["--version"],
+        ["show", "--glyphs"],
+        ["show", "--dataset", "sample"],
+    ],
 )
 def test_what_needs_no_net_never_imports_torch(words):
     ran = subprocess.run(

@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from typer.main import get_command
 
-from mnistctl import cli, datasets, errors, models
+from mnistctl import cli, datasets, errors, ledger, models, report, tally
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -31,10 +31,6 @@ SHOWN = sorted({line.split("#")[0].strip() for line in re.findall(r"\bmnistctl [
 @pytest.mark.parametrize("line", SHOWN)
 def test_every_command_that_the_readme_shows_is_a_command_with_its_options(line):
     _, command, *words = shlex.split(line)
-    if command == "trials":
-        assert "not there yet" in " ".join(README.split())
-        assert command not in COMMANDS
-        return
     assert command in COMMANDS
     assert {word for word in words if re.match(r"--?[a-z]", word)} <= options(command).keys()
     if command == "train":
@@ -103,6 +99,20 @@ def test_the_figures_in_sentences_are_the_records():
     assert f"by {paths['difference']:.3f} points on average (95 % interval {low:.3f} to {high:.3f};" in text
     saving = json.loads((ROOT / "records/saving.json").read_text())["costs"]["conv"]
     assert f"takes {1e3 * saving['saving_seconds']:.0f} ms, {100 * saving['share_of_epoch']:.2f} %" in text
+
+
+def test_the_trials_are_the_record():
+    """The summary is what the record comes to, and the README has of it what the command prints."""
+    kept = ledger.read(ROOT / "records/trials-swa-10.jsonl")
+    summary = json.loads((ROOT / "records/trials-swa-10.json").read_text())
+    made = json.loads(json.dumps(tally.tally(kept)))
+    of_the_sitting = {"command", "sitting_seconds", "checksum"}
+    assert made == {key: value for key, value in summary.items() if key not in of_the_sitting}
+    assert summary["command"] == kept.header["command"] == "mnistctl trials swa -n 10 --epochs 10"
+    printed = []
+    report._tally(summary, lambda text, *_: printed.append(text))
+    end = next(place for place, line in enumerate(printed) if "misread" in line)
+    assert "\n".join(f"    {line}".rstrip() for line in printed[:end]) in README
 
 
 def test_the_tree_lists_every_module():

@@ -1,7 +1,7 @@
 """The catalogue: each model's name and sentence, torch-free; `load` brings in the model's page."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -27,16 +27,26 @@ GENERATORS = {
 }
 
 
-def known(name: str, among: Iterable[str] = (*CLASSIFIERS, *GENERATORS)) -> None:
+def known(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -> None:
     """See that a model of those `among` is called `name`.
 
     Raises:
         UsageError: none is; the nearest name is told.
     """
-    if name not in (names := list(among)):
-        near = difflib.get_close_matches(name, names, 1)
-        hint = f"; did you mean {near[0]}?" if near else ";"
-        raise UsageError(f"no model is called {name!r}{hint} there are {', '.join(names)}")
+    if name in among:
+        return
+    if name in CLASSIFIERS | GENERATORS:
+        raise UsageError(other(name))
+    near = difflib.get_close_matches(name, among, 1)
+    hint = f"; did you mean {near[0]}?" if near else ";"
+    raise UsageError(f"no model is called {name!r}{hint} there are {', '.join(among)}")
+
+
+def other(name: str) -> str:
+    """Why the model `name` is of no use where one of the other catalogue is needed."""
+    if name in GENERATORS:
+        return f"{name} draws digits and reads none; classifiers are {', '.join(CLASSIFIERS)}"
+    return f"{name} reads digits and draws none; generators are {', '.join(GENERATORS)}"
 
 
 def load(name: str) -> "Classifier | Generator":

@@ -1,0 +1,141 @@
+"""One trial, in whatever process it is run: a recipe trained from one seed, and what came of each column."""
+
+import platform
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mnistctl import __version__, checkpoint, compute, datasets, models
+from mnistctl.data import Digits
+from mnistctl.errors import DataError, DivergedError, UsageError
+from mnistctl.events import Epoch
+from mnistctl.options import Options
+from mnistctl.supervised import Recipe, Training, fit, judge, mismatches
+
+REGULAR, AVERAGING = "regular", "averaging"  # the two columns of a recipe that averages
+
+_SAME = ("net", "optimizer", "batch", "shuffle", "smoothing")  # what an epoch depends on, beside its rate
+_ALONE = threading.Lock()  # random draws and thread counts belong to the process: one trial at a time in it
+
+
+def columns(model: str) -> dict[str, str]:
+    """What a trial of `model` gives: each column, and the model that gives the same under `train`.
+
+    Raises:
+        UsageError: no such model.
+    """
+    regular = models.classifier(model).regular
+    if regular is None:
+        return {model: model}
+    return {REGULAR: next(n for n in models.CLASSIFIERS if models.classifier(n) is regular), AVERAGING: model}
+
+
+def shared(one: Recipe, other: Recipe) -> int:
+    """How many epochs two recipes have in common from the first on: those of equal rates, if all else is."""
+    if any(getattr(one, field) != getattr(other, field) for field in _SAME):
+        return 0
+    rates = zip(one.schedule(), other.schedule(), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], rates))
+
+
+def versions() -> dict[str, str]:
+    """What parent and workers must have alike."""
+    return {
+        "mnistctl": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def run(model: str, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Train `model` from `seed` on one thread, as `train --threads 1` does; plain values in and out.
+
+    `settings` has `epochs, batch, rate` (None for the recipe's own), `precision, dataset, data_dir, device`,
+    and what must be the same here: `versions`, and `sha256` of the digits' files.
+
+    Gives `results` and `digests` of the weights by column, `wrong` by column ([index, true digit, answer]),
+    `seconds`, and `machine`; or only `diverged`, the reason, when a loss or weight is no longer finite.
+
+    Raises:
+        UsageError, DataError: versions, device or digits here are not those of the parent.
+    """
+    _agree("versions", settings["versions"], versions())
+    with _ALONE:
+        compute.set_threads(1)
+        compute.repeatable()
+        compute.keep_memory()
+        device = compute.device(settings["device"])
+        sums = tuple(sorted(settings["sha256"].items()))
+        train, test = _digits(settings["dataset"], settings["data_dir"], device, sums)
+        began = time.perf_counter()
+        told: dict[str, Any] = {"results": {}, "digests": {}, "wrong": {}}
+        try:
+            for column, training in _trained(model, seed, settings, device, train, test):
+                score, outputs = judge(training.result, test)
+                missed = mismatches(outputs, test)
+                told["results"][column] = score.accuracy
+                told["digests"][column] = checkpoint.digest(training.result.state_dict())
+                told["wrong"][column] = [
+                    list(row) for row in zip(missed.indices, missed.true, missed.predicted, strict=True)
+                ]
+        except DivergedError as fault:
+            return {"diverged": str(fault)}
+        return told | {"seconds": time.perf_counter() - began, "machine": compute.machine()}
+
+
+def _trained(
+    model: str, seed: int, settings: Mapping[str, Any], device: torch.device, train: Digits, test: Digits
+) -> Iterator[tuple[str, Training]]:
+    """Each column's training at its end; the stretch that two columns share is trained once."""
+    recipes = {
+        column: Options(model=name, **{f: settings[f] for f in ("epochs", "batch", "rate")}).classifier()
+        for column, name in columns(model).items()
+    }
+    precision = settings["precision"]
+    if len(recipes) == 1:
+        ((column, recipe),) = recipes.items()
+        training = Training(recipe, seed, device, precision=precision)
+        _exhaust(fit(training, recipe, train, test))
+        yield column, training
+        return
+    regular, averaging = recipes[REGULAR], recipes[AVERAGING]
+    fork = shared(regular, averaging)
+    plain = Training(regular, seed, device, precision=precision)
+    training = Training(averaging, seed, device, precision=precision)
+    for event in fit(training, averaging, train, test):
+        if isinstance(event, Epoch) and event.epoch == fork:
+            plain.restore(training.state())  # which copies; the average, if it has begun, is left behind
+    _exhaust(fit(plain, regular, train, test))
+    yield REGULAR, plain
+    yield AVERAGING, training
+
+
+def _exhaust(told: Iterable[object]) -> None:
+    for _ in told:
+        pass
+
+
+@lru_cache(maxsize=2)
+def _digits(
+    name: str, folder: str, device: torch.device, expected: tuple[tuple[str, str], ...]
+) -> tuple[Digits, Digits]:
+    # Once a process, unless other digits are expected than the last time.
+    train, sums = datasets.load(name, Path(folder), "train")
+    test, more = datasets.load(name, Path(folder), "test")
+    if sums | more != dict(expected):
+        raise DataError(f"{folder}: the digits are not those of the parent on {platform.node()}")
+    return Digits.of(train, device), Digits.of(test, device)
+
+
+def _agree(what: str, expected: Mapping[str, str], here: Mapping[str, str]) -> None:
+    differing = [f"{n} {here.get(n)}, not {v}" for n, v in expected.items() if here.get(n) != v]
+    if differing:
+        raise UsageError(f"the worker on {platform.node()} has other {what}: {'; '.join(differing)}")
