@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mnistctl import adversarial, supervised
 
 USUAL = {"seed": 0, "dataset": "mnist", "data_dir": Path("data"), "device": "auto", "precision": "float32"}
+MOST_EPOCHS = 1_000_000
 _PLACES = ("out_dir", "data_dir")  # where a run is; the rest of the fields are the run
 
 
@@ -59,13 +60,15 @@ class Options:
             UsageError: no such model, or a number out of range.
         """
         recipe = models.load(self.model)
-        for flag, value, least in (
-            ("--epochs", self.epochs, 1),
-            ("--batch", self.batch, 1),
-            ("--seed", self.seed, 0),
+        for flag, value, least, most in (
+            ("--epochs", self.epochs, 1, MOST_EPOCHS),
+            ("--batch", self.batch, 1, 2**63 - 1),
+            ("--seed", self.seed, 0, 2**63 - 1),
         ):
-            if value is not None and not least <= value < 2**63:
+            if value is not None and value < least:
                 raise UsageError(f"{flag} {value}: give {least} or more")
+            if value is not None and value > most:
+                raise UsageError(f"{flag} {value}: give {most} or less")
         if self.rate is not None and not 0 < self.rate < float("inf"):
             raise UsageError(f"--rate {self.rate:g}: give a number above 0")
         return replace(

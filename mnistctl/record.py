@@ -8,6 +8,7 @@ from typing import Any
 from mnistctl import files
 from mnistctl.errors import CheckpointError
 from mnistctl.models import GENERATORS
+from mnistctl.options import MOST_EPOCHS
 
 VERSION = 2  # of the layout
 _LARGEST = 1 << 26  # bytes; that of the worst net takes 1 MB
@@ -49,6 +50,7 @@ def read(path: Path) -> dict[str, Any] | None:
         raise CheckpointError(f"{path}: damaged: the contents do not match their checksum; {mend}")
     try:
         summary(told)
+        grids(path, told["recipe"]["epochs"])
     except (KeyError, TypeError, ValueError):
         raise CheckpointError(f"{path}: not a record of a run; {mend}") from None
     return dict(told)
@@ -72,7 +74,13 @@ def files_of(stem: Path, run: Mapping[str, Any]) -> list[Path]:
 
 
 def grids(stem: Path, epochs: int) -> list[Path]:
-    """The pictures that a generator's run of so many epochs leaves, one an epoch: NAME01.png, NAME02.png."""
+    """The pictures that a generator's run of so many epochs leaves, one an epoch: NAME01.png, NAME02.png.
+
+    Raises:
+        TypeError, ValueError: that is no number of epochs.
+    """
+    if not 0 < epochs <= MOST_EPOCHS:
+        raise ValueError(f"{epochs} epochs")
     digits = max(2, len(str(epochs)))
     return [stem.with_name(f"{stem.name}{epoch:0{digits}d}.png") for epoch in range(1, epochs + 1)]
 

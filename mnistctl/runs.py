@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,9 +93,10 @@ def _read(read: Callable[[], T | None], overwrite: bool) -> T | None:
 
 def _grids(stem: Path, held: Held | None) -> set[Path]:
     """The pictures that an unfinished run may have left so far."""
-    if held is None or held.run["model"] not in models.GENERATORS:
-        return set()
-    return set(record.grids(stem, held.run["recipe"]["epochs"]))
+    with suppress(KeyError, TypeError, ValueError, AttributeError):  # of what need not be one of ours
+        if held is not None and held.run["model"] in models.GENERATORS:
+            return set(record.grids(stem, held.run["recipe"]["epochs"]))
+    return set()
 
 
 def _set(options: Options, held: Held | None, allow_inexact: bool) -> _Run:

@@ -50,7 +50,7 @@ MAY = {
     },
     "nets": {"models", "checkpoint", "state"},
     "options": {"models", "supervised", "adversarial"},
-    "record": {"models"},
+    "record": {"models", "options"},
     "unfinished": {"checkpoint", "events"},
     "describe": {"supervised", "adversarial"},
     "supervised": {"compute", "draws", "state", "schedules", "events", "data"},

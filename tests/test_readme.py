@@ -8,12 +8,26 @@ from importlib import metadata
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from PIL import Image
 from typer.main import get_command
 
-from mnistctl import cli, datasets, errors, ledger, models, report, tally
+from mnistctl import (
+    adversarial,
+    checkpoint,
+    cli,
+    datasets,
+    errors,
+    figures,
+    ledger,
+    models,
+    nets,
+    report,
+    tally,
+)
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -97,6 +111,16 @@ def test_the_figures_in_sentences_are_the_records():
     paths = json.loads((ROOT / "records/paths.json").read_text())
     low, high = paths["interval"]
     assert f"by {paths['difference']:.3f} points on average (95 % interval {low:.3f} to {high:.3f};" in text
+    drawn, real = (json.loads((ROOT / f"records/conv-drawn{n}.json").read_text()) for n in ("", "-eval"))
+    assert drawn["command"] == "mnistctl train conv --epochs 10 --dataset own --name conv-drawn"
+    assert (real["dataset"], real["digest"]) == ("mnist", drawn["digest"])
+    assert f"conv reads {real['accuracy']:.2f} % of MNIST's real test digits" in text
+    assert f"after 10 epochs, and {drawn['accuracy']:.2f} % of 12,000 more" in text
+    trials = json.loads((ROOT / "records/trials-speed.json").read_text())
+    conv, swa = (trials["ratios"][f"{name}_training"] for name in ("conv", "swa"))
+    assert f"were {conv:.2f} times as fast" in text
+    assert f"and {swa:.2f} times for swa's two columns" in text
+    assert f"where {1 - trials['work']:.0%} of the epochs are shared".replace("%", " %") in text
     saving = json.loads((ROOT / "records/saving.json").read_text())["costs"]["conv"]
     assert f"takes {1e3 * saving['saving_seconds']:.0f} ms, {100 * saving['share_of_epoch']:.2f} %" in text
 
@@ -113,6 +137,87 @@ def test_the_trials_are_the_record():
     report._tally(summary, lambda text, *_: printed.append(text))
     end = next(place for place, line in enumerate(printed) if "misread" in line)
     assert "\n".join(f"    {line}".rstrip() for line in printed[:end]) in README
+
+
+GENERATORS_PAGE = (ROOT / "docs/generators.md").read_text()
+FIGURES = {"frechet": ".3f", "density": ".3f", "coverage": ".3f", "copies": ".2f", "entropy": ".3f"}
+
+
+def generators(ending=""):
+    return {m: json.loads((ROOT / f"records/{m}{ending}.json").read_text()) for m in models.GENERATORS}
+
+
+def test_the_losses_of_the_generators_are_the_records():
+    records = generators()
+    for name, record in records.items():
+        assert (record["model"], record["dataset"]["name"]) == (name, "mnist")
+        assert record["command"] == f"mnistctl train {name} --threads 1 --precision bf16"
+        last = record["discriminator_losses"][-1], record["generator_losses"][-1]
+        assert "| {:.3f}, {:.3f} | `records/{}.json` |".format(*last, name) in README
+    rows = re.findall(r"^\| (\d+) \|(.*)\|$", GENERATORS_PAGE, re.M)
+    assert [int(epoch) for epoch, _ in rows] == list(range(1, 21))
+    for place, (_, row) in enumerate(rows):
+        cells = row.split("|")
+        told = [float(cell) for cell in cells[1::2]]
+        kept = [
+            record[f"{net}_losses"][place]
+            for record in records.values()
+            for net in ("discriminator", "generator")
+        ]
+        assert told == [round(loss, 3) for loss in kept]
+
+
+def test_what_conv_makes_of_the_generators_is_the_records():
+    gan, cgan = generators("-eval").values()
+    records = generators()
+    for judged in (gan, cgan):
+        assert judged["judge"]["digest"] == json.loads((ROOT / "records/conv.json").read_text())["digest"]
+        assert judged["judge"]["path"] == "records/conv.safetensors"
+        assert (judged["dataset"], judged["digits"], judged["seed"]) == ("mnist", 10_000, 0)
+        net = nets.generator(ROOT / f"records/{judged['model']}.safetensors")[1]
+        assert judged["digest"] == checkpoint.digest(net.state_dict())
+        weights = checkpoint.load(ROOT / f"records/{judged['model']}.safetensors", checkpoint.NET)[1]
+        assert records[judged["model"]]["digest"] == checkpoint.digest(weights)
+    rows = {row.split("|")[1].strip(): row for row in GENERATORS_PAGE.splitlines() if row.startswith("| ")}
+    titles = ("Frechet distance", "density", "coverage", "near copies, %", "entropy of classes, bits")
+    for title, (name, form) in zip(titles, FIGURES.items(), strict=True):
+        real = f"{gan[f'{name}_floor']:{form}}"
+        values = [f"{judged[name]['value']:{form}}" for judged in (gan, cgan)]
+        spans = [f"{judged[name]['low']:{form}} to {judged[name]['high']:{form}}" for judged in (gan, cgan)]
+        assert rows[title] == f"| {title} | {values[0]} | {spans[0]} | {values[1]} | {spans[1]} | {real} |"
+        assert f"| {title} | {values[0]} | {values[1]} | {real} |" in README.splitlines()
+    asked, accuracy = f"{cgan['asked']['value']:.2f}", f"{cgan['judge']['accuracy']:.2f}"
+    assert f"| read as asked, % | | {asked} | {accuracy} |" in README.splitlines()
+    shares = (f"{100 * count / gan['digits']:.2f}" for count in gan["classes"])
+    assert f"| gan: share of what it draws, % | {' | '.join(shares)} |" in GENERATORS_PAGE
+    by_digit = (f"{share:.2f}" for share in cgan["asked_by_digit"])
+    assert f"| cgan: read as asked, % | {' | '.join(by_digit)} |" in GENERATORS_PAGE
+
+
+def test_the_sanity_of_the_judge_is_the_record():
+    for name, row in json.loads((ROOT / "records/sanity.json").read_text())["kinds"].items():
+        cells = [f"{row[figure]:.3f}" for figure in ("frechet", "density", "coverage", "entropy")]
+        assert f"| {name} | {' | '.join(cells)} | {row['copies']:.2f} |" in GENERATORS_PAGE.splitlines()
+
+
+@pytest.mark.parametrize("name", models.GENERATORS)
+def test_the_pictures_of_the_pages_are_what_the_recorded_nets_draw(name):
+    net = nets.generator(ROOT / f"records/{name}.safetensors")[1]
+    drawn = adversarial.sample(net, *adversarial.fixed(models.generator(name), 0)).numpy()
+    expected = figures.sheet(drawn, 10 if name == "cgan" else 6).astype(int)
+    with Image.open(ROOT / f"docs/{name}20.png") as grid:
+        assert np.abs(np.asarray(grid) - expected).max() <= 2
+    with Image.open(ROOT / f"docs/{name}.gif") as animation:
+        assert animation.n_frames == 20
+        animation.seek(19)
+        assert np.abs(np.asarray(animation.convert("L")) - expected).max() <= 11  # 16 greys
+
+
+def test_every_picture_of_the_pages_is_there():
+    for page in (ROOT / "README.md", ROOT / "docs/generators.md"):
+        shown = re.findall(r"!\[[^\]]+\]\((.+?)\)", page.read_text())
+        assert shown
+        assert [name for name in shown if not (page.parent / name).exists()] == []
 
 
 def test_the_tree_lists_every_module():
