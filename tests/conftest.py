@@ -1,32 +1,51 @@
 """The program as its users run it, and a place of their own for its files."""
 
+import io
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
+import torch
 
-from mnistctl import datasets, files, idx
+from mnistctl import __main__, datasets, files, idx
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def mnistctl(tmp_path: Path) -> Program:
-    """Run `python -m mnistctl` with these words in an empty folder; gives exit code, stdout and stderr."""
+def mnistctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Run the program with these words in an empty folder; gives exit code, stdout and stderr.
+
+    In this process, all of `main`: a process of its own would spend two seconds on importing torch.
+    """
 
     def program(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("MNISTCTL_")}
-        return subprocess.run(
-            [sys.executable, "-m", "mnistctl", *words],
-            cwd=tmp_path,
-            env=clean | {"MNISTCTL_OFFLINE": "1", **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
+        out, err, code = io.StringIO(), io.StringIO(), 0
+        before, threads = (
+            {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)},
+            torch.get_num_threads(),
         )
+        with monkeypatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
+            for name in [name for name in os.environ if name.startswith("MNISTCTL_")]:
+                patched.delenv(name)
+            for name, value in {"MNISTCTL_OFFLINE": "1", **environment}.items():
+                patched.setenv(name, value)
+            patched.chdir(tmp_path)
+            patched.setattr(sys, "argv", ["mnistctl", *words])
+            try:
+                __main__.main()
+            except SystemExit as ended:
+                code = int(ended.code or 0)
+            finally:
+                torch.set_num_threads(threads)
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+        return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
     return program
 

@@ -331,7 +331,7 @@ def test_a_checkpoint_of_another_net_or_with_a_number_that_is_none_is_refused(ma
     bad = [
         ("not the state of this run", tensors | {"net.1.weight": torch.zeros(10, 783)}),
         ("not the state of this run", {k: v for k, v in tensors.items() if k != "net.1.bias"}),
-        ("optimizer.0.momentum_buffer", tensors | {"optimizer.0.momentum_buffer": torch.zeros(10, 784)}),
+        ("0.momentum_buffer", tensors | {"optimizer.0.momentum_buffer": torch.zeros(10, 784)}),
         ("not finite", tensors | {"net.1.bias": torch.full((10,), torch.nan)}),
         ("not of its epoch", tensors | {"epoch": torch.tensor(2)}),
     ]
@@ -354,7 +354,7 @@ def test_moments_of_another_size_are_refused_before_a_kernel_trusts_them(tmp_pat
     for moment in ({name: torch.zeros(1)}, {name: torch.zeros(800, 784).double()}, {}):
         state = without | moment
         checkpoint.save(path, checkpoint.RUN, about, state)
-        with pytest.raises(CheckpointError, match=name):
+        with pytest.raises(CheckpointError, match="momentum_buffer"):
             list(runs.train(given, resume=True))
 
 

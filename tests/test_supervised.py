@@ -90,8 +90,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(digits):
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
 def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, digits, tmp_path):
-    recipe = replace(models.load(name), epochs=2, batch=100)
-    few = some(digits[0], 200), some(digits[1], 50)
+    recipe = replace(models.load(name), epochs=2, batch=50)
+    few = some(digits[0], 100), some(digits[1], 20)
     whole = Training(recipe, 0, CPU)
     told = epochs(whole, recipe, few)
     first, second = Training(recipe, 0, CPU), Training(recipe, 0, CPU)
