@@ -245,17 +245,18 @@ def trials(told: Iterable["TrialsEvent"], *, quiet: bool, json: bool) -> None:
                     paths.append(path)
                 case events.TrialsFinished(tally, already):
                     going.clear()
-        bars.remove_task(task)
-    if already:
-        say("already done; --overwrite does them again")
-    _tally(tally, say)
-    for path in paths:
-        say(f"wrote {path}" if not already else f"see {path}")
-    if json:
-        line(jsons.dumps(tally | {"already": already, "paths": paths}))
-    elif quiet:
-        for column in tally["columns"]:
-            line(f"{column['mean']:.4f}" if column["n"] else "-")
+                    bars.remove_task(task)
+                    # Here, since what failed or is not met is raised once this was taken.
+                    if already:
+                        say("already done; --overwrite does them again")
+                    _tally(tally, say)
+                    for path in paths:
+                        say(f"wrote {path}" if not already else f"see {path}")
+                    if json:
+                        line(jsons.dumps(tally | {"already": already, "paths": paths}))
+                    elif quiet:
+                        for column in tally["columns"]:
+                            line(f"{column['mean']:.4f}" if column["n"] else "-")
 
 
 def _trials_header(event: events.TrialsStarted) -> list[str]:

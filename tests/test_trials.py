@@ -530,6 +530,23 @@ def test_an_unmet_requirement_ends_with_7_after_the_results(own, tmp_path):
     assert isinstance(told[-1], TrialsFinished)
 
 
+@pytest.mark.parametrize("asked", [(), ("--json",), ("--quiet",)])
+def test_results_are_printed_before_the_program_ends_with_6_or_7(asked, own, tmp_path, capsys):
+    list(stubbed(own, tmp_path))
+    words = ["trials", "logit", "-n", "4", "--epochs", "1", "--dataset", "own", "--data-dir", str(own)]
+    words += ["--out-dir", str(tmp_path / "out"), "--name", "t", "--against", "ktorch"]
+    with pytest.raises(UnmetError):
+        cli.app([*words, "--require", "same", *asked], standalone_mode=False)
+    printed = capsys.readouterr().out
+    if not asked:
+        assert "95 % interval" in printed
+        assert f"see {tmp_path}/out/trials/t.json" in printed
+    elif asked == ("--json",):
+        assert json.loads(printed)["unmet"]
+    else:
+        assert float(printed) > 0
+
+
 # Real processes
 
 
