@@ -42,6 +42,30 @@ Threads = Annotated[
     int | None,
     typer.Option(envvar="MNISTCTL_THREADS", help="Processor threads.", rich_help_panel=_MACHINE),
 ]
+# Of a run: None stands for what is not asked, and is left to the recipe, the record or options.USUAL.
+Epochs = Annotated[int | None, typer.Option(help="Passes through the digits.", rich_help_panel=_RECIPE)]
+Batch = Annotated[int | None, typer.Option(help="Digits a step.", rich_help_panel=_RECIPE)]
+Rate = Annotated[float | None, typer.Option(help="The peak rate.", rich_help_panel=_RECIPE)]
+AskedSet = Annotated[
+    Set | None, typer.Option(help="Which digits.", show_default="mnist", rich_help_panel=_DATA)
+]
+AskedDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MNISTCTL_DATA_DIR",
+        help="Where the digits are.",
+        show_default="data",
+        rich_help_panel=_DATA,
+    ),
+]
+Precision = Annotated[
+    Literal["float32", "bf16"] | None,
+    typer.Option(
+        help="Arithmetic of the forward pass while training.",
+        show_default="float32",
+        rich_help_panel=_MACHINE,
+    ),
+]
 Judge = Annotated[
     str | None,
     typer.Option(
@@ -152,26 +176,14 @@ def show(
 @app.command(epilog="\n\n".join(f"{name}: {sentence}" for name, sentence in MODELS.items()))
 def train(
     model: Annotated[str, typer.Argument(help=f"One of {', '.join(MODELS)}.")],
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes through the digits.", rich_help_panel=_RECIPE)
-    ] = None,
-    batch: Annotated[int | None, typer.Option(help="Digits a step.", rich_help_panel=_RECIPE)] = None,
-    rate: Annotated[float | None, typer.Option(help="The peak rate.", rich_help_panel=_RECIPE)] = None,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    rate: Rate = None,
     seed: Annotated[
         int | None, typer.Option(help="One seed, one run.", show_default="0", rich_help_panel=_RECIPE)
     ] = None,
-    dataset: Annotated[
-        Set | None, typer.Option(help="Which digits.", show_default="mnist", rich_help_panel=_DATA)
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="MNISTCTL_DATA_DIR",
-            help="Where the digits are.",
-            show_default="data",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
+    dataset: AskedSet = None,
+    data_dir: AskedDir = None,
     offline: Offline = False,
     device: Annotated[
         str | None,
@@ -183,14 +195,7 @@ def train(
         ),
     ] = None,
     threads: Threads = None,
-    precision: Annotated[
-        Literal["float32", "bf16"] | None,
-        typer.Option(
-            help="Arithmetic of the forward pass while training.",
-            show_default="float32",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = None,
+    precision: Precision = None,
     out_dir: OutDir = OUT_DIR,
     name: Annotated[
         str | None,
@@ -251,23 +256,11 @@ def trials(
     seed: Annotated[
         int | None, typer.Option(help="The first seed.", show_default="0", rich_help_panel=_RECIPE)
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Passes through the digits.", rich_help_panel=_RECIPE)
-    ] = None,
-    batch: Annotated[int | None, typer.Option(help="Digits a step.", rich_help_panel=_RECIPE)] = None,
-    rate: Annotated[float | None, typer.Option(help="The peak rate.", rich_help_panel=_RECIPE)] = None,
-    dataset: Annotated[
-        Set | None, typer.Option(help="Which digits.", show_default="mnist", rich_help_panel=_DATA)
-    ] = None,
-    data_dir: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="MNISTCTL_DATA_DIR",
-            help="Where the digits are.",
-            show_default="data",
-            rich_help_panel=_DATA,
-        ),
-    ] = None,
+    epochs: Epochs = None,
+    batch: Batch = None,
+    rate: Rate = None,
+    dataset: AskedSet = None,
+    data_dir: AskedDir = None,
     offline: Offline = False,
     device: Annotated[
         str | None,
@@ -278,14 +271,7 @@ def trials(
             rich_help_panel=_MACHINE,
         ),
     ] = None,
-    precision: Annotated[
-        Literal["float32", "bf16"] | None,
-        typer.Option(
-            help="Arithmetic of the forward pass while training.",
-            show_default="float32",
-            rich_help_panel=_MACHINE,
-        ),
-    ] = None,
+    precision: Precision = None,
     workers: Annotated[
         int | None,
         typer.Option(

@@ -26,6 +26,15 @@ def some(own, out, **given):
     return Options(**usual | {"name": "g"} | given)
 
 
+def begin(options, epochs, **flags):
+    """Train for so many epochs and let go."""
+    told = runs.train(options, **flags)
+    for event in told:
+        if isinstance(event, Duel) and event.epoch == epochs:
+            break
+    told.close()
+
+
 def files_in(out):
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
@@ -75,11 +84,7 @@ def test_a_cell_of_the_grid_is_what_the_finished_net_draws(whole):
 
 
 def test_a_stopped_run_ends_as_one_that_was_not_with_the_grids_that_went_meanwhile(whole, own, tmp_path):
-    told = runs.train(some(own, tmp_path))
-    for event in told:
-        if isinstance(event, Duel):
-            break
-    told.close()
+    begin(some(own, tmp_path), 1)
     (tmp_path / "g01.png").unlink()
     events = list(runs.train(some(own, tmp_path), resume=True))
     assert [e.epoch for e in events if isinstance(e, Duel)] == [1, 2]
@@ -96,11 +101,7 @@ def test_a_stopped_run_ends_as_one_that_was_not_with_the_grids_that_went_meanwhi
 
 @pytest.mark.parametrize("change", ["gone", "small", "floats"])
 def test_grids_that_are_not_one_an_epoch_are_refused(change, own, tmp_path):
-    told = runs.train(some(own, tmp_path))
-    for event in told:
-        if isinstance(event, Duel):
-            break
-    told.close()
+    begin(some(own, tmp_path), 1)
     path = tmp_path / "g.unfinished/epoch-0001.safetensors"
     about, tensors = checkpoint.load(path, checkpoint.RUN)
     grid = tensors.pop("grids.0001")
@@ -122,11 +123,7 @@ def test_a_run_that_replaces_a_longer_one_leaves_none_of_its_pictures(own, tmp_p
 
 def test_a_run_that_is_given_up_leaves_no_grid_of_its_own(own, tmp_path):
     list(runs.train(some(own, tmp_path, model="gan", epochs=1)))
-    told = runs.train(some(own, tmp_path, model="gan", epochs=3), overwrite=True)
-    for event in told:
-        if isinstance(event, Duel) and event.epoch == 2:
-            break
-    told.close()
+    begin(some(own, tmp_path, model="gan", epochs=3), 2, overwrite=True)
     assert (tmp_path / "g02.png").exists()
     list(runs.train(some(own, tmp_path, model="gan", epochs=1, seed=1), overwrite=True))
     assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g01.png", "g.gif", "g.json"}
