@@ -101,6 +101,13 @@ def test_the_figures_in_sentences_are_the_records():
     )
     assert f"took {here['bf16']:.0f} us instead of {here['ours']:.0f} on" in text
     assert f"but {there['bf16']:.0f} instead of {there['ours']:.0f} on" in text
+    times = [
+        json.loads((ROOT / f"records/{name}.json").read_text())["recipes"]
+        for name in ("speed", "speed-again")
+    ]
+    for model in ("logit", "conv"):
+        first, second = (f"{run[model]['times_as_long_as_ours']['plain']:.2f}" for run in times)
+        assert f"{second} for {model} instead of {first}" in text
     slow = json.loads((ROOT / "records/speed-slow.json").read_text())["recipes"]["linear"]
     ours, plain = (slow["microseconds_per_image"][way] for way in ("ours", "plain"))
     assert f"{ours:.1f} us an image beside {plain:.1f}" in text
