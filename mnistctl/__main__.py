@@ -21,10 +21,8 @@ def main() -> NoReturn:
     except (MnistctlError, StoppedError) as fault:
         complain(fault)
         code = fault.exit_code
-    except BrokenPipeError as fault:  # the reader, `head` say, has seen enough
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
         hush()
-        if notes := getattr(fault, "__notes__", None):
-            complain(f"stopped, since nobody reads on; {'; '.join(notes)}")
         code = 1
     except OSError as fault:
         complain(f"{fault.filename or 'input or output'}: {fault.strerror or fault}")

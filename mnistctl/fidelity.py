@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnistctl import checkpoint, compute, datasets, draws, figures, nets
-from mnistctl.data import Digits
 from mnistctl.errors import DataError, UsageError
 from mnistctl.events import Saved
-from mnistctl.generation import Generator
-from mnistctl.supervised import logits
+from mnistctl.generation import Generator, outputs
 
 NEAREST = 5  # neighbours whose distance is a real digit's radius, as Naeem et al. take it
 _LEAST = 100  # pictures, of either side
@@ -75,20 +73,15 @@ def see(judge: nn.Module, images: figures.Picture) -> Seen:
     """Look at pictures through the classifier `judge`, dropout off.
 
     The features are what its last linear layer is given: of conv, the 500 outputs behind the last relu.
-
-    Raises:
-        UsageError: it has no layer before its last.
     """
     linear = [module for module in judge.modules() if isinstance(module, nn.Linear)]
     given: list[Tensor] = []
     hook = linear[-1].register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].float()))
-    where = next(judge.parameters()).device
-    pixels = torch.from_numpy(images).unsqueeze(1).to(where)
     try:
-        read = logits(judge, Digits(pixels, torch.zeros(len(images), dtype=torch.int64, device=where)))
+        told = outputs(judge, images)
     finally:
         hook.remove()
-    return Seen(images, torch.cat(given).flatten(1), read.argmax(1).cpu().numpy())
+    return Seen(images, torch.cat(given).flatten(1), told.argmax(1).cpu().numpy())
 
 
 def moments(features: Tensor, weights: Floats | None = None) -> tuple[Floats, Floats]:

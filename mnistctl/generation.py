@@ -130,12 +130,16 @@ def _on_arc(here: Tensor, there: Tensor, share: float) -> Tensor:
     return (torch.sin((1 - share) * angle) * here + torch.sin(share * angle) * there) / torch.sin(angle)
 
 
-def read(judge: nn.Module, images: Picture) -> Picture:
-    """The digits [N] that the classifier `judge` reads in pictures [N, 28, 28]."""
+def outputs(judge: nn.Module, images: Picture) -> Tensor:
+    """What the classifier `judge` makes of pictures [N, 28, 28]: logits [N, 10], on its device."""
     where = next(judge.parameters()).device
     pixels = torch.from_numpy(images).unsqueeze(1).to(where)
-    digits = Digits(pixels, torch.zeros(len(images), dtype=torch.int64, device=where))
-    return logits(judge, digits).argmax(1).to(torch.uint8).cpu().numpy()
+    return logits(judge, Digits(pixels, torch.zeros(len(images), dtype=torch.int64, device=where)))
+
+
+def read(judge: nn.Module, images: Picture) -> Picture:
+    """The digits [N] that the classifier `judge` reads in pictures [N, 28, 28]."""
+    return outputs(judge, images).argmax(1).to(torch.uint8).cpu().numpy()
 
 
 def asked(text: str) -> tuple[int, ...]:

@@ -41,8 +41,7 @@ MAY = {
     "inference": set(),
     "evaluation": {"supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute", "events"},
     "fidelity": {
-        *("generation", "supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute"),
-        *("draws", "events"),
+        *("generation", "nets", "datasets", "figures", "checkpoint", "compute", "draws", "events"),
     },
     "generation": {
         *("adversarial", "supervised", "nets", "models", "layers", "data", "datasets", "figures", "idx"),
