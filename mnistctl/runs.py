@@ -49,7 +49,7 @@ def train(
         CheckpointError: what is to be resumed is not there, damaged, or not what is asked for.
         OutputError: a file cannot be written.
     """
-    began = time.perf_counter()
+    began = time.perf_counter(), time.process_time()
     if resume and overwrite:
         raise UsageError("--resume goes on with a run and --overwrite begins it anew: give one of them")
     if allow_inexact and not resume:
@@ -167,7 +167,7 @@ def _train(
     held: Held | None,
     given_up: set[Path],
     replaced: set[Path],
-    began: float,
+    began: tuple[float, float],  # by the clock, and of processor time
 ) -> Iterator[Event]:
     """Train, and leave the files; those `given_up` go as it begins, those `replaced` as it ends."""
     options, run, task = asked.options, asked.run, asked.setting.task()
@@ -182,10 +182,14 @@ def _train(
             task.restore(held.tensors)
         sitting = {"after": task.epoch} | ({"inexact": asked.inexact} if asked.inexact else {})
         journal.resumed.append(sitting)
-    before = journal.seconds
+    before = journal.seconds, journal.processor_seconds
+
+    def time_it() -> None:
+        journal.seconds = before[0] + time.perf_counter() - began[0]
+        journal.processor_seconds = before[1] + time.process_time() - began[1]
 
     def keep() -> None:
-        journal.seconds = before + time.perf_counter() - began
+        time_it()
         about = {"options": options.kept(), "run": run, "machine": asked.machine}
         unfinished.save(journal, about, task.state())
 
@@ -217,7 +221,7 @@ def _train(
         kept = f"the checkpoint after epoch {task.epoch} is kept, --overwrite begins anew"
         raise DivergedError(f"{fault}; {kept}") from None
     yield from task.conclude()
-    journal.seconds = before + time.perf_counter() - began
+    time_it()
     task.leave(journal.epochs)
     left = record.files_of(unfinished.stem, run)
     for path in replaced.difference(left):
@@ -239,6 +243,7 @@ def _told(asked: _Run, task: Task, journal: Journal) -> dict[str, Any]:
         "parameters": task.parameters,
         "started": journal.started,
         "seconds": journal.seconds,
+        "processor_seconds": journal.processor_seconds,
         "training_seconds": sum(row.seconds for row in journal.epochs) + judging,
         **({"resumed": journal.resumed} if journal.resumed else {}),
         **result,

@@ -18,10 +18,11 @@ _NAME = re.compile(r"epoch-(\d{4,})\.safetensors")
 
 @dataclass
 class Journal:
-    """What is behind a run: when it started, its seconds and epochs, and after which it was resumed."""
+    """What is behind a run: when it started, the time it took, its epochs, and after which it was resumed."""
 
     started: str
     seconds: float = 0.0
+    processor_seconds: float = 0.0  # of all threads together
     epochs: list[Epoch | Duel] = field(default_factory=list)
     resumed: list[dict[str, Any]] = field(default_factory=list)
 

@@ -12,6 +12,7 @@ def outcome(seed):
     return {"results": {"logit": 90 + (seed * 37 % 100) / 100}, "digests": {"logit": f"{seed:064x}"}} | {
         "wrong": {"logit": wrong},
         "seconds": 0.1,
+        "processor_seconds": 0.1,
     }
 
 

@@ -93,7 +93,7 @@ def test_a_stopped_run_ends_as_one_that_was_not_with_the_grids_that_went_meanwhi
         assert ours[name] == theirs[name]
     bodies = [json.loads(files["g.json"]) for files in (theirs, ours)]
     for body in bodies:
-        for name in ("started", "seconds", "training_seconds", "checksum", "resumed"):
+        for name in ("started", "seconds", "processor_seconds", "training_seconds", "checksum", "resumed"):
             body.pop(name, None)
     assert bodies[0] == bodies[1]
     assert list(runs.train(some(own, tmp_path)))[-1].already

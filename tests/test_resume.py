@@ -21,7 +21,7 @@ from mnistctl.options import Options
 SLOWED = Path(__file__).with_name("slowed.py")
 EPOCHS = 6
 KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
-OF_TIME = ("seconds", "training_seconds", "started", "resumed", "checksum")
+OF_TIME = ("seconds", "processor_seconds", "training_seconds", "started", "resumed", "checksum")
 
 
 @dataclass
