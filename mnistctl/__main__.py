@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from mnistctl.cli import app
 from mnistctl.errors import MnistctlError, StoppedError
-from mnistctl.report import complain, hush
+from mnistctl.report.terminal import complain, hush
 
 
 def main() -> NoReturn:

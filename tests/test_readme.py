@@ -25,9 +25,10 @@ from mnistctl import (
     ledger,
     models,
     nets,
-    report,
     tally,
 )
+from mnistctl.cli import words
+from mnistctl.report import repeating
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -141,7 +142,7 @@ def test_the_trials_are_the_record():
     assert made == {key: value for key, value in summary.items() if key not in of_the_sitting}
     assert summary["command"] == kept.header["command"] == "mnistctl trials swa -n 10 --epochs 10"
     printed = []
-    report._tally(summary, lambda text, *_: printed.append(text))
+    repeating.conclusions(summary, lambda text, *_: printed.append(text))
     end = next(place for place, line in enumerate(printed) if "misread" in line)
     assert "\n".join(f"    {line}".rstrip() for line in printed[:end]) in README
 
@@ -228,14 +229,16 @@ def test_every_picture_of_the_pages_is_there():
 
 
 def test_the_tree_lists_every_module():
-    listed = set(re.findall(r"^      (\w+\.py|models/)  ", README, re.M))
-    standing = {path.name for path in (ROOT / "mnistctl").glob("[!_]*.py")} | {"models/"}
+    listed = set(re.findall(r"^      (\w+\.py|\w+/)  ", README, re.M))
+    package = ROOT / "mnistctl"
+    standing = {path.name for path in package.glob("[!_]*.py")}
+    standing |= {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
     assert listed == standing
 
 
 def test_the_data_sets_are_those_of_the_table_and_of_the_command_line():
     assert set(re.findall(r"^\| `(\w+)` \| ", README, re.M)) == datasets.DATASETS.keys()
-    assert set(get_args(cli.Set)) == datasets.DATASETS.keys()
+    assert set(get_args(words.Set)) == datasets.DATASETS.keys()
 
 
 def test_the_environment_variables_are_those_of_the_contract():

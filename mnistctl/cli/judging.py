@@ -1,0 +1,165 @@
+"""eval and generate: what a trained net is worth, and what it draws."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnistctl import files
+from mnistctl.cli.data import ensure
+from mnistctl.cli.words import (
+    DATA,
+    DATA_DIR,
+    GENERATOR,
+    OUT_DIR,
+    OUTPUT,
+    DataDir,
+    Dataset,
+    Device,
+    Json,
+    Judge,
+    Offline,
+    OutDir,
+    Quiet,
+    Split,
+    Threads,
+)
+from mnistctl.errors import UsageError
+from mnistctl.models import CLASSIFIERS, GENERATORS, known
+from mnistctl.report import judging
+
+
+def evaluate(
+    net: Annotated[str, typer.Argument(help="A name under out/, or the path of a checkpoint.")],
+    split: Annotated[Split, typer.Option(help="Which part.", rich_help_panel=DATA)] = "test",
+    dataset: Dataset = "mnist",
+    data_dir: DataDir = DATA_DIR,
+    offline: Offline = False,
+    device: Device = "auto",
+    threads: Threads = None,
+    out_dir: OutDir = OUT_DIR,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write label, answer and logits as CSV.", rich_help_panel=OUTPUT),
+    ] = None,
+    judge: Judge = None,
+    count: Annotated[
+        int | None, typer.Option("-n", help="Pictures.", show_default="10000", rich_help_panel=GENERATOR)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Of what is drawn.", show_default="0", rich_help_panel=GENERATOR),
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Judge a trained net.
+
+    A classifier: loss, accuracy, a table per digit, confusions and mistakes. A generator: how far what it
+    draws is from real digits, in the features of a classifier.
+    """
+    from mnistctl import evaluation, fidelity, nets
+
+    path = nets.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
+    if nets.draws(path):
+        _only("a classifier", {"--split train": split == "train", "--predictions": predictions is not None})
+        reader = nets.judge(judge, out_dir)
+        ensure(dataset, data_dir, offline)
+        told = fidelity.evaluate(
+            path,
+            judge=reader,
+            data_dir=data_dir,
+            out_dir=out_dir,
+            dataset=dataset,
+            count=10_000 if count is None else count,
+            seed=seed or 0,
+            device=device,
+            threads=threads,
+        )
+        judging.fidelity(told, quiet=quiet, json=json)
+        return
+    _only("a generator", {"--judge": judge is not None, "-n": count is not None, "--seed": seed is not None})
+    ensure(dataset, data_dir, offline)
+    judged = evaluation.evaluate(
+        path,
+        split=split,
+        dataset=dataset,
+        data_dir=data_dir,
+        device=device,
+        threads=threads,
+        out_dir=out_dir,
+        predictions=predictions,
+    )
+    judging.evaluation(judged, quiet=quiet, json=json)
+
+
+def generate(
+    net: Annotated[str, typer.Argument(help="A name under out/, or the path of a checkpoint.")],
+    count: Annotated[int | None, typer.Option("-n", help="So many pictures.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    rows: Annotated[int | None, typer.Option(help="Rows of the sheet.")] = None,
+    columns: Annotated[int | None, typer.Option(help="Columns of the sheet.")] = None,
+    digits: Annotated[
+        str | None, typer.Option(metavar="2026", help="These digits, in that order (cgan).")
+    ] = None,
+    each: Annotated[int | None, typer.Option(metavar="K", help="K of each digit (cgan).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The picture; by default under out/.", rich_help_panel=OUTPUT),
+    ] = None,
+    morph: Annotated[
+        bool, typer.Option("--morph", help="A GIF of digits that change.", rich_help_panel=OUTPUT)
+    ] = False,
+    idx: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A data set, for --dataset own.", rich_help_panel=OUTPUT),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="In the terminal.", rich_help_panel=OUTPUT)] = False,
+    judge: Judge = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    out_dir: OutDir = OUT_DIR,
+    json: Json = False,
+) -> None:
+    """Draw digits with a trained generator, without the digits that it was trained on."""
+    if sum((morph, idx is not None, show)) > 1:
+        raise UsageError("--morph, --idx and --show: give one of them")
+    if idx is not None:
+        _only(
+            "a picture",
+            {"--out": out is not None, "--rows": rows is not None, "--columns": columns is not None},
+        )
+    else:
+        _only("--idx of gan", {"--judge": judge is not None})
+    ending = "gif" if morph else "png"
+    if out is not None and out.suffix.lower() != f".{ending}":
+        raise UsageError(f"--out {out}: this makes a {ending.upper()}; give a name that ends in .{ending}")
+    if net in CLASSIFIERS and not files.beside(out_dir / net, "safetensors").exists():
+        known(net, GENERATORS)
+    from mnistctl import generation, nets
+
+    request = generation.Request(
+        path=nets.locate(net, out_dir),
+        count=1 if show and (count, digits, each, rows, columns) == (None,) * 5 else count,
+        seed=seed,
+        digits=None if digits is None else generation.asked(digits),
+        each=each,
+        rows=rows,
+        columns=columns,
+        device=device,
+        threads=threads,
+    )
+    if morph:
+        made = generation.animation(request, out or out_dir / f"{request.path.stem}-morph.gif")
+    elif idx is not None:
+        made = generation.data_set(request, idx, lambda: nets.judge(judge, out_dir))
+    else:
+        default = None if show else out_dir / f"{request.path.stem}-generated.png"
+        made = generation.pictures(request, out or default)
+    judging.generated(made, show=show, json=json)
+
+
+def _only(of: str, given: dict[str, bool]) -> None:
+    for flag, is_given in given.items():
+        if is_given:
+            raise UsageError(f"{flag} is for {of} only")

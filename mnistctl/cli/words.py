@@ -1,0 +1,69 @@
+"""Options that several commands share, their panels in the help, and their defaults."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Set = Literal["mnist", "fashion", "sample", "own"]  # of datasets.DATASETS, which --help need not load
+Split = Literal["train", "test"]
+
+DATA, MACHINE, OUTPUT, RECIPE, RESUME = "Data", "Machine", "Output", "Recipe", "Going on"
+GENERATOR = "Judging a generator"
+
+Dataset = Annotated[Set, typer.Option(help="Which digits.", rich_help_panel=DATA)]
+DataDir = Annotated[
+    Path, typer.Option(envvar="MNISTCTL_DATA_DIR", help="Where the digits are.", rich_help_panel=DATA)
+]
+Offline = Annotated[
+    bool,
+    typer.Option("--offline", envvar="MNISTCTL_OFFLINE", help="Never fetch digits.", rich_help_panel=DATA),
+]
+OutDir = Annotated[
+    Path, typer.Option(envvar="MNISTCTL_OUT_DIR", help="Where results go.", rich_help_panel=OUTPUT)
+]
+Device = Annotated[
+    str,
+    typer.Option(envvar="MNISTCTL_DEVICE", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(envvar="MNISTCTL_THREADS", help="Processor threads.", rich_help_panel=MACHINE),
+]
+# Of a run: None stands for what is not asked, and is left to the recipe, the record or options.USUAL.
+Epochs = Annotated[int | None, typer.Option(help="Passes through the digits.", rich_help_panel=RECIPE)]
+Batch = Annotated[int | None, typer.Option(help="Digits a step.", rich_help_panel=RECIPE)]
+Rate = Annotated[float | None, typer.Option(help="The peak rate.", rich_help_panel=RECIPE)]
+AskedSet = Annotated[
+    Set | None, typer.Option(help="Which digits.", show_default="mnist", rich_help_panel=DATA)
+]
+AskedDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="MNISTCTL_DATA_DIR",
+        help="Where the digits are.",
+        show_default="data",
+        rich_help_panel=DATA,
+    ),
+]
+Precision = Annotated[
+    Literal["float32", "bf16"] | None,
+    typer.Option(
+        help="Arithmetic of the forward pass while training.",
+        show_default="float32",
+        rich_help_panel=MACHINE,
+    ),
+]
+Judge = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="The classifier that reads what is drawn.",
+        show_default="out/conv",
+        rich_help_panel=GENERATOR,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the accuracy.", rich_help_panel=OUTPUT)]
+
+DATA_DIR, OUT_DIR = Path("data"), Path("out")
