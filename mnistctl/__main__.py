@@ -1,13 +1,14 @@
 """The program: runs the command line, and turns what went wrong into one line and an exit code."""
 
 import os
+import re
 import signal
 import sys
 from types import FrameType
 from typing import NoReturn
 
 from mnistctl.cli import app
-from mnistctl.errors import MnistctlError, StoppedError
+from mnistctl.errors import MnistctlError, StoppedError, near
 from mnistctl.report.terminal import complain, hush
 
 
@@ -17,7 +18,7 @@ def main() -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        code = app(standalone_mode=False)
+        code = app(standalone_mode=False, prog_name="mnistctl")  # however it was started
     except (MnistctlError, StoppedError) as fault:
         complain(fault)
         code = fault.exit_code
@@ -30,7 +31,8 @@ def main() -> NoReturn:
     except Exception as fault:
         # Typer's own exceptions stand in a private module; these two methods are what they have in common.
         if hasattr(fault, "format_message") and hasattr(fault, "exit_code"):
-            complain(f"{fault.format_message()} (mnistctl --help)")
+            if told := fault.format_message():  # nothing where the help was asked for by silence, and printed
+                complain(f"{_mistyped(told)} ({_page(fault)} --help)")
             code = fault.exit_code
         else:
             raise
@@ -39,6 +41,21 @@ def main() -> NoReturn:
     except BrokenPipeError:
         hush()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _mistyped(told: str) -> str:
+    """A mistake in the command line as Typer tells it, with the word that may have been meant."""
+    if option := re.fullmatch(r"No such option: (\S+) \(Possible options: (.*)\)", told):
+        return f"No such option: {option[1]}{near(option[1], option[2].split(', '))}"
+    if choice := re.fullmatch(r"(.*: )(?:Value error, )?'(.*)' is not one of (.*)\.", told, re.DOTALL):
+        there = choice[3].replace("'", "")
+        return f"{choice[1]}{choice[2]!r}{near(choice[2], there.split(', '))} there are {there}"
+    return told
+
+
+def _page(fault: Exception) -> str:
+    context = getattr(fault, "ctx", None)
+    return "mnistctl" if context is None else str(context.command_path)
 
 
 def _open_streams() -> None:

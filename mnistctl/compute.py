@@ -16,6 +16,18 @@ from torch.optim import Optimizer
 from mnistctl.errors import UsageError
 from mnistctl.layers import Rectify
 
+_FEATURES = (
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_tile",
+    "amx_bf16",
+    "asimd",
+    "sve",
+    "bf16",
+)
 _SLICE = 200  # digits: as fast as more (bench/slices.py) in a fraction of the memory
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 
@@ -39,6 +51,14 @@ def device(name: str) -> torch.device:
             raise UsageError(f"--device {name}: this machine has {count} CUDA devices; try --device cpu")
         return torch.device("cuda", int(number or 0))
     return torch.device(kind)
+
+
+def devices() -> list[torch.device]:
+    """The devices that this machine has, the processor first."""
+    graphics = [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        graphics.append(torch.device("mps"))
+    return [torch.device("cpu"), *graphics]
 
 
 def set_threads(count: int | None) -> int:
@@ -74,17 +94,27 @@ def keep_memory() -> None:
 
 def machine() -> dict[str, str | int]:
     """What a run's seconds and last bits depend on: the processor, its cores and vector width, the system."""
-    name = platform.processor() or platform.machine()
-    with suppress(OSError, StopIteration):  # Linux keeps the processor's name here, and Python does not look
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return {
-        "processor": name,
+        "processor": _told_by_linux("model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count() or 1,
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "system": platform.system(),
         "python": platform.python_version(),
     }
+
+
+def features() -> list[str]:
+    """Which of the instructions that matter here the processor has; none where the system is not Linux."""
+    told = (_told_by_linux("flags") or _told_by_linux("Features")).split()
+    return [name for name in _FEATURES if name in told]
+
+
+def _told_by_linux(name: str) -> str:
+    # Where Python does not look.
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith(name))
+    return ""
 
 
 def precision(name: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mnistctl import idx
-from mnistctl.errors import DataError, UsageError
+from mnistctl.errors import DataError, UsageError, near
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +100,7 @@ def dataset(name: str) -> Dataset:
         UsageError: there is none.
     """
     if name not in DATASETS:
-        raise UsageError(f"--dataset {name!r}: there are {', '.join(DATASETS)}")
+        raise UsageError(f"--dataset {name!r}{near(name, DATASETS)} there are {', '.join(DATASETS)}")
     return DATASETS[name]
 
 

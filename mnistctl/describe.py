@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnistctl import adversarial, supervised
+from mnistctl import adversarial, models, supervised, tally
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,33 @@ class Layer:
     layer: str
     output: tuple[int, ...]
     parameters: int
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """Every model with the size of its nets, its recipe in a few figures, and the accuracies published of it.
+
+    `parameters` has the number of each net, a generator's own first; `published` is None of a generator, else
+    `accuracy` (percent, the mean over `runs`) and whose it is.
+    """
+    return [_entry(name, sentence) for name, sentence in (models.CLASSIFIERS | models.GENERATORS).items()]
+
+
+def _entry(name: str, sentence: str) -> dict[str, Any]:
+    told = models.load(name)
+    body = recipe(told)
+    kept = {key: body[key] for key in ("epochs", "batch", "optimizer")}
+    made = [told.net] if isinstance(told, supervised.Recipe) else [told.generator, told.discriminator]
+    counts = [sum(p.numel() for p in net().parameters()) for net in made]
+    about = {"model": name, "sentence": sentence, "parameters": counts, **kept, "rate": told.peak}
+    return about | {"published": _published(name)}
+
+
+def _published(name: str) -> dict[str, Any] | None:
+    by = "ktorch"
+    accuracies = tally.published(by)["models"].get(name, {}).get("accuracies")
+    if not accuracies:  # of a generator, or of a model that was added here
+        return None
+    return {"by": by, "accuracy": sum(accuracies) / len(accuracies), "runs": len(accuracies)}
 
 
 def nets(told: supervised.Recipe | adversarial.Recipe) -> dict[str, list[Layer]]:

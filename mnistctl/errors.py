@@ -1,5 +1,14 @@
 """What can go wrong as expected: one sentence for the user, and the exit code that goes with it."""
 
+import difflib
+from collections.abc import Iterable
+
+
+def near(name: str, among: Iterable[str]) -> str:
+    """What stands between a fault and the way out: whether one `among` these was meant, spelt like `name`."""
+    found = difflib.get_close_matches(name, list(among), 1)
+    return f"; did you mean {found[0]}?" if found else ";"
+
 
 class StoppedError(BaseException):
     """A signal asked the program to stop: Ctrl-C (SIGINT) or SIGTERM. As deep as KeyboardInterrupt."""

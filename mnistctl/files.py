@@ -127,6 +127,11 @@ def beside(stem: Path, ending: str) -> Path:
     return stem.with_name(f"{stem.name}.{ending}")  # a name may hold dots, which with_suffix would cut
 
 
+def stems(folder: Path, ending: str) -> list[str]:
+    """The names, sorted, of the runs with a file of this ending in `folder`, which need not be there."""
+    return sorted(p.name.removesuffix(f".{ending}") for p in folder.glob(f"[!.]*.{ending}"))
+
+
 def reason(fault: OSError) -> str:
     """Why the system refused, in its words."""
     return fault.strerror or str(fault)

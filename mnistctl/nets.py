@@ -5,7 +5,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from mnistctl import checkpoint, files, models, state
-from mnistctl.errors import CheckpointError, UsageError
+from mnistctl.errors import CheckpointError, UsageError, near
 
 
 def locate(name: str, out_dir: Path) -> Path:
@@ -20,9 +20,10 @@ def locate(name: str, out_dir: Path) -> Path:
     path = Path(name)
     if path.is_file():
         return path
-    made = sorted(p.stem for p in out_dir.glob("*.safetensors"))
+    made = files.stems(out_dir, "safetensors")
     there = f"there: {', '.join(made)}" if made else "no net is there yet"
-    raise CheckpointError(f"{name}: no such net in {out_dir} ({there}); make one with `mnistctl train`")
+    hint = near(name, [*made, *map(str, path.parent.glob("*.safetensors"))])
+    raise CheckpointError(f"{name}: no such net in {out_dir} ({there}){hint} make one with `mnistctl train`")
 
 
 def draws(path: Path) -> bool:

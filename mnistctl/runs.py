@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from mnistctl import __version__, compute, datasets, describe, files, models, record
-from mnistctl.errors import CheckpointError, DivergedError, UsageError
+from mnistctl.errors import CheckpointError, DivergedError, UsageError, near
 from mnistctl.events import Duel, Epoch, Finished, Saved, Started
 from mnistctl.options import Options
 from mnistctl.tasks import Setting, Task, Told
@@ -261,7 +261,8 @@ def _finished(options: Options, standing: dict[str, Any] | None) -> Finished:
     """What --resume has to tell of a run that is finished already."""
     if standing is None:
         anew = options.resume().removesuffix(" --resume")
-        raise CheckpointError(f"{options.stem}: no run to go on with is there; `{anew}` begins one")
+        hint = near(options.stem.name, files.stems(options.out_dir, "unfinished"))
+        raise CheckpointError(f"{options.stem}: no run to go on with is there{hint} `{anew}` begins one")
     options.agree(standing)
     return Finished(standing.get("accuracy"), standing["seconds"], already=True)
 

@@ -14,7 +14,7 @@ MAY = {
     "__main__": {"cli", "report"},
     "cli": {
         *("report", "models", "options", "runs", "evaluation", "describe", "download", "datasets"),
-        *("figures", "nets", "fidelity", "generation", "executors", "trials"),
+        *("figures", "nets", "fidelity", "generation", "executors", "trials", "diagnosis"),
     },
     "report": {
         *("events", "figures", "runs", "evaluation", "fidelity", "generation", "describe", "download"),
@@ -51,7 +51,8 @@ MAY = {
     "options": {"models", "supervised", "adversarial"},
     "record": {"models", "options"},
     "unfinished": {"checkpoint", "events"},
-    "describe": {"supervised", "adversarial"},
+    "describe": {"supervised", "adversarial", "models", "tally"},
+    "diagnosis": {"compute", "datasets", "download"},
     "supervised": {"compute", "draws", "state", "schedules", "events", "data"},
     "adversarial": {"compute", "draws", "state", "schedules", "events", "data"},
     "models": {"supervised", "adversarial", "schedules", "layers", "lamb"},
@@ -115,6 +116,7 @@ def test_every_module_opens_with_a_docstring():
         ["train", "--help"],
         ["trials", "--help"],
         ["--version"],
+        ["eval", "--help"],
         ["show", "--glyphs"],
         ["show", "--dataset", "sample"],
     ],

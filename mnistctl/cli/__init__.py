@@ -6,7 +6,6 @@ import typer
 
 from mnistctl import __version__
 from mnistctl.cli import data, judging, training
-from mnistctl.models import CLASSIFIERS, GENERATORS
 from mnistctl.report import terminal
 
 app = typer.Typer(
@@ -32,13 +31,56 @@ def root(
     pass
 
 
-_MODELS, _CLASSIFIERS = (
-    "\n\n".join(f"{name}: {sentence}" for name, sentence in catalogue.items())
-    for catalogue in (CLASSIFIERS | GENERATORS, CLASSIFIERS)
-)
-app.command()(data.download)
-app.command()(data.show)
-app.command(epilog=_MODELS)(training.train)
-app.command(epilog=_CLASSIFIERS)(training.trials)
-app.command("eval")(judging.evaluate)
-app.command()(judging.generate)
+EXAMPLES = {
+    "download": {
+        "mnistctl download": "MNIST into data/, every file verified",
+        "mnistctl download --dataset fashion": "the pictures of clothes",
+        "mnistctl download --from ~/files": "where no mirror is reached",
+    },
+    "show": {
+        "mnistctl show --dataset sample": "a digit, without a download",
+        "mnistctl show --digit 7 -n 3 --style blocks": "three sevens, in greys",
+        "mnistctl show --model conv": "its layers and its recipe",
+        "mnistctl show --machine": "what a report of a fault needs",
+    },
+    "train": {
+        "mnistctl train --list": "what there is to train",
+        "mnistctl train conv": "the recipe in full",
+        "mnistctl train conv --dataset sample --batch 100": "on the digits in the package",
+        "mnistctl train conv --epochs 10 --name short": "files out/short.*",
+        "mnistctl train conv --resume": "go on where it was stopped",
+    },
+    "trials": {
+        "mnistctl trials swa -n 10": "ten seeds, averaged and not",
+        "mnistctl trials conv lstm -n 8 --epochs 5": "two models over the same seeds",
+        "mnistctl trials swa -n 20 --resume": "ten more",
+    },
+    "eval": {
+        "mnistctl eval conv": "the run out/conv, on the test digits",
+        "mnistctl eval conv --dataset fashion": "on what it never saw",
+        "mnistctl eval cgan --judge conv": "how far from real digits it draws",
+    },
+    "generate": {
+        "mnistctl generate cgan --digits 2026": "these digits, in that order",
+        "mnistctl generate gan -n 3 --show": "in the terminal",
+        "mnistctl generate cgan --morph": "a GIF of digits that change",
+        "mnistctl generate cgan --idx drawn": "a data set to train on",
+    },
+}
+
+
+def _examples(command: str) -> str:
+    told = EXAMPLES[command]
+    width = max(map(len, told))
+    return "\n".join(["Examples:", *(f"  {words:{width}}  {what}" for words, what in told.items())])
+
+
+for name, function in (
+    ("download", data.download),
+    ("show", data.show),
+    ("train", training.train),
+    ("trials", training.trials),
+    ("eval", judging.evaluate),
+    ("generate", judging.generate),
+):
+    app.command(name, epilog=_examples(name))(function)

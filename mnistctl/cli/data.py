@@ -5,7 +5,19 @@ from typing import Annotated, Literal
 
 import typer
 
-from mnistctl.cli.words import DATA_DIR, DataDir, Dataset, Offline, Split
+from mnistctl.cli import completing
+from mnistctl.cli.words import (
+    DATA_DIR,
+    INSTEAD,
+    OUT_DIR,
+    OUTPUT,
+    DataDir,
+    Dataset,
+    Offline,
+    OutDir,
+    Split,
+    flag,
+)
 from mnistctl.errors import DataError, UsageError
 from mnistctl.models import known
 from mnistctl.report import looking, terminal
@@ -20,7 +32,7 @@ def download(
     source: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Take the files from a local folder.")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Only verify what is there.")] = False,
+    check: Annotated[bool, flag("--check", help="Only verify what is there.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a silent mirror.")] = 30.0,
 ) -> None:
     """Fetch the digits and verify them; what is there and whole is not fetched again."""
@@ -53,13 +65,39 @@ def show(
     style: Annotated[Literal["stars", "blocks"], typer.Option(help="How to draw.")] = "stars",
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a grid as PNG.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="A net as a table of its layers, and its recipe, instead.")
+        str | None,
+        typer.Option(
+            help="A net as a table of its layers, and its recipe.",
+            autocompletion=completing.models,
+            rich_help_panel=INSTEAD,
+        ),
     ] = None,
-    glyphs: Annotated[bool, typer.Option("--glyphs", help="The ten standard glyphs instead.")] = False,
+    glyphs: Annotated[
+        bool, flag("--glyphs", help="The ten standard glyphs.", rich_help_panel=INSTEAD)
+    ] = False,
+    machine: Annotated[
+        bool,
+        flag(
+            "--machine",
+            help="Versions, processor, devices, digits and folders, for a report of a fault.",
+            rich_help_panel=INSTEAD,
+        ),
+    ] = False,
     data_dir: DataDir = DATA_DIR,
     offline: Offline = False,
+    out_dir: OutDir = OUT_DIR,
+    json: Annotated[
+        bool, flag("--json", help="With --machine: one JSON object on stdout.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
     """Print random digits as text: the label, then 28 rows."""
+    if json and not machine:
+        raise UsageError("show --json is for --machine only")
+    if machine:
+        from mnistctl import diagnosis
+
+        looking.machine(diagnosis.take(data_dir, out_dir), json=json)
+        return
     if model is not None:
         known(model)
         from mnistctl import describe, models

@@ -11,6 +11,7 @@ from mnistctl.cli.words import (
     DATA,
     DATA_DIR,
     GENERATOR,
+    NET,
     OUT_DIR,
     OUTPUT,
     DataDir,
@@ -23,6 +24,7 @@ from mnistctl.cli.words import (
     Quiet,
     Split,
     Threads,
+    flag,
 )
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS, GENERATORS, known
@@ -30,7 +32,7 @@ from mnistctl.report import judging
 
 
 def evaluate(
-    net: Annotated[str, typer.Argument(help="A name under out/, or the path of a checkpoint.")],
+    net: Annotated[str, NET],
     split: Annotated[Split, typer.Option(help="Which part.", rich_help_panel=DATA)] = "test",
     dataset: Dataset = "mnist",
     data_dir: DataDir = DATA_DIR,
@@ -55,8 +57,8 @@ def evaluate(
 ) -> None:
     """Judge a trained net.
 
-    A classifier: loss, accuracy, a table per digit, confusions and mistakes. A generator: how far what it
-    draws is from real digits, in the features of a classifier.
+    A classifier: loss, accuracy, a table per digit, confusions and mistakes.
+    A generator: how far its digits are from real ones, as a classifier sees.
     """
     from mnistctl import evaluation, fidelity, nets
 
@@ -94,7 +96,7 @@ def evaluate(
 
 
 def generate(
-    net: Annotated[str, typer.Argument(help="A name under out/, or the path of a checkpoint.")],
+    net: Annotated[str, NET],
     count: Annotated[int | None, typer.Option("-n", help="So many pictures.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
     rows: Annotated[int | None, typer.Option(help="Rows of the sheet.")] = None,
@@ -108,13 +110,13 @@ def generate(
         typer.Option(metavar="FILE", help="The picture; by default under out/.", rich_help_panel=OUTPUT),
     ] = None,
     morph: Annotated[
-        bool, typer.Option("--morph", help="A GIF of digits that change.", rich_help_panel=OUTPUT)
+        bool, flag("--morph", help="A GIF of digits that change.", rich_help_panel=OUTPUT)
     ] = False,
     idx: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="A data set, for --dataset own.", rich_help_panel=OUTPUT),
     ] = None,
-    show: Annotated[bool, typer.Option("--show", help="In the terminal.", rich_help_panel=OUTPUT)] = False,
+    show: Annotated[bool, flag("--show", help="In the terminal.", rich_help_panel=OUTPUT)] = False,
     judge: Judge = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -160,6 +162,6 @@ def generate(
 
 
 def _only(of: str, given: dict[str, bool]) -> None:
-    for flag, is_given in given.items():
+    for option, is_given in given.items():
         if is_given:
-            raise UsageError(f"{flag} is for {of} only")
+            raise UsageError(f"{option} is for {of} only")

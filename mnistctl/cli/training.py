@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from mnistctl import files
+from mnistctl.cli import completing
 from mnistctl.cli.data import ensure
 from mnistctl.cli.words import (
     MACHINE,
@@ -25,15 +26,23 @@ from mnistctl.cli.words import (
     Quiet,
     Rate,
     Threads,
+    flag,
 )
+from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS, GENERATORS, known
-from mnistctl.report import repeating, running
+from mnistctl.report import looking, repeating, running
 
 MODELS = CLASSIFIERS | GENERATORS
 
 
 def train(
-    model: Annotated[str, typer.Argument(help=f"One of {', '.join(MODELS)}.")],
+    model: Annotated[
+        str | None,
+        typer.Argument(help=f"One of {', '.join(MODELS)}.", autocompletion=completing.models),
+    ] = None,
+    list_: Annotated[
+        bool, flag("--list", help="What there is to train, with recipes and published figures, instead.")
+    ] = False,
     epochs: Epochs = None,
     batch: Batch = None,
     rate: Rate = None,
@@ -57,20 +66,24 @@ def train(
     out_dir: OutDir = OUT_DIR,
     name: Annotated[
         str | None,
-        typer.Option(help="The stem of its files; by default the model.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="The stem of its files; by default the model.",
+            autocompletion=completing.unfinished,
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a run of that name.", rich_help_panel=OUTPUT)
+        bool, flag("--overwrite", help="Replace a run of that name.", rich_help_panel=OUTPUT)
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option(
+        flag(
             "--resume", help="Go on with a run that was stopped, by its own options.", rich_help_panel=RESUME
         ),
     ] = False,
     allow_inexact: Annotated[
         bool,
-        typer.Option(
+        flag(
             "--allow-inexact",
             help="Go on even on another machine, thread count or version.",
             rich_help_panel=RESUME,
@@ -80,6 +93,13 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a net by its recipe, follow it after every epoch, and picture its mistakes or its digits."""
+    if list_:
+        from mnistctl import describe
+
+        looking.catalogue(describe.catalogue(), json=json)
+        return
+    if model is None:
+        raise UsageError(f"train what? there are {', '.join(MODELS)}; `mnistctl train --list` tells of each")
     known(model)
     from mnistctl.options import Options
 
@@ -106,7 +126,12 @@ def train(
 
 
 def trials(
-    model: Annotated[list[str], typer.Argument(help=f"One or more of {', '.join(CLASSIFIERS)}.")],
+    model: Annotated[
+        list[str],
+        typer.Argument(
+            help=f"One or more of {', '.join(CLASSIFIERS)}.", autocompletion=completing.classifiers
+        ),
+    ],
     count: Annotated[
         int | None, typer.Option("-n", help="So many trials of each, a seed each.", rich_help_panel=RECIPE)
     ] = None,
@@ -151,25 +176,27 @@ def trials(
     ] = None,
     insecure: Annotated[
         bool,
-        typer.Option("--insecure", help="Even without TLS to another machine.", rich_help_panel=MACHINE),
+        flag("--insecure", help="Even without TLS to another machine.", rich_help_panel=MACHINE),
     ] = False,
     out_dir: OutDir = OUT_DIR,
     name: Annotated[
         str | None,
-        typer.Option(help="The stem of its files; by default the models.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="The stem of its files; by default the models.",
+            autocompletion=completing.trials,
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace trials of that name.", rich_help_panel=OUTPUT)
+        bool, flag("--overwrite", help="Replace trials of that name.", rich_help_panel=OUTPUT)
     ] = False,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Go on with what is missing, by its own options.", rich_help_panel=RESUME
-        ),
+        flag("--resume", help="Go on with what is missing, by its own options.", rich_help_panel=RESUME),
     ] = False,
     allow_mixed: Annotated[
         bool,
-        typer.Option(
+        flag(
             "--allow-mixed",
             help="Go on even with another recipe, option, data or version.",
             rich_help_panel=RESUME,
@@ -184,7 +211,7 @@ def trials(
         typer.Option(help="End with 7 unless they are at least that.", rich_help_panel=OUTPUT),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only the mean accuracies.", rich_help_panel=OUTPUT)
+        bool, flag("--quiet", "-q", help="Only the mean accuracies.", rich_help_panel=OUTPUT)
     ] = False,
     json: Json = False,
 ) -> None:

@@ -1,15 +1,23 @@
 """Options that several commands share, their panels in the help, and their defaults."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
+
+from mnistctl.cli import completing
 
 Set = Literal["mnist", "fashion", "sample", "own"]  # of datasets.DATASETS, which --help need not load
 Split = Literal["train", "test"]
 
 DATA, MACHINE, OUTPUT, RECIPE, RESUME = "Data", "Machine", "Output", "Recipe", "Going on"
-GENERATOR = "Judging a generator"
+GENERATOR, INSTEAD = "Judging a generator", "Instead of digits"
+
+
+def flag(*names: str, **told: Any) -> Any:
+    """An option that takes no value; the help would otherwise show one for it."""
+    return typer.Option(*names, metavar="", **told)
+
 
 Dataset = Annotated[Set, typer.Option(help="Which digits.", rich_help_panel=DATA)]
 DataDir = Annotated[
@@ -17,7 +25,7 @@ DataDir = Annotated[
 ]
 Offline = Annotated[
     bool,
-    typer.Option("--offline", envvar="MNISTCTL_OFFLINE", help="Never fetch digits.", rich_help_panel=DATA),
+    flag("--offline", envvar="MNISTCTL_OFFLINE", help="Never fetch digits.", rich_help_panel=DATA),
 ]
 OutDir = Annotated[
     Path, typer.Option(envvar="MNISTCTL_OUT_DIR", help="Where results go.", rich_help_panel=OUTPUT)
@@ -59,11 +67,14 @@ Judge = Annotated[
     typer.Option(
         metavar="NAME|FILE",
         help="The classifier that reads what is drawn.",
+        autocompletion=completing.nets,
         show_default="out/conv",
         rich_help_panel=GENERATOR,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=OUTPUT)]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only the accuracy.", rich_help_panel=OUTPUT)]
+Json = Annotated[bool, flag("--json", help="One JSON object on stdout.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, flag("--quiet", "-q", help="Only the accuracy.", rich_help_panel=OUTPUT)]
 
 DATA_DIR, OUT_DIR = Path("data"), Path("out")
+
+NET = typer.Argument(help="A name under out/, or the path of a checkpoint.", autocompletion=completing.nets)

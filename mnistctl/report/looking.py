@@ -1,5 +1,6 @@
 """What is looked at: the files of a data set, digits as text, nets and recipes as tables."""
 
+import json as jsons
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from mnistctl.models import CLASSIFIERS, GENERATORS
-from mnistctl.report.terminal import line, plain_table, print_table
+from mnistctl.report.terminal import JSON, line, plain_table, print_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +72,62 @@ def model(name: str, nets: "dict[str, list[Layer]]", recipe: dict[str, Any]) -> 
     line(f"loss: cross entropy, label smoothing {recipe['smoothing']:g}")
     if recipe["averaged"]:
         line(f"averaged: the weights after each of the last {recipe['averaged']} epochs")
+
+
+def catalogue(entries: list[dict[str, Any]], *, json: bool) -> None:
+    """Every model in a row, and its sentence below."""
+    if json:
+        line(jsons.dumps({"version": JSON, "models": entries}))
+        return
+    table = plain_table(
+        "model", "parameters", "epochs", "batch", "optimizer", "rate", "published", justify="right"
+    )
+    for name in (0, 4, 6):
+        table.columns[name].justify = "left"
+    for entry in entries:
+        counts = " + ".join(f"{count:,}" for count in entry["parameters"])
+        figures = (str(entry[name]) for name in ("epochs", "batch", "optimizer"))
+        table.add_row(
+            entry["model"], counts, *figures, f"{entry['rate']:g}", _publication(entry["published"])
+        )
+    print_table(table)
+    for entry in entries:
+        line(f"{entry['model']}: {entry['sentence']}")
+
+
+def _publication(told: dict[str, Any] | None) -> str:
+    if told is None:
+        return ""
+    runs = "" if told["runs"] == 1 else f", mean of {told['runs']}"
+    return f"{told['accuracy']:.{2 if told['runs'] == 1 else 3}f} %{runs}"
+
+
+def machine(found: dict[str, Any], *, json: bool) -> None:
+    """What a report of a fault needs, a line each."""
+    if json:
+        line(jsons.dumps({"version": JSON} | found))
+        return
+    here = found["machine"]
+    versions = found["versions"].items()
+    line("versions: " + ", ".join(f"{name} {version}" for name, version in versions if version))
+    line("not installed: " + (", ".join(name for name, version in versions if not version) or "nothing"))
+    line(f"platform: {found['platform']}")
+    line(f"processor: {here['processor']}, {here['cores']} cores, {found['threads']} threads used")
+    line(f"instructions: {here['vectors']}; {' '.join(here['features']) or 'no others are told here'}")
+    for device in found["devices"]:
+        name = "" if device["name"] is None else f" ({device['name']})"
+        line(f"device: {device['device']}{name}; bf16: {device['bf16'] or 'native'}")
+    line(f"data: {found['data']['folder']}")
+    for name, told in found["data"]["sets"].items():
+        bad = [file for file, state in told["files"].items() if state == told["state"]]
+        which = f": {', '.join(bad)}" if 0 < len(bad) < len(told["files"]) else ""
+        line(f"  {name}: {told['state']} in {told['place']}{which}")
+    out = found["out"]
+    state = "can be written" if out["writable"] else "cannot be written" if out["there"] else "not there yet"
+    line(f"out: {out['folder']}, {state}")
+    for what in ("nets", "unfinished_runs"):
+        line(f"  {what.replace('_', ' ')}: {', '.join(out[what]) or 'none'}")
+    line("environment: " + (", ".join(f"{n}={v}" for n, v in found["environment"].items()) or "nothing set"))
 
 
 def _rates(rates: list[float]) -> str:
