@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistctl import checkpoint, compute, datasets, figures, files, nets
+from mnistctl import checkpoint, compute, datasets, export, figures, files, nets
 from mnistctl.data import Digits
 from mnistctl.events import Mismatches, Saved, Score
 from mnistctl.supervised import judge, mismatches
@@ -24,6 +24,7 @@ class Evaluation:
     confusion: list[list[int]]
     mismatches: Mismatches
     saved: tuple[Saved, ...]
+    onnx: export.Exported | None = None
 
     def per_digit(self) -> list[dict[str, float]]:
         """For each digit its support, and precision, recall and F1 in percent (0 where undefined)."""
@@ -51,16 +52,20 @@ def evaluate(
     device: str = "auto",
     threads: int | None = None,
     predictions: Path | None = None,
+    onnx: Path | None = None,
 ) -> Evaluation:
     """Judge the net in the checkpoint at `path`, which `nets.locate` finds by a run's name.
 
     Writes the grid of mismatches under `out_dir` (its path is in the result's `saved`), and to
     `predictions`, where given, a CSV of index, label, predicted digit and the ten logits.
+    To `onnx`, where given, goes the net itself, as `export.write` has it.
 
     Raises:
         CheckpointError: no such checkpoint, or not one that can be judged.
         DataError, UsageError, OutputError: as `runs.train`.
     """
+    if onnx is not None:
+        export.able()  # told before anything is judged
     where = compute.device(device)
     compute.set_threads(threads)
     model, judged = nets.classifier(path)
@@ -82,6 +87,10 @@ def evaluate(
         lines = (f"{i},{y},{p},{','.join(f'{v:.6g}' for v in row)}" for i, (y, p, row) in enumerate(rows))
         files.write(predictions, "\n".join([header, *lines]) + "\n")
         saved.append(Saved(str(predictions)))
+    exported = None
+    if onnx is not None:
+        exported = export.write(onnx, judged, digits, outputs)
+        saved.append(Saved(str(onnx)))
     return Evaluation(
         model=model,
         digest=checkpoint.digest(judged.state_dict()),
@@ -92,6 +101,7 @@ def evaluate(
         confusion=confusion.tolist(),
         mismatches=missed,
         saved=tuple(saved),
+        onnx=exported,
     )
 
 

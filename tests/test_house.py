@@ -15,12 +15,14 @@ MAY = {
     "cli": {
         *("report", "models", "options", "runs", "evaluation", "describe", "download", "datasets"),
         *("figures", "nets", "fidelity", "generation", "executors", "trials", "diagnosis"),
+        "board",
     },
     "report": {
         *("events", "figures", "runs", "evaluation", "fidelity", "generation", "describe", "download"),
         *("models", "trials"),
     },
     "events": set(),
+    "board": {"events", "record", "runs"},
     "runs": {
         *("tasks", "models", "datasets", "describe", "compute", "events", "options", "record", "unfinished"),
     },
@@ -39,7 +41,10 @@ MAY = {
     "ledger": set(),
     "tally": {"inference", "ledger"},
     "inference": set(),
-    "evaluation": {"supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute", "events"},
+    "evaluation": {
+        *("supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute", "events", "export"),
+    },
+    "export": {"data"},
     "fidelity": {
         *("generation", "nets", "datasets", "figures", "checkpoint", "compute", "draws", "events"),
     },

@@ -49,6 +49,7 @@ EXAMPLES = {
         "mnistctl train conv --dataset sample --batch 100": "on the digits in the package",
         "mnistctl train conv --epochs 10 --name short": "files out/short.*",
         "mnistctl train conv --resume": "go on where it was stopped",
+        "mnistctl train gan --tensorboard": "tensorboard --logdir out",
     },
     "trials": {
         "mnistctl trials swa -n 10": "ten seeds, averaged and not",
@@ -58,6 +59,7 @@ EXAMPLES = {
     "eval": {
         "mnistctl eval conv": "the run out/conv, on the test digits",
         "mnistctl eval conv --dataset fashion": "on what it never saw",
+        "mnistctl eval conv --onnx conv.onnx": "for ONNX Runtime and the like",
         "mnistctl eval cgan --judge conv": "how far from real digits it draws",
     },
     "generate": {

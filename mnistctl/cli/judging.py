@@ -44,6 +44,10 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Write label, answer and logits as CSV.", rich_help_panel=OUTPUT),
     ] = None,
+    onnx: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a classifier as ONNX, checked.", rich_help_panel=OUTPUT),
+    ] = None,
     judge: Judge = None,
     count: Annotated[
         int | None, typer.Option("-n", help="Pictures.", show_default="10000", rich_help_panel=GENERATOR)
@@ -64,7 +68,8 @@ def evaluate(
 
     path = nets.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
     if nets.draws(path):
-        _only("a classifier", {"--split train": split == "train", "--predictions": predictions is not None})
+        written = {"--predictions": predictions is not None, "--onnx": onnx is not None}
+        _only("a classifier", {"--split train": split == "train"} | written)
         reader = nets.judge(judge, out_dir)
         ensure(dataset, data_dir, offline)
         told = fidelity.evaluate(
@@ -91,6 +96,7 @@ def evaluate(
         threads=threads,
         out_dir=out_dir,
         predictions=predictions,
+        onnx=onnx,
     )
     judging.evaluation(judged, quiet=quiet, json=json)
 

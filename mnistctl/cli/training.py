@@ -75,6 +75,9 @@ def train(
     overwrite: Annotated[
         bool, flag("--overwrite", help="Replace a run of that name.", rich_help_panel=OUTPUT)
     ] = False,
+    tensorboard: Annotated[
+        bool, flag("--tensorboard", help="Follow it in TensorBoard, too.", rich_help_panel=OUTPUT)
+    ] = False,
     resume: Annotated[
         bool,
         flag(
@@ -117,11 +120,17 @@ def train(
         out_dir=out_dir,
         name=name,
     )
+    from mnistctl import board
+
+    asked = tensorboard or (resume and board.folder(options.stem).is_dir())
+    if asked:
+        board.able()
     if not resume:  # which digits, an unfinished run knows itself
         ensure(options.settled("dataset"), options.settled("data_dir"), offline)
     from mnistctl import runs  # with torch, which a failed download need not wait for
 
     told = runs.train(options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
+    told = board.written(told, options.stem, asked=asked)
     running.run(told, quiet=quiet, json=json, record=files.beside(options.stem, "json"))
 
 

@@ -39,6 +39,9 @@ def evaluation(judged: "Evaluation", *, quiet: bool, json: bool) -> None:
         table.add_row(str(digit), *styled)
     print_table(table)
     mismatches(judged.mismatches, line)
+    if judged.onnx is not None:
+        apart = f"logits at most {judged.onnx.difference:.1e} apart"
+        line(f"onnx: ONNX Runtime reads all {judged.onnx.digits} digits alike, {apart}")
     for saved in judged.saved:
         line(f"wrote {saved.path}")
 
