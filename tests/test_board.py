@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import few_digits
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from mnistctl import board, events, runs
@@ -65,8 +66,9 @@ def test_of_an_averaged_recipe_the_average_is_written_too(mnistctl, own, tmp_pat
     assert found["loss/average"] == [(1, pytest.approx(average["test_loss"]))]
 
 
-def test_of_a_generator_both_losses_and_the_grids_are_written(mnistctl, own, tmp_path):
-    words = ("train", "gan", "--dataset", "own", "--data-dir", str(own), "--epochs", "2", "--batch", "600")
+def test_of_a_generator_both_losses_and_the_grids_are_written(mnistctl, tmp_path):
+    few = str(few_digits(tmp_path / "few", 20, 10))
+    words = ("train", "gan", "--dataset", "own", "--data-dir", few, "--epochs", "2", "--batch", "20")
     assert mnistctl(*words, "--tensorboard").returncode == 0
     found, rows = read(tmp_path / "out/gan-own.tensorboard"), lines(tmp_path / "out/gan-own.jsonl")
     for net in ("discriminator", "generator"):
