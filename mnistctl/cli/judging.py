@@ -30,7 +30,7 @@ from mnistctl.report import judging
 
 
 def evaluate(
-    net: Annotated[str, typer.Argument(help="A name under out/, or the path of a checkpoint.")],
+    nets: Annotated[list[str], typer.Argument(help="Names under out/, or paths of checkpoints.")],
     split: Annotated[Split, typer.Option(help="Which part.", rich_help_panel=DATA)] = "test",
     dataset: Dataset = "mnist",
     data_dir: DataDir = DATA_DIR,
@@ -58,12 +58,20 @@ def evaluate(
     A classifier: loss, accuracy, a table per digit, confusions and mistakes. A generator: how far what it
     draws is from real digits, in the features of a classifier.
     """
-    from mnistctl import evaluation, fidelity, nets
+    from mnistctl import evaluation, fidelity
+    from mnistctl import nets as trained
 
-    path = nets.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
-    if nets.draws(path):
+    # A mistyped name is told before anything is fetched for it.
+    paths = [trained.locate(net, out_dir) for net in nets]
+    drawing = [path for path in paths if trained.draws(path)]
+    if len(paths) > 1:
+        if drawing:
+            raise UsageError(f"{drawing[0]}: draws digits; of several nets side by side each must read them")
+        raise UsageError("give one net")
+    (path,) = paths
+    if drawing:
         _only("a classifier", {"--split train": split == "train", "--predictions": predictions is not None})
-        reader = nets.judge(judge, out_dir)
+        reader = trained.judge(judge, out_dir)
         ensure(dataset, data_dir, offline)
         told = fidelity.evaluate(
             path,
