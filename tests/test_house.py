@@ -14,11 +14,11 @@ MAY = {
     "__main__": {"cli", "report"},
     "cli": {
         *("report", "models", "options", "runs", "evaluation", "describe", "download", "datasets"),
-        *("figures", "nets", "fidelity", "generation", "executors", "trials"),
+        *("figures", "nets", "fidelity", "generation", "executors", "trials", "comparison"),
     },
     "report": {
         *("events", "figures", "runs", "evaluation", "fidelity", "generation", "describe", "download"),
-        *("models", "trials"),
+        *("models", "trials", "comparison", "datasets", "inference"),
     },
     "events": set(),
     "runs": {
@@ -30,7 +30,7 @@ MAY = {
     },
     "trials": {
         *("trial", "executors", "ledger", "tally", "events", "options", "models", "describe"),
-        *("datasets", "figures", "compute"),
+        *("datasets", "figures", "compute", "charts"),
     },
     "trial": {
         *("supervised", "models", "data", "datasets", "checkpoint", "compute", "events", "options"),
@@ -39,7 +39,16 @@ MAY = {
     "ledger": set(),
     "tally": {"inference", "ledger"},
     "inference": set(),
-    "evaluation": {"supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute", "events"},
+    "evaluation": {
+        *("supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute", "events", "charts"),
+        *("calibration", "corruption", "record"),
+    },
+    "comparison": {
+        *("evaluation", "charts", "calibration", "datasets", "events", "figures", "inference"),
+    },
+    "calibration": set(),
+    "charts": {"calibration", "figures"},
+    "corruption": {"draws", "figures"},
     "fidelity": {
         *("generation", "nets", "datasets", "figures", "checkpoint", "compute", "draws", "events"),
     },
