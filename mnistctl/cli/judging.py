@@ -1,7 +1,7 @@
 """eval and generate: what a trained net is worth, and what it draws."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,6 +42,9 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Write label, answer and logits as CSV.", rich_help_panel=OUTPUT),
     ] = None,
+    corrupt: Annotated[
+        bool, typer.Option("--corrupt", help="Read the digits shifted, turned, blurred and so on as well.")
+    ] = False,
     judge: Judge = None,
     count: Annotated[
         int | None, typer.Option("-n", help="Pictures.", show_default="10000", rich_help_panel=GENERATOR)
@@ -55,22 +58,22 @@ def evaluate(
 ) -> None:
     """Judge a trained net.
 
-    A classifier: loss, accuracy, a table per digit, confusions and mistakes. A generator: how far what it
-    draws is from real digits, in the features of a classifier.
+    A classifier: loss, accuracy, a table per digit, confusions and mistakes, and charts of them. Several
+    classifiers: side by side, and whether they differ. A generator: how far what it draws is from real
+    digits, in the features of a classifier.
     """
-    from mnistctl import evaluation, fidelity
+    from mnistctl import comparison, evaluation, fidelity
     from mnistctl import nets as trained
 
     # A mistyped name is told before anything is fetched for it.
     paths = [trained.locate(net, out_dir) for net in nets]
     drawing = [path for path in paths if trained.draws(path)]
-    if len(paths) > 1:
-        if drawing:
-            raise UsageError(f"{drawing[0]}: draws digits; of several nets side by side each must read them")
-        raise UsageError("give one net")
-    (path,) = paths
+    path, several = paths[0], len(paths) > 1
+    if drawing and several:
+        raise UsageError(f"{drawing[0]}: draws digits, and nets side by side must read them; give it alone")
     if drawing:
-        _only("a classifier", {"--split train": split == "train", "--predictions": predictions is not None})
+        reading = {"--split train": split == "train", "--predictions": predictions is not None}
+        _only("a classifier", reading | {"--corrupt": corrupt})
         reader = trained.judge(judge, out_dir)
         ensure(dataset, data_dir, offline)
         told = fidelity.evaluate(
@@ -87,17 +90,17 @@ def evaluate(
         judging.fidelity(told, quiet=quiet, json=json)
         return
     _only("a generator", {"--judge": judge is not None, "-n": count is not None, "--seed": seed is not None})
+    _only("a single net", {"--predictions": several and predictions is not None})
     ensure(dataset, data_dir, offline)
-    judged = evaluation.evaluate(
-        path,
-        split=split,
-        dataset=dataset,
-        data_dir=data_dir,
-        device=device,
-        threads=threads,
-        out_dir=out_dir,
-        predictions=predictions,
-    )
+    asked: dict[str, Any] = {"split": split, "dataset": dataset, "data_dir": data_dir, "out_dir": out_dir}
+    asked |= {"device": device, "threads": threads, "corrupt": corrupt}
+    if several:
+        with judging.corrupting() as moved:
+            compared = comparison.compare(paths, **asked, moved=moved)
+        judging.comparison(compared, quiet=quiet, json=json)
+        return
+    with judging.corrupting() as moved:
+        judged = evaluation.evaluate(path, **asked, predictions=predictions, moved=moved)
     judging.evaluation(judged, quiet=quiet, json=json)
 
 
