@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -158,6 +159,23 @@ def load(name: str, data_dir: Path | None, split: Split) -> tuple[Arrays, dict[s
     if len(images) != len(labels):
         raise DataError(f"{place}: the {split} files hold {len(images)} images but {len(labels)} labels")
     return Arrays(images, labels), sums
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """Digits of a split whose labels are doubted: what that means, who says so, and their indices."""
+
+    source: str
+    meaning: str
+    indices: tuple[int, ...]
+
+
+def doubted(name: str, split: Split) -> Doubted | None:
+    """What is known of doubtful labels in a split of the data set `name`; None where nothing is."""
+    told = json.loads(Path(__file__).with_name("wrong_labels.json").read_bytes())
+    if (told["dataset"], told["split"]) != (name, split):
+        return None
+    return Doubted(told["source"], told["meaning"], tuple(told["indices"]))
 
 
 def choose(

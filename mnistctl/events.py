@@ -99,11 +99,11 @@ class Mismatches:
     true: tuple[int, ...]
     predicted: tuple[int, ...]
 
-    def by_digit(self) -> dict[int, list[int]]:
-        """For each true digit that has any, the wrong answers, sorted."""
-        answers: dict[int, list[int]] = {}
-        for digit, answer in sorted(zip(self.true, self.predicted, strict=True)):
-            answers.setdefault(digit, []).append(answer)
+    def by_digit(self) -> dict[int, list[tuple[int, int]]]:
+        """For each true digit that has any, the wrong answers, sorted, each with the index of its digit."""
+        answers: dict[int, list[tuple[int, int]]] = {}
+        for digit, answer, index in sorted(zip(self.true, self.predicted, self.indices, strict=True)):
+            answers.setdefault(digit, []).append((answer, index))
         return answers
 
 

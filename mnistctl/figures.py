@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mnistctl import files
 
-_PANEL_WIDTH, _PANEL_HEIGHT, _MARGIN = 480, 120, 24  # pixels, of a histogram
+_WIDEST = 50  # mistakes in a row
 _GAP = 2  # pixels of white between cells and around
 
 Picture = NDArray[np.uint8]
@@ -50,64 +50,35 @@ def sheet(images: Picture, columns: int) -> Picture:
     return grid(cells.reshape(rows, columns, 28, 28))
 
 
-def mismatch_grid(images: Picture, true: NDArray[Any], predicted: NDArray[Any]) -> Picture:
+def mismatch_grid(
+    images: Picture, true: NDArray[Any], predicted: NDArray[Any], marked: NDArray[Any] | None = None
+) -> Picture:
     """Two rows for each digit that was misread: what was read, and below it, after the digit, the images.
 
-    Takes the misread images [M, 28, 28], their true digits [M] and the answers [M]; sorted by answer.
+    Takes the misread images [M, 28, 28], their true digits [M], the answers [M], and where some are to be
+    marked, which [M]: their answers stand black on white. Sorted by answer; of more than 50 mistakes with
+    one digit, 50 that are evenly spread over them.
     """
     if not len(images):
         return grid(np.zeros((1, 1, 28, 28), np.uint8))
-    digits, counts = np.unique(true, return_counts=True)
-    cells = np.zeros((2 * len(digits), 1 + counts.max(), 28, 28), np.uint8)
-    for row, (digit, count) in enumerate(zip(digits, counts, strict=True)):
+    rows = []
+    for digit in np.unique(true):
         chosen = np.flatnonzero(true == digit)
         chosen = chosen[np.argsort(predicted[chosen], kind="stable")]
-        cells[2 * row, 1 : 1 + count] = glyphs()[predicted[chosen]]
+        rows.append((digit, chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _WIDEST)).astype(int)]))
+    cells = np.zeros((2 * len(rows), 1 + max(len(chosen) for _, chosen in rows), 28, 28), np.uint8)
+    for row, (digit, chosen) in enumerate(rows):
+        answers = glyphs()[predicted[chosen]]
+        if marked is not None:
+            answers[marked[chosen]] = 255 - answers[marked[chosen]]
+        cells[2 * row, 1 : 1 + len(chosen)] = answers
         cells[2 * row + 1, 0] = glyphs()[digit]
-        cells[2 * row + 1, 1 : 1 + count] = images[chosen]
+        cells[2 * row + 1, 1 : 1 + len(chosen)] = images[chosen]
     return grid(cells)
 
 
-def histogram(columns: Sequence[tuple[str, Sequence[float]]]) -> Picture:
-    """How often each accuracy comes up, a panel for each named column, all to one scale: black on white.
-
-    A bar is 0.01 points wide, or as many times that as keep 60 bars; a line stands at the mean.
-    """
-    from PIL import Image, ImageDraw, ImageFont
-
-    every = np.concatenate([np.asarray(values, np.float64) for _, values in columns])
-    least = np.floor(every.min() * 100 + 1e-6)
-    step = max(1, int(np.ceil((np.floor(every.max() * 100 + 1e-6) - least + 1) / 60)))  # hundredths
-    bins = [
-        np.floor(((np.asarray(v, np.float64) * 100 + 1e-6) - least) / step).astype(int) for _, v in columns
-    ]
-    count = 1 + max(int(places.max()) for places in bins)
-    tallest = max(int(np.bincount(places).max()) for places in bins)
-    width, height = max(12, _PANEL_WIDTH // count), _PANEL_HEIGHT
-    image = Image.new("L", (count * width + 2 * _MARGIN, len(columns) * (height + 3 * _MARGIN)), 255)
-    draw, font = ImageDraw.Draw(image), ImageFont.load_default(13)
-    for row, ((name, values), places) in enumerate(zip(columns, bins, strict=True)):
-        top = row * (height + 3 * _MARGIN) + _MARGIN
-        base = top + _MARGIN + height
-        mean = float(np.mean(values))
-        draw.text((_MARGIN, top), f"{name}: {len(values)} runs, mean {mean:.4f} %", 0, font, anchor="lm")
-        for place, times in enumerate(np.bincount(places, minlength=count)):
-            left = _MARGIN + place * width
-            if times:
-                high = round(height * int(times) / tallest)
-                draw.rectangle((left, base - high, left + width - 2, base), 128)
-                draw.text((left + width / 2, base - high - 8), str(times), 0, font, anchor="mm")
-        middle = _MARGIN + (mean * 100 + 0.5 - least) / step * width
-        draw.line((middle, top + 12, middle, base), 0, 1)
-        draw.line((_MARGIN, base + 1, _MARGIN + count * width, base + 1), 0, 1)
-        for place in sorted({0, count // 2, count - 1}):
-            text = f"{(least + place * step) / 100:.2f}"
-            draw.text((_MARGIN + (place + 0.5) * width, base + 12), text, 0, font, anchor="mm")
-    return np.asarray(image)
-
-
 def write_png(path: Path, picture: Picture) -> None:
-    """Write a grey picture [height, width] as PNG, the same bytes each time.
+    """Write a picture, grey [height, width] or RGB [height, width, 3], as PNG, the same bytes each time.
 
     Raises:
         OSError: `path` cannot be written.

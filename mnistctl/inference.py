@@ -145,6 +145,18 @@ def permutation(differences: Sequence[float]) -> float:
     return float((1 + np.sum(np.abs(signs @ values) >= seen)) / (1 + _DRAWS))
 
 
+def mcnemar(only_first: int, only_second: int) -> float:
+    """How often two that err alike differ as far as this, of what only the one or only the other misread.
+
+    Two-sided and exact: either takes each of these with a chance of a half (McNemar, Psychometrika 12, 1947,
+    in the binomial form, which is right for few and for many).
+    """
+    from scipy import special
+
+    both = only_first + only_second
+    return min(1.0, 2 * float(special.bdtr(min(only_first, only_second), both, 0.5)))
+
+
 def holm(p: Sequence[float | None]) -> list[float | None]:
     """The p-values of several comparisons, each beside the others (Holm, Scand. J. Stat. 6, 1979)."""
     order = sorted((value, place) for place, value in enumerate(p) if value is not None)

@@ -56,6 +56,20 @@ def read(path: Path) -> dict[str, Any] | None:
     return dict(told)
 
 
+def of_weights(path: Path, digest: str) -> dict[str, Any] | None:
+    """The record at `path`, of this or an earlier version, if its run ended with the weights of `digest`.
+
+    None where there is no such record, or it is damaged.
+    """
+    try:
+        content = files.read(path, _LARGEST)
+        told = json.loads(content.decode())
+        sound = told["digest"] == digest and ("checksum" not in told or files.intact(content))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return dict(told) if sound else None
+
+
 def summary(run: Mapping[str, Any]) -> str:
     """A finished run in a few words."""
     what = f"{run['model']}, {run['recipe']['epochs']} epochs, seed {run['seed']}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistctl import compute, datasets, describe, figures, files, ledger, tally, trial
+from mnistctl import charts, compute, datasets, describe, figures, files, ledger, tally, trial
 from mnistctl.errors import CheckpointError, FailedTrialsError, MnistctlError, UnmetError, UsageError
 from mnistctl.events import Lost, Saved, Trial, TrialsFinished, TrialsStarted
 from mnistctl.executors import Place, Slot
@@ -414,7 +414,7 @@ def _leave(stem: Path, body: dict[str, Any], already: bool) -> Iterator[Saved | 
     yield Saved(str(files.beside(stem, "jsonl")))
     drawn = [(column["label"], column["accuracies"]) for column in body["columns"] if column["accuracies"]]
     if drawn:
-        figures.write_png(files.beside(stem, "png"), figures.histogram(drawn))
+        figures.write_png(files.beside(stem, "png"), charts.histogram(drawn))
         yield Saved(str(files.beside(stem, "png")))
     tally.write(files.beside(stem, "json"), body)
     yield Saved(str(files.beside(stem, "json")))

@@ -47,6 +47,22 @@ def test_mistakes_stand_below_what_was_read_behind_their_digit():
             assert np.array_equal(cell(picture, r, c), shown), (r, c)
 
 
+def test_the_answers_to_marked_mistakes_stand_black_on_white():
+    images, glyphs = np.zeros((2, 28, 28), np.uint8), figures.glyphs()
+    picture = figures.mismatch_grid(images, np.array([5, 5]), np.array([8, 3]), np.array([True, False]))
+    assert np.array_equal(cell(picture, 0, 1), glyphs[3])
+    assert np.array_equal(cell(picture, 0, 2), 255 - glyphs[8])
+
+
+def test_a_net_that_misreads_nearly_all_has_a_grid_of_50_with_each_answer_in_it():
+    answers = np.repeat(np.arange(1, 10), 100)
+    picture = figures.mismatch_grid(np.zeros((900, 28, 28), np.uint8), np.zeros(900, np.int64), answers)
+    assert picture.shape == (62, 2 + 51 * 30)
+    assert {cell(picture, 0, 1 + n).tobytes() for n in range(50)} == {
+        g.tobytes() for g in figures.glyphs()[1:]
+    }
+
+
 def test_a_net_without_mistakes_has_a_picture_too():
     assert figures.mismatch_grid(np.zeros((0, 28, 28), np.uint8), np.zeros(0), np.zeros(0)).shape == (32, 32)
 
@@ -70,14 +86,3 @@ def test_a_star_stands_for_every_pixel_above_zero():
     assert len(figures.stars(image)) == 28
     assert figures.half_blocks(image)[1][4:7] == [(0, 1), (0, 0), (0, 255)]
     assert figures.shades(np.full((28, 28), 255, np.uint8)) == ["@" * 28] * 14
-
-
-def test_a_histogram_has_a_bar_for_each_accuracy_and_is_the_same_each_time():
-    columns = [("regular", [99.5, 99.5, 99.52]), ("averaging", [99.51, 99.53])]
-    picture = figures.histogram(columns)
-    assert picture.dtype == np.uint8
-    assert (picture == figures.histogram(columns)).all()
-    half = len(picture) // 2
-    grey = [(part == 128).sum(axis=0) > 20 for part in (picture[:half], picture[half:])]
-    assert [int(np.sum(np.diff(row.astype(int)) == 1)) for row in grey] == [2, 2]
-    assert figures.histogram([("logit", [10.0, 92.0])]).shape[1] < 1000  # wide bins, not 8,200 bars

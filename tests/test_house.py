@@ -14,12 +14,12 @@ MAY = {
     "__main__": {"cli", "report"},
     "cli": {
         *("report", "models", "options", "runs", "evaluation", "describe", "download", "datasets"),
-        *("figures", "nets", "fidelity", "generation", "executors", "trials", "diagnosis"),
+        *("figures", "nets", "fidelity", "generation", "executors", "trials", "comparison", "diagnosis"),
         "board",
     },
     "report": {
         *("events", "figures", "runs", "evaluation", "fidelity", "generation", "describe", "download"),
-        *("models", "trials"),
+        *("models", "trials", "comparison", "datasets", "inference"),
     },
     "events": set(),
     "board": {"events", "record", "runs"},
@@ -32,7 +32,7 @@ MAY = {
     },
     "trials": {
         *("trial", "executors", "ledger", "tally", "events", "options", "models", "describe"),
-        *("datasets", "figures", "compute"),
+        *("datasets", "figures", "compute", "charts"),
     },
     "trial": {
         *("supervised", "models", "data", "datasets", "checkpoint", "compute", "events", "options"),
@@ -42,9 +42,16 @@ MAY = {
     "tally": {"inference", "ledger"},
     "inference": set(),
     "evaluation": {
-        *("supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute", "events", "export"),
+        *("supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute", "events", "charts"),
+        *("calibration", "corruption", "record", "export"),
     },
     "export": {"data"},
+    "comparison": {
+        *("evaluation", "charts", "calibration", "datasets", "events", "figures", "inference"),
+    },
+    "calibration": set(),
+    "charts": {"calibration", "figures"},
+    "corruption": {"draws", "figures"},
     "fidelity": {
         *("generation", "nets", "datasets", "figures", "checkpoint", "compute", "draws", "events"),
     },

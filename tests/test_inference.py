@@ -154,3 +154,9 @@ def test_the_sentence_says_what_is_settled_and_what_would_settle_it():
     assert told.startswith("100 runs beside 100 do not tell swa from conv")
     assert "428 trials of each would settle it at 80 % power" in told
     assert "would show 0.0141 or more" in told
+
+
+def test_nets_that_misread_the_same_digits_are_not_told_apart_and_the_order_does_not_matter():
+    assert inference.mcnemar(0, 0) == inference.mcnemar(3, 3) == 1
+    assert inference.mcnemar(0, 6) == inference.mcnemar(6, 0) == pytest.approx(2 / 2**6)
+    assert 0 < inference.mcnemar(900, 100) < 1e-100

@@ -17,8 +17,10 @@ from typer.main import get_command
 
 from mnistctl import (
     adversarial,
+    charts,
     checkpoint,
     cli,
+    corruption,
     datasets,
     errors,
     figures,
@@ -131,6 +133,49 @@ def test_the_figures_in_sentences_are_the_records():
     assert f"where {1 - trials['work']:.0%} of the epochs are shared".replace("%", " %") in text
     saving = json.loads((ROOT / "records/saving.json").read_text())["costs"]["conv"]
     assert f"takes {1e3 * saving['saving_seconds']:.0f} ms, {100 * saving['share_of_epoch']:.2f} %" in text
+
+
+def test_what_the_nets_get_wrong_is_the_records():
+    conv, told = (
+        json.loads((ROOT / f"records/{name}.json").read_text()) for name in ("conv-eval", "side-by-side")
+    )
+    text, lines = " ".join(README.split()), README.splitlines()
+    nets_own = checkpoint.digest(nets.classifier(ROOT / "records/conv.safetensors")[1].state_dict())
+    assert conv["digest"] == told["nets"][0]["digest"] == nets_own
+    for about, scored in [
+        *((f"| {net['name']} | {net['parameters']:,}", net) for net in told["nets"]),
+        ("| probabilities averaged |", told["ensemble"]),
+    ]:
+        scores = (
+            f"{scored['loss']:.4f}",
+            *(f"{scored[name]:.2f}" for name in ("accuracy", "undoubted", "ece")),
+        )
+        assert f"{about} | {' | '.join(scores)} |" in lines
+    for kind in corruption.KINDS:
+        rows = [row for row in told["corruptions"] if row["kind"] == kind.kind]
+        assert [(row["strength"], row["unit"]) for row in rows] == [(s, kind.unit) for s in kind.strengths]
+        columns = zip(*(row["accuracies"] for row in rows), strict=True)
+        cells = (f"{accuracy:.2f}" for column in columns for accuracy in column)
+        strengths = ", ".join(f"{strength:g}" for strength in kind.strengths)
+        assert f"| {kind.kind}, {kind.unit}: {strengths} | {' | '.join(cells)} |" in lines
+        assert re.search(rf"^\| {kind.kind} \| {strengths} ", CONTRACT, re.M)
+    missed, doubted = conv["mismatches"]["indices"], conv["doubted"]["indices"]
+    assert f"{len(set(missed) & set(doubted))} of conv's {len(missed)} mistakes are among them" in text
+    assert f"reads {conv['undoubted']:.2f} % instead of {conv['accuracy']:.2f} %" in text
+    assert f"All three misread {len(told['shared'])} digits" in text
+
+
+def test_the_charts_of_the_pages_are_those_of_the_records():
+    conv, run = (json.loads((ROOT / f"records/{name}.json").read_text()) for name in ("conv-eval", "conv"))
+    trials = json.loads((ROOT / "records/trials-swa-10.json").read_text())["columns"]
+    title = f"conv on mnist, test: {len(conv['mismatches']['indices'])} of 10,000 misread"
+    for path, made in (
+        ("docs/confusion.png", charts.confusion(title, conv["confusion"])),
+        ("docs/curves.png", charts.curves("conv, epoch by epoch", run)),
+        ("records/trials-swa-10.png", charts.histogram([(c["label"], c["accuracies"]) for c in trials])),
+    ):
+        with Image.open(ROOT / path) as picture:
+            assert np.array_equal(np.asarray(picture), made), path
 
 
 def test_the_trials_are_the_record():

@@ -117,8 +117,8 @@ def test_mismatches_are_the_digits_that_are_misread(digits):
     outputs = F.one_hot(torch.tensor([0, 1, 2, 3, 4, 3, 6, 1, 8, 4]), 10).float()
     missed = mismatches(outputs, ten)
     assert missed == Mismatches((5, 7, 9), (5, 7, 9), (3, 1, 4))
-    assert missed.by_digit() == {5: [3], 7: [1], 9: [4]}
-    assert Mismatches((0, 1, 2), (5, 5, 0), (8, 3, 7)).by_digit() == {0: [7], 5: [3, 8]}
+    assert missed.by_digit() == {5: [(3, 5)], 7: [(1, 7)], 9: [(4, 9)]}
+    assert Mismatches((0, 1, 2), (5, 5, 0), (8, 3, 7)).by_digit() == {0: [(7, 2)], 5: [(3, 1), (8, 0)]}
 
 
 def test_a_net_is_judged_with_its_dropout_off(digits):

@@ -1,7 +1,7 @@
 """eval and generate: what a trained net is worth, and what it draws."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +32,7 @@ from mnistctl.report import judging
 
 
 def evaluate(
-    net: Annotated[str, NET],
+    nets: Annotated[list[str], NET],
     split: Annotated[Split, typer.Option(help="Which part.", rich_help_panel=DATA)] = "test",
     dataset: Dataset = "mnist",
     data_dir: DataDir = DATA_DIR,
@@ -48,6 +48,9 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Write a classifier as ONNX, checked.", rich_help_panel=OUTPUT),
     ] = None,
+    corrupt: Annotated[
+        bool, flag("--corrupt", help="Read them shifted, turned, blurred ... as well.")
+    ] = False,
     judge: Judge = None,
     count: Annotated[
         int | None, typer.Option("-n", help="Pictures.", show_default="10000", rich_help_panel=GENERATOR)
@@ -61,16 +64,23 @@ def evaluate(
 ) -> None:
     """Judge a trained net.
 
-    A classifier: loss, accuracy, a table per digit, confusions and mistakes.
+    A classifier: loss, accuracy, a table per digit, confusions, mistakes, charts.
+    Several classifiers: side by side, and whether they differ.
     A generator: how far its digits are from real ones, as a classifier sees.
     """
-    from mnistctl import evaluation, fidelity, nets
+    from mnistctl import comparison, evaluation, fidelity
+    from mnistctl import nets as trained
 
-    path = nets.locate(net, out_dir)  # a mistyped name is told before anything is fetched for it
-    if nets.draws(path):
-        written = {"--predictions": predictions is not None, "--onnx": onnx is not None}
-        _only("a classifier", {"--split train": split == "train"} | written)
-        reader = nets.judge(judge, out_dir)
+    # A mistyped name is told before anything is fetched for it.
+    paths = [trained.locate(net, out_dir) for net in nets]
+    drawing = [path for path in paths if trained.draws(path)]
+    path, several = paths[0], len(paths) > 1
+    if drawing and several:
+        raise UsageError(f"{drawing[0]}: draws digits, and nets side by side must read them; give it alone")
+    if drawing:
+        reading = {"--split train": split == "train", "--predictions": predictions is not None}
+        _only("a classifier", reading | {"--corrupt": corrupt, "--onnx": onnx is not None})
+        reader = trained.judge(judge, out_dir)
         ensure(dataset, data_dir, offline)
         told = fidelity.evaluate(
             path,
@@ -86,18 +96,18 @@ def evaluate(
         judging.fidelity(told, quiet=quiet, json=json)
         return
     _only("a generator", {"--judge": judge is not None, "-n": count is not None, "--seed": seed is not None})
+    written = {"--predictions": predictions is not None, "--onnx": onnx is not None}
+    _only("a single net", {flag: several and given for flag, given in written.items()})
     ensure(dataset, data_dir, offline)
-    judged = evaluation.evaluate(
-        path,
-        split=split,
-        dataset=dataset,
-        data_dir=data_dir,
-        device=device,
-        threads=threads,
-        out_dir=out_dir,
-        predictions=predictions,
-        onnx=onnx,
-    )
+    asked: dict[str, Any] = {"split": split, "dataset": dataset, "data_dir": data_dir, "out_dir": out_dir}
+    asked |= {"device": device, "threads": threads, "corrupt": corrupt}
+    if several:
+        with judging.corrupting() as moved:
+            compared = comparison.compare(paths, **asked, moved=moved)
+        judging.comparison(compared, quiet=quiet, json=json)
+        return
+    with judging.corrupting() as moved:
+        judged = evaluation.evaluate(path, **asked, predictions=predictions, onnx=onnx, moved=moved)
     judging.evaluation(judged, quiet=quiet, json=json)
 
 

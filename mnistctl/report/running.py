@@ -1,7 +1,7 @@
 """A run as it goes: header, a row an epoch, the headline, the mismatches, the paths."""
 
 import json as jsons
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,8 +144,11 @@ def _average(name: str, scored: events.Epoch | events.Averaged) -> str:
     return f"{name}: test loss {scored.test_loss:.4f}, {scored.accuracy:.2f} %"
 
 
-def mismatches(missed: events.Mismatches, say: Callable[[str], None]) -> None:
-    """The dictionary of what was misread: a line for each digit that was."""
+def mismatches(
+    missed: events.Mismatches, say: Callable[[str], None], marked: Collection[int] = frozenset()
+) -> None:
+    """The dictionary of what was misread: a line for each digit that was, a star at the `marked` indices."""
     say("mismatches:" if missed.indices else "mismatches: none")
     for digit, answers in missed.by_digit().items():
-        say(f"{digit}| {' '.join(map(str, answers))}")
+        told = (f"{answer}*" if index in marked else str(answer) for answer, index in answers)
+        say(f"{digit}| {' '.join(told)}")

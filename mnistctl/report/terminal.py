@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TextIO
 
 from rich.console import Console, JustifyMethod
@@ -45,10 +45,15 @@ def _shown(text: str, stream: TextIO) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-@contextmanager
-def downloading() -> Iterator[Callable[[str, int, int | None], None]]:
+def downloading() -> AbstractContextManager[Callable[[str, int, int | None], None]]:
     """A bar for each file that comes in, on a terminal; gives the function that moves it."""
-    with progress_bars(DownloadColumn()) as bars:
+    return following(DownloadColumn())
+
+
+@contextmanager
+def following(column: Any) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar for each thing that takes long, on a terminal, `column` behind it; gives what moves it."""
+    with progress_bars(column) as bars:
         tasks: dict[str, TaskID] = {}
 
         def moved(name: str, done: int, total: int | None) -> None:
