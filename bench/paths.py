@@ -1,68 +1,100 @@
-"""Whether the fast path learns what the plain one learns: conv, three epochs, six seeds, both ways.
+"""Whether the fast path learns what the plain one learns, over some seeds, each trained both ways.
 
-    python bench/paths.py DATA_DIR [FILE]
+    python bench/paths.py DATA_DIR [FILE] [--recipe conv] [--epochs 3] [--seeds 6]
 
-The plain path is torch's own layers on the whole batch and its optimizer in its default form; the loop, the
-order of the digits and the initial weights are the same, the dropout's draws are not.
+The plain path is a loop of its own over torch's own layers and optimizer in its default form, the whole batch
+at once; the initial weights are the same, the order of the digits and the dropout's draws are not.
 """
 
+import argparse
 import json
 import statistics
-import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
-from mnistctl import compute, datasets, draws, models
+from mnistctl import compute, datasets, draws, inference, models
 from mnistctl.data import Digits
 from mnistctl.events import Epoch
-from mnistctl.supervised import Training, fit
+from mnistctl.supervised import Recipe, Training, fit
 
 CPU = torch.device("cpu")
-SEEDS = range(6)
-T_975 = 2.5706  # Student's t, 5 degrees of freedom, 97.5 %
 
 
-def last_accuracy(seed: int, plain: bool, train: Digits, test: Digits) -> float:
-    """Percent of the test digits read right after the last epoch."""
-    recipe = replace(models.load("conv"), epochs=3)
-    training = Training(recipe, seed, CPU)
-    if plain:
-        torch.manual_seed(draws.stream(seed, 0))
-        training.net = recipe.net()
-        training.weights = list(training.net.parameters())
-        training.optimizer = recipe.optimizer(training.weights)
-        training.slice = recipe.batch
-    *_, last = (event for event in fit(training, recipe, train, test) if isinstance(event, Epoch))
-    return last.accuracy
+def fast(recipe: Recipe, seed: int, train: Digits, test: Digits) -> Iterator[float]:
+    """Percent of the test digits read right after each epoch, by the package."""
+    for event in fit(Training(recipe, seed, CPU), recipe, train, test):
+        if isinstance(event, Epoch):
+            yield event.accuracy
+
+
+def plain(recipe: Recipe, seed: int, train: Digits, test: Digits) -> Iterator[float]:
+    """The same by a loop that shares the table of the net and the rates with it, and nothing else."""
+    torch.manual_seed(draws.stream(seed, 0))
+    net = recipe.net()
+    optimizer = recipe.optimizer(net.parameters())
+    pixels, labels = train.take(slice(None))
+    for rate in recipe.schedule():
+        optimizer.param_groups[0]["lr"] = rate
+        net.train()
+        order = torch.randperm(len(train)) if recipe.shuffle else torch.arange(len(train))
+        for chosen in order.split(recipe.batch):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(net(pixels[chosen]), labels[chosen], label_smoothing=recipe.smoothing)
+            loss.backward()
+            optimizer.step()
+        net.eval()
+        with torch.no_grad():
+            answers = torch.cat(
+                [net(test.take(part)[0]).argmax(1) for part in torch.arange(len(test)).split(500)]
+            )
+        yield 100 * (answers == test.labels).double().mean().item()
 
 
 def main() -> None:
     """Train every seed both ways in turn; print and write the accuracies and their difference."""
-    folder = Path(sys.argv[1])
-    train, test = (Digits.of(datasets.load("mnist", folder, split)[0], CPU) for split in ("train", "test"))
+    asking = argparse.ArgumentParser()
+    asking.add_argument("folder", type=Path)
+    asking.add_argument("file", type=Path, nargs="?")
+    asking.add_argument("--recipe", default="conv")
+    asking.add_argument("--epochs", type=int, default=3)
+    asking.add_argument("--seeds", type=int, default=6)
+    asked = asking.parse_args()
+    train, test = (
+        Digits.of(datasets.load("mnist", asked.folder, split)[0], CPU) for split in ("train", "test")
+    )
     compute.keep_memory()
-    pairs = []
-    for seed in SEEDS:
-        pairs.append([last_accuracy(seed, plain, train, test) for plain in (False, True)])
-        print(f"seed {seed}: fast {pairs[-1][0]:.2f} %, plain {pairs[-1][1]:.2f} %", flush=True)
-    differences = [fast - plain for fast, plain in pairs]
-    mean = statistics.mean(differences)
-    half = T_975 * statistics.stdev(differences) / len(differences) ** 0.5
+    recipe = replace(models.classifier(asked.recipe), epochs=asked.epochs)
+    both: dict[str, list[list[float]]] = {"fast": [], "plain": []}
+    for seed in range(asked.seeds):
+        for way, path in (("fast", fast), ("plain", plain)):
+            both[way].append([round(accuracy, 2) for accuracy in path(recipe, seed, train, test)])
+        print(
+            f"seed {seed}: fast {both['fast'][-1][-1]:.2f} %, plain {both['plain'][-1][-1]:.2f} %", flush=True
+        )
+    last = {way: [accuracies[-1] for accuracies in runs] for way, runs in both.items()}
+    difference = inference.paired(last["plain"], last["fast"])
+    words = "--recipe", asked.recipe, "--epochs", str(asked.epochs), "--seeds", str(asked.seeds)
     body = {
-        "command": "python bench/paths.py",
-        "recipe": "conv, 3 epochs",
+        "command": f"python bench/paths.py data {' '.join(words)}",
+        "recipe": f"{asked.recipe}, {asked.epochs} epochs",
         "machine": compute.machine() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
-        "fast": [fast for fast, _ in pairs],
-        "plain": [plain for _, plain in pairs],
-        "difference": mean,
-        "interval": [mean - half, mean + half],  # 95 %, paired by seed
+        **last,
+        "means": {way: statistics.mean(values) for way, values in last.items()},
+        "means_by_epoch": {
+            way: [round(statistics.mean(each), 3) for each in zip(*runs, strict=True)]
+            for way, runs in both.items()
+        },
+        "difference": difference.difference,
+        "interval": difference.interval,  # 95 %, paired by seed
     }
     text = json.dumps(body, indent=1)
     print(text)
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).write_text(text + "\n")
+    if asked.file:
+        asked.file.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ _CELL, _CAPTION, _HEAD, _BETWEEN, _LETTER = 28 * _SCALE + 6, 17, 42, 34, 7  # pi
 
 
 @contextmanager
-def _drawn(width: float, height: float) -> Iterator[tuple["Figure", list[Picture]]]:
+def drawn(width: float, height: float) -> Iterator[tuple["Figure", list[Picture]]]:
     """A figure so many inches wide and high, in our style; at the end the list has its pixels, RGB."""
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it would tell of its caches
     import matplotlib
@@ -67,7 +67,7 @@ def confusion(title: str, counts: Sequence[Sequence[int]]) -> Picture:
     """The counts [true, read] of ten digits, the misread ones in shades of one colour."""
     table = np.array(counts)
     missed = np.ma.masked_where(np.eye(10, dtype=bool), table)
-    with _drawn(5.2, 5) as (figure, pictures):
+    with drawn(5.2, 5) as (figure, pictures):
         axes = figure.add_axes((0.1, 0.1, 0.87, 0.83))
         axes.set_facecolor("#eeeeee")
         most = max(1, int(missed.max()))
@@ -92,7 +92,7 @@ def curves(title: str, run: Mapping[str, Any]) -> Picture:
     told = {"training": run["losses"], "test": run["test_losses"]}
     accuracies, rates = run["accuracies"], run["recipe"]["rates"]
     epochs = range(1, len(accuracies) + 1)
-    with _drawn(9, 2.9) as (figure, pictures):
+    with drawn(9, 2.9) as (figure, pictures):
         losses, accuracy, rate = figure.subplots(1, 3)
         figure.subplots_adjust(0.06, 0.17, 0.99, 0.83, wspace=0.26)
         for (name, values), colour in zip(told.items(), _COLOURS, strict=False):
@@ -121,7 +121,7 @@ def curves(title: str, run: Mapping[str, Any]) -> Picture:
 def calibration(title: str, nets: Mapping[str, Calibration]) -> Picture:
     """How often each net is right at each level of its confidence, and how many digits are read at it."""
     height = 5 + 0.2 * len(nets)
-    with _drawn(5.2, height) as (figure, pictures):
+    with drawn(5.2, height) as (figure, pictures):
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         figure.subplots_adjust(0.16, 0.5 / height, 0.97, 4.6 / height, hspace=0.12)
         upper.plot((0, 100), (0, 100), color=_PALE, linewidth=1)
@@ -155,7 +155,7 @@ def histogram(columns: Sequence[tuple[str, Sequence[float]]]) -> Picture:
     least, most = (pick(np.concatenate(hundredths)) for pick in (np.min, np.max))
     step = -(-(most - least + 1) // 60)
     height = 0.5 + 1.6 * len(columns)
-    with _drawn(5.2, height) as (figure, pictures):
+    with drawn(5.2, height) as (figure, pictures):
         panels = figure.subplots(len(columns), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
         figure.subplots_adjust(0.04, 0.5 / height, 0.97, 1 - 0.3 / height, hspace=0.4)
         for axes, (name, values), places in zip(panels, columns, hundredths, strict=True):
@@ -212,7 +212,7 @@ def digits(title: str, labels: Sequence[str], blocks: Sequence[Block]) -> Pictur
                 below = left + _CELL / 2, top + _CELL + 6
                 written.append((*below, cell.caption, {"ha": "center", "fontsize": 8}))
     written += [(start, 30, block.heading, {}) for start, block in zip(starts, blocks, strict=True)]
-    with _drawn(width / _DPI, height / _DPI) as (figure, pictures):
+    with drawn(width / _DPI, height / _DPI) as (figure, pictures):
         figure.figimage(pixels, origin="upper")
         for x, y, text, style in written:
             figure.text(x / width, 1 - y / height, _legible(text), va="center", **style)

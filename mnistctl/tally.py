@@ -279,7 +279,8 @@ def probability(p: float) -> str:
 def _runs(found: Difference) -> str:
     if found.method == "paired":
         return f"{found.n[0]} pairs" if found.n[0] > 1 else "1 pair"
-    return f"{found.n[1]} runs beside {found.n[0]}"
+    runs = "run" if found.n[1] == 1 else "runs"
+    return f"{found.n[1]} {runs} beside {found.n[0]}"
 
 
 def _without_spread(found: Difference, one: str, other: str, runs: str) -> str:

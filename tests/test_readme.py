@@ -10,6 +10,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import results
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from PIL import Image
@@ -22,8 +23,10 @@ from mnistctl import (
     cli,
     corruption,
     datasets,
+    describe,
     errors,
     figures,
+    inference,
     ledger,
     models,
     nets,
@@ -33,6 +36,7 @@ from mnistctl.cli import words
 from mnistctl.report import repeating
 
 ROOT = Path(__file__).parents[1]
+RECORDS = ROOT / "records"
 README = (ROOT / "README.md").read_text()
 CONTRACT = (ROOT / "docs/contract.md").read_text()
 COMMANDS = get_command(cli.app).commands
@@ -55,18 +59,27 @@ def test_every_command_that_the_readme_shows_is_a_command_with_its_options(line)
 
 
 def test_the_figures_are_the_records():
-    rows = re.findall(r"^\| (\w+) \| ([\d,]+) \| .*? \| ([\d.]+) % \| (\d+) \| `(.*?)` \|$", README, re.M)
-    unrun = re.findall(r"^\| (\w+) \| ([\d,]+) \| .*? \| not run yet \| \| \|$", README, re.M)
-    assert sorted([row[0] for row in rows] + [row[0] for row in unrun]) == sorted(models.CLASSIFIERS)
-    assert not [model for model, _ in unrun if (ROOT / f"records/{model}.json").exists()]
-    for model, parameters, accuracy, seconds, path in rows:
-        record = json.loads((ROOT / path).read_text())
-        assert record["model"] == model
-        assert record["command"] == f"mnistctl train {model}"
-        assert record["dataset"]["name"] == "mnist"
-        assert f"{record['parameters']:,}" == parameters
-        assert f"{record['accuracy']:.2f}" == accuracy
-        assert f"{record['seconds']:.0f}" == seconds
+    reached = results.results_in(RECORDS)
+    section = README.split("## The models")[1].split("\n## ")[0]
+    shown = dict(re.findall(r"^\| (\w+) (\| [\d,]+ \|.*) \|$", section, re.M))
+    assert shown.keys() == models.CLASSIFIERS.keys()
+    for model, row in shown.items():
+        parameters = sum(layer.parameters for layer in describe.nets(models.load(model))[""])
+        theirs = inference.summary(results.published(model))
+        published = f"{theirs.mean:.3f}" + (f", mean of {theirs.n}" if theirs.n > 1 else "")
+        start = f"| {parameters:,} | {published} | "
+        runs = results.chosen(reached, model)
+        if runs:
+            ours = inference.summary([result.accuracy for result in runs.values()])
+            seconds = json.loads((RECORDS / f"{model}.json").read_text())["seconds"]
+            names = ", ".join(f"`{name}`" for name in sorted({model, *(r.record for r in runs.values())}))
+            here = f"{ours.mean:.3f}, mean of {ours.n} | {ours.sd:.3f} | {seconds:.0f} | {names}"
+        else:
+            (name,) = re.findall(r"`(.*)`$", row)
+            body, full = json.loads((RECORDS / f"{name}.json").read_text()), models.load(model).epochs
+            epochs = f"{body['recipe']['epochs']} epochs of {full}, {body['precision']}"
+            here = f"{body['accuracy']:.3f} after {epochs} | | | `{name}`"
+        assert row == start + here
 
 
 def test_the_speed_is_the_record():
