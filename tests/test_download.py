@@ -240,6 +240,13 @@ def test_the_users_mirror_comes_first_and_progress_is_told(mirrors, tmp_path):
     assert told[-1] == ("t10k-labels-idx1-ubyte", body, body)
 
 
+def test_the_environment_names_mirrors_as_the_option_does(mirrors, mnistctl, tmp_path):
+    silent, given, listed = mirrors(forbidden, good, good)
+    ran = mnistctl("download", MNISTCTL_MIRROR=f"{silent.url} {given.url}")
+    assert (ran.returncode, len(given.asked), listed.asked) == (0, 4, [])
+    assert silent.asked
+
+
 def test_eight_at_once_end_with_four_verified_files(mirrors, tmp_path):
     mirrors(cut, good)
     with ThreadPoolExecutor(8) as pool:

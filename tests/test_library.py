@@ -1,4 +1,4 @@
-"""What docs/library.md shows works as it stands."""
+"""What docs/library.md shows works as it stands, and the README's model of one's own."""
 
 import json
 import re
@@ -14,7 +14,8 @@ from mnistctl import checkpoint, models
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/library.md").read_text()
-TRAIN, LOAD, PLAIN, MODEL = re.findall(r"^```python\n(.*?)^```$", PAGE, re.M | re.S)
+README = (ROOT / "README.md").read_text()
+TRAIN, LOAD, PLAIN, MODEL = re.findall(r"^```python\n(.*?)^```$", PAGE + README, re.M | re.S)
 
 
 def test_the_pages_blocks_train_score_picture_and_load(tmp_path, monkeypatch, capsys):
@@ -42,10 +43,10 @@ def test_the_names_in_every_recorded_checkpoint_are_as_the_page_says():
             assert re.fullmatch(rf"{prefix}((second|trunk)\.)?\d+\.\w+", tensor)
 
 
-def test_a_new_model_is_the_pages_file_and_line(tmp_path):
+def test_a_new_model_is_the_readmes_file_and_line(tmp_path):
     package = tmp_path / "mnistctl"
     shutil.copytree(ROOT / "mnistctl", package, ignore=shutil.ignore_patterns("__pycache__"))
-    (line,) = re.findall(r'^    ("mlp": .*)$', PAGE, re.M)
+    (line,) = re.findall(r'^    ("mlp": .*)$', README, re.M)
     catalogue = package / "models/__init__.py"
     catalogue.write_text(
         catalogue.read_text().replace("CLASSIFIERS = {\n", f"CLASSIFIERS = {{\n    {line}\n", 1)

@@ -27,7 +27,8 @@ def download(
     dataset: Dataset = "mnist",
     data_dir: DataDir = DATA_DIR,
     mirror: Annotated[
-        list[str] | None, typer.Option(metavar="URL", help="Try this folder first; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="URL", envvar="MNISTCTL_MIRROR", help="Try this folder first; repeatable."),
     ] = None,
     source: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Take the files from a local folder.")
