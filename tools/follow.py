@@ -3,8 +3,9 @@
     python tools/follow.py [FILE] [--data FOLDER]
 
 Runs every command that stands behind a `$` there, in order, and sees that each succeeds and prints what the
-README shows, figures aside: they depend on processor and clock. FILE has how long each took. With --data the
-gzipped files of that folder are served as a mirror on 127.0.0.1, for a machine that reaches no other.
+README shows, figures aside: they depend on processor and clock. FILE has what each printed and how long it
+took. With --data the gzipped files of that folder are served as a mirror on 127.0.0.1, for a machine that
+reaches no other.
 """
 
 import argparse
@@ -97,7 +98,9 @@ def follow(command: str, expected: list[str], place: Path, environment: dict[str
     print(f"{seconds:7.1f} s  exit {ran.returncode}  {'as' if same else 'NOT AS'} shown  $ {command}")
     if ran.returncode or not same:
         print(ran.stdout + ran.stderr)
-    return {"command": command, "exit": ran.returncode, "as_shown": same, "seconds": round(seconds, 1)}
+    output = [line.rstrip() for line in _printed(ran.stdout).splitlines()]
+    about = {"command": command, "exit": ran.returncode, "as_shown": same, "seconds": round(seconds, 1)}
+    return {**about, "output": output}
 
 
 def main() -> None:
