@@ -11,7 +11,18 @@ import torch
 from mnistctl import __version__, compute, datasets, download, files
 from mnistctl.errors import MnistctlError, UsageError
 
-_NEEDED = ("torch", "numpy", "scipy", "pillow", "imageio", "safetensors", "filelock", "typer", "rich")
+_NEEDED = [
+    "torch",
+    "numpy",
+    "scipy",
+    "pillow",
+    "imageio",
+    "matplotlib",
+    "safetensors",
+    "filelock",
+    "typer",
+    "rich",
+]
 _OPTIONAL = ("distributed", "tensorboard", "onnx", "onnxscript", "onnxruntime")
 _HEEDED = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")  # environment variables, beside our own
 

@@ -6,8 +6,10 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
+from packaging.requirements import Requirement
 from typer.main import get_command
 
 from mnistctl import __version__, cli, describe, models, tally
@@ -210,6 +212,8 @@ def test_show_machine_tells_versions_devices_and_how_the_digits_stand(mnistctl, 
     assert told["version"] == 1
     assert told["versions"]["mnistctl"] == __version__
     assert told["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    needed = {Requirement(line).name for line in metadata.requires("mnistctl") if "extra ==" not in line}
+    assert needed <= told["versions"].keys()
     assert told["devices"][0]["device"] == "cpu"
     assert told["environment"]["MNISTCTL_THREADS"] == "2"
     states = {name: row["state"] for name, row in told["data"]["sets"].items()}
