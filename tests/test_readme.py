@@ -88,10 +88,16 @@ def test_the_figures_are_the_records():
             names = ", ".join(f"`{name}`" for name in sorted({model, *(r.record for r in runs.values())}))
             here = f"{ours.mean:.3f}, mean of {ours.n} | {ours.sd:.3f} | {seconds:.0f} | {names}"
         else:
-            (name,) = re.findall(r"`(.*)`$", row)
-            body, full = json.loads((RECORDS / f"{name}.json").read_text()), models.load(model).epochs
-            epochs = f"{body['recipe']['epochs']} epochs of {full}, {body['precision']}"
-            here = f"{body['accuracy']:.3f} after {epochs} | | | `{name}`"
+            names = re.findall(r"`([\w-]+)`", row)
+            bodies = [json.loads((RECORDS / f"{name}.json").read_text()) for name in names]
+            ((epochs, precision),) = {(body["recipe"]["epochs"], body["precision"]) for body in bodies}
+            ours = inference.summary([body["accuracy"] for body in bodies])
+            number = f", mean of {ours.n}," if ours.n > 1 else ""
+            short = (
+                f"{ours.mean:.3f}{number} after {epochs} epochs of {models.load(model).epochs}, {precision}"
+            )
+            spread = f"{ours.sd:.3f}" if ours.n > 1 else ""
+            here = f"{short} | {spread} | | {', '.join(f'`{name}`' for name in names)}"
         assert row == start + here
 
 
