@@ -1,0 +1,298 @@
+"""Pictures of single digits, photographed, scanned or drawn, made into what MNIST's digits are: 28x28."""
+
+import io
+import struct
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from scipy import ndimage
+
+from mnistctl import files
+from mnistctl.errors import OutputError, UsageError
+
+Grey: TypeAlias = NDArray[np.float32]  # [rows, columns], black 0 to white 255
+Mask: TypeAlias = NDArray[np.bool_]
+
+BYTES, PIXELS = 2**28, 2**26  # of a file, and of the picture in it
+FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # none that runs a program to be read
+_SIDE = 640  # pixels on the longer side of what is worked on: a digit of a twentieth of it has 32
+_COARSE = 96  # of what the paper is estimated on
+_FINE = 160  # at least, of a digit whose strokes are measured
+_BOX, _CENTRE = 20, 14  # of MNIST: the square that a digit fits, the pixel where its centre of mass is
+_THINNEST = 1.9  # pixels a stroke, at that size; of MNIST's training digits one in ten is thinner
+_FAULTS = (OSError, EOFError, SyntaxError, ValueError, TypeError, ArithmeticError, LookupError, RuntimeError)
+_FAULTS += (MemoryError, struct.error, zlib.error)  # all that pillow's readers raise on damaged files
+
+
+def found(places: list[Path]) -> list[Path]:
+    """These files, and in the place of each folder its pictures, by name.
+
+    Raises:
+        UsageError: a folder has none.
+        OutputError: a folder cannot be read.
+    """
+    paths = []
+    for place in places:
+        if not place.is_dir():
+            paths.append(place)
+            continue
+        endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
+        try:
+            inside = sorted(p for p in place.iterdir() if p.suffix.lower() in endings and p.name[0] != ".")
+        except OSError as fault:
+            raise OutputError(f"{place}: cannot be read ({files.reason(fault)})") from None
+        if not inside:
+            raise UsageError(f"--image {place}: no picture in this folder; give one, or a file")
+        paths += inside
+    return paths
+
+
+def load(path: Path) -> tuple[Grey, int]:
+    """The picture at `path` in greys, upright, at most 640 pixels long; and of how many it is the first.
+
+    Raises:
+        OutputError: it cannot be read, is damaged, too large, or no picture.
+    """
+    try:
+        content = files.read(path, BYTES)
+    except OSError as fault:
+        raise OutputError(f"{path}: cannot be read ({files.reason(fault)}); give a picture") from None
+    if not content:
+        raise OutputError(f"{path}: empty; give a picture")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata; of size we judge ourselves
+            Image.init()
+            with Image.open(io.BytesIO(content), formats=[f for f in FORMATS if f in Image.OPEN]) as image:
+                if image.width * image.height > PIXELS:
+                    raise Image.DecompressionBombError
+                frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+                return grey(image), frames
+    except Image.DecompressionBombError:
+        raise OutputError(f"{path}: more than {PIXELS:,} pixels; give a smaller picture") from None
+    except Image.UnidentifiedImageError:
+        raise OutputError(f"{path}: not a picture of a kind known here; give a PNG or JPEG") from None
+    except _FAULTS as fault:
+        why = str(fault) or type(fault).__name__
+        raise OutputError(f"{path}: damaged ({why}); save it anew, as PNG or JPEG") from None
+
+
+def grey(image: Image.Image) -> Grey:
+    """An image of any mode in greys, upright, at most 640 pixels long; what is transparent is paper."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        values = np.asarray(image).astype(np.float32)
+        low, high = float(values.min()), float(values.max())
+        return _reduced(Image.fromarray((values - low) * (255 / max(high - low, 1e-9))))
+    if image.has_transparency_data:
+        return _reduced(_on_paper(image.convert("RGBA")))
+    if image.mode in ("1", "L"):
+        return _reduced(image.convert("L"))
+    return _reduced(_telling(image.convert("RGB")))
+
+
+def _reduced(image: Image.Image) -> Grey:
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=None)
+    return np.asarray(image, np.float32)
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    """RGBA on a paper that differs from it: ink on white if dark, on black if light."""
+    alpha, luma = np.asarray(image.getchannel("A"), np.float32), np.asarray(image.convert("L"))
+    if alpha.mean() > 127:  # a picture with a hole, not ink on nothing
+        paper = int(np.median(luma[alpha > 127]))
+    else:
+        paper = 255 if (luma * alpha).sum() < 127 * alpha.sum() else 0
+    page = Image.new("RGBA", image.size, (paper, paper, paper, 255))
+    return _telling(Image.alpha_composite(page, image).convert("RGB"))
+
+
+def _telling(image: Image.Image) -> Image.Image:
+    """The luminance, or the colour that tells far more apart: yellow ink on white is seen in blue."""
+    views = [image.convert("L"), *image.split()]
+    spreads = [np.ptp(np.percentile(np.asarray(view.reduce(max(1, max(view.size) // 200))), (1, 99))) for view in views]
+    best = int(np.argmax(spreads))
+    return views[best] if spreads[best] > 2 * spreads[0] else views[0]
+
+
+def prepare(grey: Grey) -> NDArray[np.uint8] | None:
+    """The digit in a picture as MNIST has its own, white on black [28, 28]; None where there is none.
+
+    The steps are those of docs/contract.md.
+    """
+    if min(grey.shape) < 8:
+        return None
+    ink = _inked(grey)
+    mask = _digit(ink)
+    return None if mask is None else _as_mnist(ink, mask)
+
+
+def _inked(grey: Grey) -> Grey:
+    """How much darker than the paper each pixel is, or lighter than the board: 0 paper, 1 all of it."""
+    rows, columns = grey.shape
+    factor = max(1.0, max(rows, columns) / _COARSE)
+    size = max(4, round(columns / factor)), max(4, round(rows / factor))
+    small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
+    if _light_on_dark(small):
+        return _inked_dark(255 - grey, 255 - small, divide=False)
+    return _inked_dark(grey, small, divide=True)
+
+
+def _inked_dark(grey: Grey, small: Grey, *, divide: bool) -> Grey:
+    # A closing fills what is darker and narrower than the square: the paper remains, in its own light.
+    side = int(0.4 * min(small.shape)) | 1
+    paper = ndimage.gaussian_filter(ndimage.grey_closing(small, (side, side)), 1)
+    whole = np.asarray(Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR))
+    # Light that falls on paper multiplies its grey, so a ratio is what the ink is; a board has no ratio.
+    ink = 1 - grey / np.maximum(whole, 1) if divide else (whole - grey) / 255
+    ink -= np.median(ink)
+    return _unruled(ink)
+
+
+def _light_on_dark(small: Grey) -> bool:
+    """Whether what is rare in the picture is lighter than the rest, once the slope of the light is gone."""
+    y, x = (np.linspace(-1, 1, n) for n in small.shape)
+    y, x = np.meshgrid(y, x, indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1).reshape(-1, 6)
+    values = small.reshape(-1).astype(np.float64)
+    weights = np.ones_like(values)
+    for _ in range(5):  # what the ink pulls down is trusted less and less
+        fit = terms @ np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=None)[0]
+        away = np.abs(values - fit)
+        weights = 1 / (1 + (away / max(1.0, 2 * float(np.median(away)))) ** 2)
+    return bool(np.mean((values - fit) ** 3) > 0)
+
+
+def _unruled(ink: Grey) -> Grey:
+    """Without the lines of ruled or squared paper: two or more, through the whole picture, nearly level."""
+    for turned in (False, True):
+        view = ink.T if turned else ink
+        noise = _noise(view)
+        columns = np.arange(0, view.shape[1], max(1, view.shape[1] // 160))
+        best, chosen = 0.0, (0.0, np.zeros(view.shape[0]))
+        for slope in np.tan(np.radians(np.arange(-6, 6.1, 0.5))):
+            level = np.percentile(_along(view[:, columns], columns, slope), 20, axis=1)
+            if (told := float((level.clip(0) ** 2).sum())) > best:
+                best, chosen = told, (slope, level)
+        slope, level = chosen
+        lines = level > max(2 * noise, 0.02)
+        if 2 <= ndimage.label(lines)[1] and lines.mean() < 0.4:
+            every = np.arange(view.shape[1])
+            line = np.percentile(_along(view, every, slope), 45, axis=1) * ndimage.binary_dilation(lines, iterations=2)
+            under = _along(np.broadcast_to(line[:, None], view.shape), every, -slope)
+            view[...] = np.where(view < 2 * under + 2 * noise, view - under, view)
+    return ink
+
+
+def _along(values: NDArray[Any], columns: NDArray[np.int64], slope: float) -> NDArray[Any]:
+    """Each row read along a line of that slope."""
+    rows = np.arange(len(values))[:, None] + np.rint(columns * slope).astype(int)
+    return np.take_along_axis(values, rows.clip(0, len(values) - 1), 0)
+
+
+def _noise(ink: Grey) -> float:
+    """The standard deviation of the paper, from the half below its median, where no ink is."""
+    below = ink[ink < 0]
+    return 1.4826 * float(np.median(-below)) if len(below) else 0.0
+
+
+def _digit(ink: Grey) -> Mask | None:
+    """Where the digit is: the main strokes, and those near them."""
+    longer = max(ink.shape)
+    soft = ndimage.gaussian_filter(ink, longer / 400)
+    least = max(5 * _noise(soft), 0.06)
+    main = _main(soft, soft > least)
+    if main is None:
+        return None
+    level = np.percentile(soft[main], 90)
+    marked = soft > max(least, 0.35 * level)
+    main = _main(soft, marked)
+    if main is None:
+        return None
+    labels, count = ndimage.label(marked, np.ones((3, 3)))
+    masses = ndimage.sum_labels(soft, labels, np.arange(1, count + 1))
+    boxes = ndimage.find_objects(labels)
+    first = int(labels[main][0])
+    chosen, box = {first}, boxes[first - 1]
+    for n in np.argsort(-masses) + 1:
+        if n in chosen or masses[n - 1] < 0.03 * masses[first - 1] or _at_border(boxes[n - 1], ink.shape):
+            continue
+        if _gap(box, boxes[n - 1]) < 0.25 * max(s.stop - s.start for s in box):
+            chosen.add(int(n))
+    mask: Mask = np.isin(labels, list(chosen))
+    return mask
+
+
+def _main(soft: Grey, marked: Mask) -> Mask | None:
+    """The component with most ink; one at the border only where there is none of some size elsewhere."""
+    labels, count = ndimage.label(marked, np.ones((3, 3)))
+    if not count:
+        return None
+    masses = ndimage.sum_labels(soft, labels, np.arange(1, count + 1))
+    boxes = ndimage.find_objects(labels)
+    large = [max(s.stop - s.start for s in box) >= max(6, 0.05 * max(soft.shape)) for box in boxes]
+    if not any(large):
+        return None
+    inner = [not _at_border(box, soft.shape) for box in boxes]
+    masses[~np.array(large)] = 0
+    if any(i and one for i, one in zip(inner, large, strict=True)):
+        masses[~np.array(inner)] = 0
+    main: Mask = labels == 1 + int(masses.argmax())
+    return main
+
+
+def _at_border(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
+    return any(s.start == 0 or s.stop == n for s, n in zip(box, shape, strict=True))
+
+
+def _gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
+    """Pixels between two boxes, along the axis where they are further apart."""
+    return max(max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, other, strict=True))
+
+
+def _as_mnist(ink: Grey, mask: Mask) -> NDArray[np.uint8]:
+    """The ink at the mask as strokes of full white, in MNIST's box, about their centre of mass."""
+    noise = _noise(ink)
+    level = float(np.percentile(ink[mask], 80))
+    floor = min(2 * noise, 0.3 * level)
+    near = ndimage.binary_dilation(mask, iterations=max(1, max(ink.shape) // 200))
+    digit = ((ink - floor) / (level - floor)).clip(0, 1) * near
+    rows, columns = (np.flatnonzero((digit > 0.1).any(axis)) for axis in (1, 0))
+    digit = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    longer = max(digit.shape)
+    if longer < _FINE:
+        digit = _resized(digit, _FINE / longer)
+        longer = max(digit.shape)
+    digit = _thickened(digit, longer / _BOX)
+    longer = max(digit.shape)
+    square = np.zeros((longer, longer), np.float32)
+    square[: digit.shape[0], : digit.shape[1]] = digit
+    small = np.asarray(Image.fromarray(square).resize((_BOX, _BOX), Image.Resampling.BICUBIC)).clip(0)
+    small = (small / max(float(np.percentile(small[small > 0.2], 90)), 0.2)).clip(0, 1)
+    canvas = np.zeros((3 * _BOX, 3 * _BOX), np.float32)
+    canvas[_BOX : 2 * _BOX, _BOX : 2 * _BOX] = small
+    top, left = (round(c) - _CENTRE for c in ndimage.center_of_mass(canvas))
+    return np.rint(255 * canvas[top : top + 28, left : left + 28]).astype(np.uint8)
+
+
+def _resized(digit: Grey, times: float) -> Grey:
+    size = [max(1, round(n * times)) for n in digit.shape[::-1]]
+    return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+
+
+def _thickened(digit: Grey, unit: float) -> Grey:
+    """The strokes at least `_THINNEST` units wide, as far as they are thinner."""
+    inside = ndimage.distance_transform_edt(digit > 0.5)
+    # Of a long stroke the mean distance from its points to its edge is a quarter of its width.
+    width = 4 * (float(inside[inside > 0].mean()) - 0.5)
+    more = (_THINNEST * unit - width) / 2
+    if more <= 0:
+        return digit
+    wide = np.pad(digit, int(np.ceil(more)))
+    away = ndimage.distance_transform_edt(wide <= 0.5)
+    return np.maximum(wide, (more + 1 - away).clip(0, 1)).astype(np.float32)
