@@ -138,20 +138,38 @@ def _inked(grey: Grey) -> Grey:
     factor = max(1.0, max(rows, columns) / _COARSE)
     size = max(4, round(columns / factor)), max(4, round(rows / factor))
     small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
-    if _light_on_dark(small):
-        return _inked_dark(255 - grey, 255 - small, divide=False)
-    return _inked_dark(grey, small, divide=True)
+    board = _light_on_dark(small)
+    if board:
+        grey, small = 255 - grey, 255 - small
+    side = 0.4 * min(small.shape)
+    ink = _off_paper(grey, small, side, board)
+    # Once more within the light about the strokes, now that their width is known: shadows are wider.
+    narrow = 3 * _width(_marked(ink)[1]) / factor
+    if narrow < 0.75 * side:
+        ink = _off_paper(grey, small, max(5, narrow), board)
+    return _unruled(ink)
 
 
-def _inked_dark(grey: Grey, small: Grey, *, divide: bool) -> Grey:
+def _off_paper(grey: Grey, small: Grey, side: float, board: bool) -> Grey:
     # A closing fills what is darker and narrower than the square: the paper remains, in its own light.
-    side = int(0.4 * min(small.shape)) | 1
-    paper = ndimage.gaussian_filter(ndimage.grey_closing(small, (side, side)), 1)
+    square = (int(side) | 1, int(side) | 1)
+    paper = ndimage.gaussian_filter(ndimage.grey_closing(small, square), 1)
     whole = np.asarray(Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR))
     # Light that falls on paper multiplies its grey, so a ratio is what the ink is; a board has no ratio.
-    ink = 1 - grey / np.maximum(whole, 1) if divide else (whole - grey) / 255
-    ink -= np.median(ink)
-    return _unruled(ink)
+    ink: Grey = (whole - grey) / 255 if board else 1 - grey / np.maximum(whole, 1)
+    return ink - np.median(ink)
+
+
+def _marked(ink: Grey) -> tuple[Grey, Mask]:
+    """The ink a little blurred, and where it stands out of the noise."""
+    soft = ndimage.gaussian_filter(ink, max(ink.shape) / 400)
+    return soft, soft > max(5 * _noise(soft), 0.06)
+
+
+def _width(strokes: Mask) -> float:
+    """The mean width of strokes in pixels: four times the mean distance to the edge, as in a long one."""
+    inside = ndimage.distance_transform_edt(strokes)[strokes]
+    return 4 * (float(inside.mean()) - 0.5) if len(inside) else 0.0
 
 
 def _light_on_dark(small: Grey) -> bool:
@@ -173,7 +191,7 @@ def _unruled(ink: Grey) -> Grey:
     for turned in (False, True):
         view = ink.T if turned else ink
         noise = _noise(view)
-        columns = np.arange(0, view.shape[1], max(1, view.shape[1] // 160))
+        columns = np.arange(0, view.shape[1], max(1, view.shape[1] // 64))
         best, chosen = 0.0, (0.0, np.zeros(view.shape[0]))
         for slope in np.tan(np.radians(np.arange(-6, 6.1, 0.5))):
             level = np.percentile(_along(view[:, columns], columns, slope), 20, axis=1)
@@ -203,24 +221,22 @@ def _noise(ink: Grey) -> float:
 
 def _digit(ink: Grey) -> Mask | None:
     """Where the digit is: the main strokes, and those near them."""
-    longer = max(ink.shape)
-    soft = ndimage.gaussian_filter(ink, longer / 400)
-    least = max(5 * _noise(soft), 0.06)
-    main = _main(soft, soft > least)
+    soft, marked = _marked(ink)
+    main = _main(soft, marked)
     if main is None:
         return None
-    level = np.percentile(soft[main], 90)
-    marked = soft > max(least, 0.35 * level)
+    marked &= soft > 0.35 * np.percentile(soft[main], 90)
     main = _main(soft, marked)
     if main is None:
         return None
     labels, count = ndimage.label(marked, np.ones((3, 3)))
     masses = ndimage.sum_labels(soft, labels, np.arange(1, count + 1))
     boxes = ndimage.find_objects(labels)
+    along = _along_border(labels, boxes)
     first = int(labels[main][0])
     chosen, box = {first}, boxes[first - 1]
     for n in np.argsort(-masses) + 1:
-        if n in chosen or masses[n - 1] < 0.03 * masses[first - 1] or _at_border(boxes[n - 1], ink.shape):
+        if n in chosen or masses[n - 1] < 0.03 * masses[first - 1] or along[n - 1]:
             continue
         if _gap(box, boxes[n - 1]) < 0.25 * max(s.stop - s.start for s in box):
             chosen.add(int(n))
@@ -238,16 +254,21 @@ def _main(soft: Grey, marked: Mask) -> Mask | None:
     large = [max(s.stop - s.start for s in box) >= max(6, 0.05 * max(soft.shape)) for box in boxes]
     if not any(large):
         return None
-    inner = [not _at_border(box, soft.shape) for box in boxes]
     masses[~np.array(large)] = 0
-    if any(i and one for i, one in zip(inner, large, strict=True)):
-        masses[~np.array(inner)] = 0
+    inner = np.array(large) & ~_along_border(labels, boxes)
+    if inner.any():
+        masses[~inner] = 0
     main: Mask = labels == 1 + int(masses.argmax())
     return main
 
 
-def _at_border(box: tuple[slice, ...], shape: tuple[int, ...]) -> bool:
-    return any(s.start == 0 or s.stop == n for s, n in zip(box, shape, strict=True))
+def _along_border(labels: NDArray[np.int32], boxes: list[tuple[slice, ...]]) -> Mask:
+    """Of each component whether it lies along the picture's border, as a shadow does, not only touches it."""
+    border = np.concatenate((labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]))
+    touching = np.bincount(border, minlength=len(boxes) + 1)[1:]
+    longer = np.array([max(s.stop - s.start for s in box) for box in boxes])
+    along: Mask = touching > 0.3 * longer
+    return along
 
 
 def _gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
@@ -287,10 +308,7 @@ def _resized(digit: Grey, times: float) -> Grey:
 
 def _thickened(digit: Grey, unit: float) -> Grey:
     """The strokes at least `_THINNEST` units wide, as far as they are thinner."""
-    inside = ndimage.distance_transform_edt(digit > 0.5)
-    # Of a long stroke the mean distance from its points to its edge is a quarter of its width.
-    width = 4 * (float(inside[inside > 0].mean()) - 0.5)
-    more = (_THINNEST * unit - width) / 2
+    more = (_THINNEST * unit - _width(digit > 0.5)) / 2
     if more <= 0:
         return digit
     wide = np.pad(digit, int(np.ceil(more)))
