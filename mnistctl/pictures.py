@@ -138,16 +138,45 @@ def _inked(grey: Grey) -> Grey:
     factor = max(1.0, max(rows, columns) / _COARSE)
     size = max(4, round(columns / factor)), max(4, round(rows / factor))
     small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
+    sheet = _sheet(small) if min(small.shape) > _COARSE / 2 else None
+    if sheet is not None:
+        wide = np.asarray(Image.fromarray(sheet).resize(grey.shape[::-1], Image.Resampling.NEAREST))
+        grey, small = (np.where(m, v, np.median(small[sheet])) for m, v in ((wide, grey), (sheet, small)))
     board = _light_on_dark(small)
     if board:
         grey, small = 255 - grey, 255 - small
-    side = 0.4 * min(small.shape)
+    side = min(0.4 * max(small.shape), 0.8 * min(small.shape))
     ink = _off_paper(grey, small, side, board)
-    # Once more within the light about the strokes, now that their width is known: shadows are wider.
-    narrow = 3 * _width(_marked(ink)[1]) / factor
-    if narrow < 0.75 * side:
-        ink = _off_paper(grey, small, max(5, narrow), board)
+    for _ in range(2):  # nearer the strokes, now that their width is known: shadows are wider
+        narrow = max(5.0, 3 * _width(_marked(ink)[1]) / factor)
+        if narrow < 0.75 * side:
+            side = narrow
+            ink = _off_paper(grey, small, side, board)
     return _unruled(ink)
+
+
+def _sheet(small: Grey) -> Mask | None:
+    """Where a sheet of paper lies on a table that shows on most sides, a little within its edge."""
+    bins = np.arange(257)
+    counts = np.histogram(small, bins)[0].astype(np.float64)
+    below, sums = np.cumsum(counts), np.cumsum(counts * bins[:-1])
+    with np.errstate(divide="ignore", invalid="ignore"):  # Otsu, IEEE SMC-9 (1979) 62: the classes' variance
+        between = (sums[-1] * below / below[-1] - sums) ** 2 / (below * (below[-1] - below))
+    light = small > np.nanargmax(np.where(np.isfinite(between), between, 0))
+    for side in (light, ~light):
+        if _ring(side).mean() > 0.4:
+            continue
+        labels, count = ndimage.label(ndimage.binary_fill_holes(side))
+        for n, box in enumerate(ndimage.find_objects(labels), 1):
+            area = (labels == n).sum()
+            if area > 0.25 * small.size and area > 0.8 * labels[box].size:
+                return ndimage.binary_erosion(labels == n, iterations=3)
+    return None
+
+
+def _ring(values: NDArray[Any]) -> NDArray[Any]:
+    """What lies on the border."""
+    return np.concatenate((values[0], values[-1], values[1:-1, 0], values[1:-1, -1]))
 
 
 def _off_paper(grey: Grey, small: Grey, side: float, board: bool) -> Grey:
@@ -157,7 +186,7 @@ def _off_paper(grey: Grey, small: Grey, side: float, board: bool) -> Grey:
     whole = np.asarray(Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR))
     # Light that falls on paper multiplies its grey, so a ratio is what the ink is; a board has no ratio.
     ink: Grey = (whole - grey) / 255 if board else 1 - grey / np.maximum(whole, 1)
-    return ink - np.median(ink)
+    return ink - np.median(ink[ink < 0.5 * ink.max() + 1e-6])
 
 
 def _marked(ink: Grey) -> tuple[Grey, Mask]:
@@ -173,7 +202,10 @@ def _width(strokes: Mask) -> float:
 
 
 def _light_on_dark(small: Grey) -> bool:
-    """Whether what is rare in the picture is lighter than the rest, once the slope of the light is gone."""
+    """Whether what is rare in the picture is lighter than the rest, once the slope of the light is gone.
+
+    Where the ink is not rare, whether it is lighter than three sides of the picture.
+    """
     y, x = (np.linspace(-1, 1, n) for n in small.shape)
     y, x = np.meshgrid(y, x, indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1).reshape(-1, 6)
@@ -183,11 +215,20 @@ def _light_on_dark(small: Grey) -> bool:
         fit = terms @ np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=None)[0]
         away = np.abs(values - fit)
         weights = 1 / (1 + (away / max(1.0, 2 * float(np.median(away)))) ** 2)
-    return bool(np.mean((values - fit) ** 3) > 0)
+    away = (values - fit).reshape(small.shape)
+    edges = np.array([np.median(away[0]), np.median(away[-1]), np.median(away[:, 0]), np.median(away[:, -1])])
+    lighter = edges - away.mean() > 0.25 * away.std()
+    darker = away.mean() - edges > 0.25 * away.std()
+    if max(lighter.sum(), darker.sum()) > 2:
+        return bool(darker.sum() > 2)
+    return bool(np.mean(away**3) > 0)
 
 
 def _unruled(ink: Grey) -> Grey:
-    """Without the lines of ruled or squared paper: two or more, through the whole picture, nearly level."""
+    """Without the lines of ruled or squared paper: through the whole picture, nearly level.
+
+    One line alone must be thin and fainter than the ink: a 7 may fill the picture with its bar.
+    """
     for turned in (False, True):
         view = ink.T if turned else ink
         noise = _noise(view)
@@ -199,7 +240,8 @@ def _unruled(ink: Grey) -> Grey:
                 best, chosen = told, (slope, level)
         slope, level = chosen
         lines = level > max(2 * noise, 0.02)
-        if 2 <= ndimage.label(lines)[1] and lines.mean() < 0.4:
+        several, faint = ndimage.label(lines)[1] > 1, level.max() < 0.75 * np.percentile(view, 99)
+        if 0 < lines.mean() < (0.25 if several else 0.04 if faint else 0):
             every = np.arange(view.shape[1])
             line = np.percentile(_along(view, every, slope), 45, axis=1) * ndimage.binary_dilation(lines, iterations=2)
             under = _along(np.broadcast_to(line[:, None], view.shape), every, -slope)
@@ -215,7 +257,7 @@ def _along(values: NDArray[Any], columns: NDArray[np.int64], slope: float) -> ND
 
 def _noise(ink: Grey) -> float:
     """The standard deviation of the paper, from the half below its median, where no ink is."""
-    below = ink[ink < 0]
+    below = ink[ink <= 0]
     return 1.4826 * float(np.median(-below)) if len(below) else 0.0
 
 
@@ -258,14 +300,15 @@ def _main(soft: Grey, marked: Mask) -> Mask | None:
     inner = np.array(large) & ~_along_border(labels, boxes)
     if inner.any():
         masses[~inner] = 0
+    elif soft[marked].max() < 0.2:
+        return None
     main: Mask = labels == 1 + int(masses.argmax())
     return main
 
 
 def _along_border(labels: NDArray[np.int32], boxes: list[tuple[slice, ...]]) -> Mask:
     """Of each component whether it lies along the picture's border, as a shadow does, not only touches it."""
-    border = np.concatenate((labels[0], labels[-1], labels[1:-1, 0], labels[1:-1, -1]))
-    touching = np.bincount(border, minlength=len(boxes) + 1)[1:]
+    touching = np.bincount(_ring(labels), minlength=len(boxes) + 1)[1:]
     longer = np.array([max(s.stop - s.start for s in box) for box in boxes])
     along: Mask = touching > 0.3 * longer
     return along
