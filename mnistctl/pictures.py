@@ -4,12 +4,13 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
 from mnistctl import files
@@ -25,11 +26,17 @@ _COARSE = 96  # of what the paper is estimated on
 _FINE = 160  # at least, of a digit whose strokes are measured
 _BOX, _CENTRE = 20, 14  # of MNIST: the square that a digit fits, the pixel where its centre of mass is
 _THINNEST = 1.9  # pixels a stroke, at that size; of MNIST's training digits one in ten is thinner
-_FAULTS = (OSError, EOFError, SyntaxError, ValueError, TypeError, ArithmeticError, LookupError, RuntimeError)
-_FAULTS += (MemoryError, struct.error, zlib.error)  # all that pillow's readers raise on damaged files
+_FAULTS: tuple[type[Exception], ...] = (OSError, EOFError, SyntaxError, ValueError, TypeError, RuntimeError)
+_FAULTS += (
+    ArithmeticError,
+    LookupError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)  # of damaged files, by pillow
 
 
-def found(places: list[Path]) -> list[Path]:
+def found(places: Sequence[Path]) -> list[Path]:
     """These files, and in the place of each folder its pictures, by name.
 
     Raises:
@@ -75,7 +82,7 @@ def load(path: Path) -> tuple[Grey, int]:
                 return grey(image), frames
     except Image.DecompressionBombError:
         raise OutputError(f"{path}: more than {PIXELS:,} pixels; give a smaller picture") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise OutputError(f"{path}: not a picture of a kind known here; give a PNG or JPEG") from None
     except _FAULTS as fault:
         why = str(fault) or type(fault).__name__
@@ -86,19 +93,21 @@ def grey(image: Image.Image) -> Grey:
     """An image of any mode in greys, upright, at most 640 pixels long; what is transparent is paper."""
     image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        values = np.asarray(image).astype(np.float32)
+        values = np.nan_to_num(np.asarray(image).astype(np.float32))
         low, high = float(values.min()), float(values.max())
-        return _reduced(Image.fromarray((values - low) * (255 / max(high - low, 1e-9))))
+        return np.asarray(_reduced(Image.fromarray((values - low) * (255 / max(high - low, 1e-9)))))
     if image.has_transparency_data:
-        return _reduced(_on_paper(image.convert("RGBA")))
-    if image.mode in ("1", "L"):
-        return _reduced(image.convert("L"))
-    return _reduced(_telling(image.convert("RGB")))
+        seen = _telling(_on_paper(_reduced(image.convert("RGBA"))))
+    elif image.mode in ("1", "L"):
+        seen = _reduced(image.convert("L"))
+    else:
+        seen = _telling(_reduced(image.convert("RGB")))
+    return np.asarray(seen, np.float32)
 
 
-def _reduced(image: Image.Image) -> Grey:
+def _reduced(image: Image.Image) -> Image.Image:
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=None)
-    return np.asarray(image, np.float32)
+    return image
 
 
 def _on_paper(image: Image.Image) -> Image.Image:
@@ -109,13 +118,13 @@ def _on_paper(image: Image.Image) -> Image.Image:
     else:
         paper = 255 if (luma * alpha).sum() < 127 * alpha.sum() else 0
     page = Image.new("RGBA", image.size, (paper, paper, paper, 255))
-    return _telling(Image.alpha_composite(page, image).convert("RGB"))
+    return Image.alpha_composite(page, image).convert("RGB")
 
 
 def _telling(image: Image.Image) -> Image.Image:
     """The luminance, or the colour that tells far more apart: yellow ink on white is seen in blue."""
     views = [image.convert("L"), *image.split()]
-    spreads = [np.ptp(np.percentile(np.asarray(view.reduce(max(1, max(view.size) // 200))), (1, 99))) for view in views]
+    spreads = [np.ptp(np.percentile(np.asarray(view), (1, 99))) for view in views]
     best = int(np.argmax(spreads))
     return views[best] if spreads[best] > 2 * spreads[0] else views[0]
 
@@ -166,11 +175,12 @@ def _sheet(small: Grey) -> Mask | None:
     for side in (light, ~light):
         if _ring(side).mean() > 0.4:
             continue
-        labels, count = ndimage.label(ndimage.binary_fill_holes(side))
+        labels = ndimage.label(ndimage.binary_fill_holes(side))[0]
         for n, box in enumerate(ndimage.find_objects(labels), 1):
             area = (labels == n).sum()
             if area > 0.25 * small.size and area > 0.8 * labels[box].size:
-                return ndimage.binary_erosion(labels == n, iterations=3)
+                within: Mask = ndimage.binary_erosion(labels == n, iterations=3)
+                return within
     return None
 
 
@@ -185,8 +195,10 @@ def _off_paper(grey: Grey, small: Grey, side: float, board: bool) -> Grey:
     paper = ndimage.gaussian_filter(ndimage.grey_closing(small, square), 1)
     whole = np.asarray(Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR))
     # Light that falls on paper multiplies its grey, so a ratio is what the ink is; a board has no ratio.
-    ink: Grey = (whole - grey) / 255 if board else 1 - grey / np.maximum(whole, 1)
-    return ink - np.median(ink[ink < 0.5 * ink.max() + 1e-6])
+    ink = (whole - grey) / 255 if board else 1 - grey / np.maximum(whole, 1)
+    level = np.median(ink[ink < 0.5 * ink.max() + 1e-6])
+    flat: Grey = (ink - level).astype(np.float32)
+    return flat
 
 
 def _marked(ink: Grey) -> tuple[Grey, Mask]:
@@ -243,7 +255,9 @@ def _unruled(ink: Grey) -> Grey:
         several, faint = ndimage.label(lines)[1] > 1, level.max() < 0.75 * np.percentile(view, 99)
         if 0 < lines.mean() < (0.25 if several else 0.04 if faint else 0):
             every = np.arange(view.shape[1])
-            line = np.percentile(_along(view, every, slope), 45, axis=1) * ndimage.binary_dilation(lines, iterations=2)
+            line = np.percentile(_along(view, every, slope), 45, axis=1) * ndimage.binary_dilation(
+                lines, iterations=2
+            )
             under = _along(np.broadcast_to(line[:, None], view.shape), every, -slope)
             view[...] = np.where(view < 2 * under + 2 * noise, view - under, view)
     return ink
@@ -316,7 +330,8 @@ def _along_border(labels: NDArray[np.int32], boxes: list[tuple[slice, ...]]) -> 
 
 def _gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
     """Pixels between two boxes, along the axis where they are further apart."""
-    return max(max(a.start - b.stop, b.start - a.stop, 0) for a, b in zip(one, other, strict=True))
+    apart: int = max(max(a.start - b.stop, b.start - a.stop) for a, b in zip(one, other, strict=True))
+    return apart
 
 
 def _as_mnist(ink: Grey, mask: Mask) -> NDArray[np.uint8]:
@@ -346,7 +361,8 @@ def _as_mnist(ink: Grey, mask: Mask) -> NDArray[np.uint8]:
 
 def _resized(digit: Grey, times: float) -> Grey:
     size = [max(1, round(n * times)) for n in digit.shape[::-1]]
-    return np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
+    larger = Image.fromarray(digit).resize((size[0], size[1]), Image.Resampling.BICUBIC)
+    return np.asarray(larger, np.float32).clip(0, 1)
 
 
 def _thickened(digit: Grey, unit: float) -> Grey:

@@ -71,9 +71,19 @@ HANDS = {
 }
 PENS = ("ballpoint", "marker", "pencil", "brush")
 PAPERS = ("plain", "uneven", "ruled", "board", "transparent", "photo", "squared", "scan")
-INKS = {"ballpoint": ("#1a2a7a", "#111118", "#b01020", "#0b5c2e"), "marker": ("#101010", "#c01818", "#1038b0")}
+INKS = {
+    "ballpoint": ("#1a2a7a", "#111118", "#b01020", "#0b5c2e"),
+    "marker": ("#101010", "#c01818", "#1038b0"),
+}
 INKS |= {"pencil": ("#4a4a4c", "#606064"), "brush": ("#0a0a0a", "#3a1c10")}
-FACES = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Italic", "DejaVuSans-Oblique")
+FACES = (
+    "DejaVuSans",
+    "DejaVuSans-Bold",
+    "DejaVuSansMono",
+    "DejaVuSerif",
+    "DejaVuSerif-Italic",
+    "DejaVuSans-Oblique",
+)
 WRITTEN = 240  # the first numbers; behind them each digit in each face
 
 
@@ -124,13 +134,19 @@ def line(points: str) -> np.ndarray:
     return np.concatenate([*parts, p[-2:-1]])
 
 
-def written(digit: int, turn: int, pen: str, size: tuple[int, int], chance: np.random.Generator) -> np.ndarray:
+def written(
+    digit: int, turn: int, pen: str, size: tuple[int, int], chance: np.random.Generator
+) -> np.ndarray:
     """How much ink lies where, 0 to 1, of a digit written by hand: [height, width]."""
     strokes = [line(points) for points in HANDS[digit][turn % len(HANDS[digit])]]
     places = np.concatenate(strokes)
     # The hand trembles slowly along a stroke; digits lean to the right and are a little turned.
     tremble = chance.uniform(0.004, 0.02)
-    lean, turned, wide = chance.uniform(-0.1, 0.35), np.radians(chance.normal(0, 5)), chance.uniform(0.85, 1.2)
+    lean, turned, wide = (
+        chance.uniform(-0.1, 0.35),
+        np.radians(chance.normal(0, 5)),
+        chance.uniform(0.85, 1.2),
+    )
     shape = np.array([[wide, 0], [-lean, 1]]) @ rotation(turned)
     for stroke in strokes:
         noise = ndimage.gaussian_filter1d(chance.standard_normal(stroke.shape), 20, axis=0, mode="nearest")
@@ -140,7 +156,11 @@ def written(digit: int, turn: int, pen: str, size: tuple[int, int], chance: np.r
     scale = min(size) * chance.uniform(0.35, 0.82) / max(high - low)
     room = np.array(size) - scale * (high - low)
     corner = room * (0.5 + chance.uniform(-0.35, 0.35, 2))
-    thick = scale * {"ballpoint": 0.03, "marker": 0.11, "pencil": 0.04, "brush": 0.1}[pen] * chance.uniform(0.8, 1.3)
+    thick = (
+        scale
+        * {"ballpoint": 0.03, "marker": 0.11, "pencil": 0.04, "brush": 0.1}[pen]
+        * chance.uniform(0.8, 1.3)
+    )
     times = 1 if min(size) > 1000 else 3
     canvas = Image.new("L", (size[0] * times, size[1] * times))
     pencil = ImageDraw.Draw(canvas)
@@ -194,7 +214,9 @@ def laid(ink: np.ndarray, colour: str, paper: str, chance: np.random.Generator) 
         page = ground + 12 * (smudge / smudge.std())[..., None]
         tint = np.array(chance.choice([(235, 235, 228), (250, 225, 120), (240, 190, 200)]), np.float32)
     else:
-        page = np.broadcast_to(np.array([250, 249, 244], np.float32) - chance.uniform(0, 14), (rows, columns, 3))
+        page = np.broadcast_to(
+            np.array([250, 249, 244], np.float32) - chance.uniform(0, 14), (rows, columns, 3)
+        )
     if paper in ("ruled", "squared"):
         page = page.copy()
         slope, gap = np.tan(np.radians(chance.uniform(-3, 3))), chance.uniform(0.1, 0.3) * rows
@@ -216,7 +238,9 @@ def laid(ink: np.ndarray, colour: str, paper: str, chance: np.random.Generator) 
         edge = x * np.cos(0.1) - y * np.sin(0.1) if chance.random() < 0.5 else y + 0.08 * x
         table = ndimage.gaussian_filter((edge > 0.47).astype(np.float32), 1)[..., None]
         seen = seen * (1 - table) + np.array([70, 48, 34], np.float32) * table
-        shadow = ndimage.gaussian_filter((x + 0.4 * y < chance.uniform(-0.4, -0.1)).astype(np.float32), rows / 25)
+        shadow = ndimage.gaussian_filter(
+            (x + 0.4 * y < chance.uniform(-0.4, -0.1)).astype(np.float32), rows / 25
+        )
         seen = ndimage.gaussian_filter(seen * (1 - 0.3 * shadow[..., None]), (rows / 300, rows / 300, 0))
     if paper == "scan":  # specks of dust
         for _ in range(12):
