@@ -151,10 +151,15 @@ def _inked(grey: Grey) -> Grey:
     if sheet is not None:
         wide = np.asarray(Image.fromarray(sheet).resize(grey.shape[::-1], Image.Resampling.NEAREST))
         grey, small = (np.where(m, v, np.median(small[sheet])) for m, v in ((wide, grey), (sheet, small)))
-    board = _light_on_dark(small)
+    light = _light(small)
+    board = _light_on_dark(small - light)
     if board:
-        grey, small = 255 - grey, 255 - small
-    side = min(0.4 * max(small.shape), 0.8 * min(small.shape))
+        grey, small, light = 255 - grey, 255 - small, 255 - light
+    # Light that falls on paper multiplies its grey, so a ratio is what the ink is; a board has no ratio.
+    slope = light - light.max() if board else light.clip(0.2 * light.max()) / light.max()
+    whole = np.asarray(Image.fromarray(slope).resize(grey.shape[::-1], Image.Resampling.BILINEAR))
+    grey, small = (grey - whole, small - slope) if board else (grey / whole, small / slope)
+    side = 0.4 * min(small.shape)
     ink = _off_paper(grey, small, side, board)
     for _ in range(2):  # nearer the strokes, now that their width is known: shadows are wider
         narrow = max(5.0, 3 * _width(_marked(ink)[1]) / factor)
@@ -194,7 +199,6 @@ def _off_paper(grey: Grey, small: Grey, side: float, board: bool) -> Grey:
     square = (int(side) | 1, int(side) | 1)
     paper = ndimage.gaussian_filter(ndimage.grey_closing(small, square), 1)
     whole = np.asarray(Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR))
-    # Light that falls on paper multiplies its grey, so a ratio is what the ink is; a board has no ratio.
     ink = (whole - grey) / 255 if board else 1 - grey / np.maximum(whole, 1)
     level = np.median(ink[ink < 0.5 * ink.max() + 1e-6])
     flat: Grey = (ink - level).astype(np.float32)
@@ -213,21 +217,25 @@ def _width(strokes: Mask) -> float:
     return 4 * (float(inside.mean()) - 0.5) if len(inside) else 0.0
 
 
-def _light_on_dark(small: Grey) -> bool:
-    """Whether what is rare in the picture is lighter than the rest, once the slope of the light is gone.
-
-    Where the ink is not rare, whether it is lighter than three sides of the picture.
-    """
-    y, x = (np.linspace(-1, 1, n) for n in small.shape)
-    y, x = np.meshgrid(y, x, indexing="ij")
+def _light(small: Grey) -> Grey:
+    """How the light falls: the quadric through the paper, which what is ink pulls at less and less."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in small.shape), indexing="ij")
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1).reshape(-1, 6)
     values = small.reshape(-1).astype(np.float64)
     weights = np.ones_like(values)
-    for _ in range(5):  # what the ink pulls down is trusted less and less
+    for _ in range(5):
         fit = terms @ np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=None)[0]
         away = np.abs(values - fit)
         weights = 1 / (1 + (away / max(1.0, 2 * float(np.median(away)))) ** 2)
-    away = (values - fit).reshape(small.shape)
+    light: Grey = fit.reshape(small.shape).clip(1, 255).astype(np.float32)
+    return light
+
+
+def _light_on_dark(away: Grey) -> bool:
+    """Whether what is rare in the picture is lighter than the rest, of its greys less the light's.
+
+    Where the ink is not rare, whether it is lighter than three sides of the picture.
+    """
     edges = np.array([np.median(away[0]), np.median(away[-1]), np.median(away[:, 0]), np.median(away[:, -1])])
     lighter = edges - away.mean() > 0.25 * away.std()
     darker = away.mean() - edges > 0.25 * away.std()
