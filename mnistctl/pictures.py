@@ -200,7 +200,7 @@ def _off_paper(grey: Grey, small: Grey, side: float, board: bool) -> Grey:
     paper = ndimage.gaussian_filter(ndimage.grey_closing(small, square), 1)
     whole = np.asarray(Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR))
     ink = (whole - grey) / 255 if board else 1 - grey / np.maximum(whole, 1)
-    level = np.median(ink[ink < 0.5 * ink.max() + 1e-6])
+    level = np.median(ink[ink < max(0.5 * ink.max(), ink.min()) + 1e-6])
     flat: Grey = (ink - level).astype(np.float32)
     return flat
 
@@ -380,4 +380,5 @@ def _thickened(digit: Grey, unit: float) -> Grey:
         return digit
     wide = np.pad(digit, int(np.ceil(more)))
     away = ndimage.distance_transform_edt(wide <= 0.5)
-    return np.maximum(wide, (more + 1 - away).clip(0, 1)).astype(np.float32)
+    thick: Grey = np.maximum(wide, (more + 1 - away).clip(0, 1)).astype(np.float32)
+    return thick

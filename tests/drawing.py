@@ -97,8 +97,8 @@ class Drawing:
     ending: str
 
 
-def drawing(number: int) -> Drawing:
-    """The picture of this number, from 0 to `COUNT` - 1, the digits in turn."""
+def drawing(number: int, most: int = 2000) -> Drawing:
+    """The picture of this number, from 0 to `COUNT` - 1, the digits in turn; at most so many pixels wide."""
     chance = np.random.default_rng(number)
     digit, turn = number % 10, number // 10
     paper = PAPERS[(turn + digit) % len(PAPERS)]
@@ -107,6 +107,7 @@ def drawing(number: int) -> Drawing:
         side = 2000
     if paper in ("ruled", "squared", "photo"):  # whose lines and light a few pixels cannot hold
         side = max(side, 160)
+    side = min(side, most)
     size = side, round(side * chance.uniform(0.8, 1.25))
     if number < WRITTEN:
         pen = PENS[turn % len(PENS)] if side >= 80 else "marker"
