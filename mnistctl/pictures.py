@@ -1,10 +1,12 @@
 """Pictures of single digits, photographed, scanned or drawn, made into what MNIST's digits are: 28x28."""
 
 import io
+import os
 import struct
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -79,7 +81,8 @@ def load(path: Path) -> tuple[Grey, int]:
                 if image.width * image.height > PIXELS:
                     raise Image.DecompressionBombError
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-                return grey(image), frames
+                with _unheard() if image.format == "TIFF" else nullcontext():
+                    return grey(image), frames
     except Image.DecompressionBombError:
         raise OutputError(f"{path}: more than {PIXELS:,} pixels; give a smaller picture") from None
     except UnidentifiedImageError:
@@ -87,6 +90,19 @@ def load(path: Path) -> tuple[Grey, int]:
     except _FAULTS as fault:
         why = str(fault) or type(fault).__name__
         raise OutputError(f"{path}: damaged ({why}); save it anew, as PNG or JPEG") from None
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Without what libtiff writes about damaged files, past Python, to the process's own stderr."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def grey(image: Image.Image) -> Grey:

@@ -250,6 +250,18 @@ def test_files_that_are_not_there_or_not_to_be_read(mnistctl, tmp_path):
         assert (image["digit"], image["probability"], image["likeliest"]) == (None, None, [])
 
 
+def test_a_damaged_tiff_is_one_line_too(tmp_path, capfd):
+    enlarged(3).save(tmp_path / "page.tif", compression="tiff_lzw")
+    content = bytearray((tmp_path / "page.tif").read_bytes())
+    content[300:400] = b"\xff" * 100
+    (tmp_path / "page.tif").write_bytes(content)
+    with pytest.raises(OutputError, match="damaged"):
+        pictures.load(tmp_path / "page.tif")
+    assert capfd.readouterr().err == ""
+    os.write(2, b"heard again")
+    assert capfd.readouterr().err == "heard again"
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_damaged_file_never_raises_anything_else(tmp_path_factory, data):
