@@ -143,7 +143,8 @@ def main() -> None:
     body |= {"versions": versions | {"python": platform.python_version()}, "machine": compute.machine()}
     body |= {"drawn": by_hand, "mnist": told(test.labels, answers, chances), "mnist_original": original}
     body["mnist_files"] = told(test.labels[:FILES], answers[:FILES], chances[:FILES])
-    for name in ("mnist", "mnist_files", "mnist_original"):
+    body["mnist_files_original"] = told(test.labels[:FILES], *read(net, list(test.images[:FILES])))
+    for name in ("mnist", "mnist_original", "mnist_files", "mnist_files_original"):
         print(name, body[name])
     if given.out:
         given.out.write_text(json.dumps(body, indent=1) + "\n")

@@ -393,6 +393,16 @@ def test_drawn_pictures_are_read(tmp_path):
     assert sum(map(bool, right)) >= 0.9 * len(drawn)
 
 
+def test_what_the_record_says_is_misread_is_misread(tmp_path):
+    failures = json.loads((RECORDS / "images.json").read_text())["drawn"]["failures"]
+    for failure in failures:
+        drawn = drawing.drawing(failure["number"])
+        drawn.picture.save(tmp_path / f"drawn.{drawn.ending}", quality=90)
+        (image,) = reading.read(Path(CONV), [tmp_path / f"drawn.{drawn.ending}"]).images
+        assert (drawn.digit, drawn.how) == (failure["digit"], failure["how"])
+        assert image.likeliest[0][0] != drawn.digit
+
+
 def test_the_same_number_draws_the_same_picture():
     first, again, other = drawing.drawing(40), drawing.drawing(40), drawing.drawing(50)
     assert first.picture.tobytes() == again.picture.tobytes()

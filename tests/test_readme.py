@@ -204,9 +204,12 @@ def test_what_is_read_of_ones_own_digits_is_the_record(mnistctl):
     assert f"({kinds[0]['pictures']} by hand: {by_hand}, {kinds[1]['pictures']} printed: {printed})" in text
     assert len(drawn["failures"]) == drawn["pictures"] - drawn["right"]
     assert f"{through['accuracy']:.2f} % instead of {told['mnist_original']['accuracy']:.2f} %" in text
-    assert f"({files['accuracy']:.2f} % of {files['pictures']:,} through" in text
-    shares = f"calls {through['unsure_of_right']:.2f} % of its right answers unsure, and {through['unsure_of_wrong']:.2f} %"
-    assert shares in " ".join(CONTRACT.split())
+    of_these = told["mnist_files_original"]["accuracy"]
+    assert f"({files['accuracy']:.2f} % instead of {of_these:.2f} % of {files['pictures']:,} through" in text
+    right, wrong = (f"{through[f'unsure_of_{which}']:.2f} %" for which in ("right", "wrong"))
+    assert f"calls {right} of its right answers unsure, and {wrong} of its wrong ones" in " ".join(
+        CONTRACT.split()
+    )
     words = ("eval", str(RECORDS / "conv.safetensors"), "--image", str(ROOT / "docs/own-digit.jpg"))
     answer = mnistctl(*words).stdout.splitlines()[0].rpartition("own-digit.jpg")[2]
     assert f"    docs/own-digit.jpg{answer}\n" in README
