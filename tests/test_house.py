@@ -46,7 +46,8 @@ MAY = {
         *("calibration", "corruption", "record", "export"),
     },
     "reading": {"supervised", "nets", "pictures", "data", "datasets", "checkpoint", "compute"},
-    "pictures": set(),
+    "pictures": {"inks"},
+    "inks": set(),
     "export": {"data"},
     "comparison": {
         *("evaluation", "charts", "calibration", "datasets", "events", "figures", "inference"),
