@@ -1,4 +1,4 @@
-"""What is ink in a picture: how much darker than its paper each pixel is, in whatever light, without lines."""
+"""What is ink in a picture: how much darker than its paper each pixel is, in any light, without lines."""
 
 from typing import Any, TypeAlias
 
@@ -85,7 +85,8 @@ def marked(ink: Grey) -> tuple[Grey, Mask]:
 
 def width(strokes: Mask) -> float:
     """The mean width of strokes in pixels: four times the mean distance to the edge, as in a long one."""
-    inside = ndimage.distance_transform_edt(strokes)[strokes]
+    inside = ndimage.distance_transform_edt(np.pad(strokes, 1))
+    inside = inside[inside > 0]
     return 4 * (float(inside.mean()) - 0.5) if len(inside) else 0.0
 
 

@@ -215,7 +215,7 @@ def _gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
 def _as_mnist(ink: Grey, mask: Mask) -> NDArray[np.uint8]:
     """The ink at the mask as strokes of full white, in MNIST's box, about their centre of mass."""
     noise = inks.noise(ink)
-    level = float(np.percentile(ink[mask], 80))
+    level = max(float(np.percentile(ink[mask], 80)), 0.3 * float(ink[mask].max()))  # of a hairline, too
     floor = min(2 * noise, 0.3 * level)
     near = ndimage.binary_dilation(mask, iterations=max(1, max(ink.shape) // 200))
     digit = ((ink - floor) / (level - floor)).clip(0, 1) * near

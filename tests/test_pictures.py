@@ -263,6 +263,26 @@ def test_a_damaged_tiff_is_one_line_too(tmp_path, capfd):
 
 
 @settings(max_examples=60, deadline=None)
+@given(
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 90)), kind=st.integers(0, 3), seed=st.integers(0, 99)
+)
+def test_whatever_the_picture_shows_a_digit_or_none_is_made_of_it(shape, kind, seed):
+    chance = np.random.default_rng(seed)
+    page = np.full(shape, chance.integers(256), np.float32)
+    row, column = chance.integers(shape[0]), chance.integers(shape[1])
+    if kind == 0:
+        page[row] = chance.integers(256)  # a hairline
+    elif kind == 1:
+        page[row:, : column + 1] = chance.integers(256)
+    elif kind == 2:
+        page[row, column] = chance.integers(256)
+    else:
+        page[:] = chance.uniform(0, 255, shape)
+    seen = pictures.prepare(page)
+    assert seen is None or (seen.shape == (28, 28) and seen.max() > 100)
+
+
+@settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_damaged_file_never_raises_anything_else(tmp_path_factory, data):
     content = bytearray(encoded(data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"]))))
