@@ -15,11 +15,11 @@ MAY = {
     "cli": {
         *("report", "models", "options", "runs", "evaluation", "describe", "download", "datasets"),
         *("figures", "nets", "fidelity", "generation", "executors", "trials", "comparison", "diagnosis"),
-        "board",
+        *("board", "reading"),
     },
     "report": {
         *("events", "figures", "runs", "evaluation", "fidelity", "generation", "describe", "download"),
-        *("models", "trials", "comparison", "datasets", "inference"),
+        *("models", "trials", "comparison", "datasets", "inference", "reading"),
     },
     "events": set(),
     "board": {"events", "record", "runs"},
@@ -45,6 +45,9 @@ MAY = {
         *("supervised", "nets", "data", "datasets", "figures", "checkpoint", "compute", "events", "charts"),
         *("calibration", "corruption", "record", "export"),
     },
+    "reading": {"supervised", "nets", "pictures", "data", "datasets", "checkpoint", "compute"},
+    "pictures": {"inks"},
+    "inks": set(),
     "export": {"data"},
     "comparison": {
         *("evaluation", "charts", "calibration", "datasets", "events", "figures", "inference"),

@@ -30,6 +30,7 @@ from mnistctl import (
     ledger,
     models,
     nets,
+    reading,
     tally,
 )
 from mnistctl.cli import words
@@ -215,6 +216,29 @@ def test_the_charts_of_the_pages_are_those_of_the_records():
     ):
         with Image.open(ROOT / path) as picture:
             assert np.array_equal(np.asarray(picture), made), path
+
+
+def test_what_is_read_of_ones_own_digits_is_the_record(mnistctl):
+    told = json.loads((RECORDS / "images.json").read_text())
+    text = " ".join(README.split())
+    assert told["digest"] == json.loads((RECORDS / "conv.json").read_text())["digest"]
+    assert told["threshold"] == reading.THRESHOLD
+    drawn, through, files = told["drawn"], told["mnist"], told["mnist_files"]
+    kinds = (drawn["written"], drawn["printed"])
+    by_hand, printed = (f"{kind['accuracy']:.2f} %" for kind in kinds)
+    assert f"reads {drawn['right']} of {drawn['pictures']} drawn pictures right" in text
+    assert f"({kinds[0]['pictures']} by hand: {by_hand}, {kinds[1]['pictures']} printed: {printed})" in text
+    assert len(drawn["failures"]) == drawn["pictures"] - drawn["right"]
+    assert f"{through['accuracy']:.2f} % instead of {told['mnist_original']['accuracy']:.2f} %" in text
+    of_these = told["mnist_files_original"]["accuracy"]
+    assert f"({files['accuracy']:.2f} % instead of {of_these:.2f} % of {files['pictures']:,} through" in text
+    right, wrong = (f"{through[f'unsure_of_{which}']:.2f} %" for which in ("right", "wrong"))
+    assert f"calls {right} of its right answers unsure, and {wrong} of its wrong ones" in " ".join(
+        CONTRACT.split()
+    )
+    words = ("eval", str(RECORDS / "conv.safetensors"), "--image", str(ROOT / "docs/own-digit.jpg"))
+    answer = mnistctl(*words).stdout.splitlines()[0].rpartition("own-digit.jpg")[2]
+    assert f"    docs/own-digit.jpg{answer}\n" in README
 
 
 @pytest.mark.parametrize("path", sorted(RECORDS.glob("trials-*.jsonl")), ids=lambda path: path.stem)

@@ -60,6 +60,7 @@ EXAMPLES = {
         "mnistctl eval conv": "the run out/conv, on the test digits",
         "mnistctl eval conv --dataset fashion": "on what it never saw",
         "mnistctl eval conv --onnx conv.onnx": "for ONNX Runtime and the like",
+        "mnistctl eval conv --image photo.jpg": "a digit of your own",
         "mnistctl eval cgan --judge conv": "how far from real digits it draws",
     },
     "generate": {

@@ -17,6 +17,7 @@ from mnistctl.cli.words import (
     DataDir,
     Dataset,
     Device,
+    Images,
     Json,
     Judge,
     Offline,
@@ -24,6 +25,7 @@ from mnistctl.cli.words import (
     Quiet,
     Split,
     Threads,
+    Threshold,
     flag,
 )
 from mnistctl.errors import UsageError
@@ -32,6 +34,7 @@ from mnistctl.report import judging
 
 
 def evaluate(
+    context: typer.Context,
     nets: Annotated[list[str], NET],
     split: Annotated[Split, typer.Option(help="Which part.", rich_help_panel=DATA)] = "test",
     dataset: Dataset = "mnist",
@@ -59,6 +62,8 @@ def evaluate(
         int | None,
         typer.Option(help="Of what is drawn.", show_default="0", rich_help_panel=GENERATOR),
     ] = None,
+    image: Images = None,
+    threshold: Threshold = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -67,14 +72,25 @@ def evaluate(
     A classifier: loss, accuracy, a table per digit, confusions, mistakes, charts.
     Several classifiers: side by side, and whether they differ.
     A generator: how far its digits are from real ones, as a classifier sees.
+    With --image: what a classifier reads in pictures of your own.
     """
     from mnistctl import comparison, evaluation, fidelity
     from mnistctl import nets as trained
+    from mnistctl import reading as pictures
 
     # A mistyped name is told before anything is fetched for it.
     paths = [trained.locate(net, out_dir) for net in nets]
     drawing = [path for path in paths if trained.draws(path)]
     path, several = paths[0], len(paths) > 1
+    if image:
+        _only("eval without --image", {option: _given(context, name) for option, name in _OF_A_SET.items()})
+        _only("a single classifier", {"--image": bool(drawing) or several})
+        read = pictures.read(path, image, threshold=threshold, device=device, threads=threads)
+        judging.reading(read, quiet=quiet, json=json)
+        if any(picture.error is not None for picture in read.images):
+            raise typer.Exit(1)
+        return
+    _only("--image", {"--threshold": threshold is not None})
     if drawing and several:
         raise UsageError(f"{drawing[0]}: draws digits, and nets side by side must read them; give it alone")
     if drawing:
@@ -175,6 +191,18 @@ def generate(
         default = None if show else out_dir / f"{request.path.stem}-generated.png"
         made = generation.pictures(request, out or default)
     judging.generated(made, show=show, json=json)
+
+
+_OF_A_SET = {
+    f"--{name.replace('_', '-')}": name
+    for name in ("split", "dataset", "data_dir", "offline", "predictions", "onnx", "corrupt", "judge", "seed")
+} | {"-n": "count"}
+
+
+def _given(context: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line itself, not only in the environment."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _only(of: str, given: dict[str, bool]) -> None:

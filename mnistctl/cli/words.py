@@ -11,7 +11,7 @@ Set = Literal["mnist", "fashion", "sample", "own"]  # of datasets.DATASETS, whic
 Split = Literal["train", "test"]
 
 DATA, MACHINE, OUTPUT, RECIPE, RESUME = "Data", "Machine", "Output", "Recipe", "Going on"
-GENERATOR, INSTEAD = "Judging a generator", "Instead of digits"
+GENERATOR, INSTEAD, PICTURES = "Judging a generator", "Instead of digits", "Pictures"
 
 
 def flag(*names: str, **told: Any) -> Any:
@@ -71,6 +71,19 @@ Judge = Annotated[
         show_default="out/conv",
         rich_help_panel=GENERATOR,
     ),
+]
+Images = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--image",
+        metavar="FILE|DIR",
+        help="Read this picture of a digit; repeatable.",
+        rich_help_panel=PICTURES,
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(help="Below it: unsure.", show_default="0.6", rich_help_panel=PICTURES),
 ]
 Json = Annotated[bool, flag("--json", help="One JSON object on stdout.", rich_help_panel=OUTPUT)]
 Quiet = Annotated[bool, flag("--quiet", "-q", help="Only the accuracy.", rich_help_panel=OUTPUT)]

@@ -12,7 +12,7 @@ from rich.text import Text
 from mnistctl.inference import LEVEL
 from mnistctl.report.looking import digits
 from mnistctl.report.running import mismatches
-from mnistctl.report.terminal import JSON, following, line, plain_table, print_table
+from mnistctl.report.terminal import JSON, complain, following, line, plain_table, print_table
 
 if TYPE_CHECKING:
     from mnistctl.comparison import Comparison, Pair, Scores
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mnistctl.events import Saved
     from mnistctl.fidelity import Fidelity
     from mnistctl.generation import Made
+    from mnistctl.reading import Read, Reading
 
 
 def corrupting() -> AbstractContextManager[Callable[[str, int, int | None], None]]:
@@ -213,3 +214,34 @@ def generated(made: "Made", *, show: bool, json: bool) -> None:
     if show and made.drawn is not None:
         digits(made.drawn.images, asked if asked is not None else [made.model] * made.count, "blocks")
     _paths(made.saved)
+
+
+def reading(told: "Read", *, quiet: bool, json: bool) -> None:
+    """What a net reads in pictures: each as the net saw it, under its answer; what failed on stderr."""
+    for picture in told.images:
+        if picture.error is not None:
+            complain(picture.error)
+    if json:
+        body = {"model": told.model, "digest": told.digest, "threshold": told.threshold}
+        line(jsons.dumps({"version": JSON} | body | {"images": [_picture(p) for p in told.images]}))
+        return
+    for picture in told.images:
+        if picture.error is not None:
+            continue
+        if picture.seen is None:
+            line(f"{picture.file}: no digit found")
+            continue
+        unsure = ", unsure" if picture.unsure else ""
+        answer = f"{picture.file}: {picture.likeliest[0][0]}{unsure}"
+        if quiet:
+            line(answer)
+            continue
+        chances = ", ".join(f"{digit} {100 * chance:.1f} %" for digit, chance in picture.likeliest)
+        first = f"; the first of {picture.frames} pictures" if picture.frames > 1 else ""
+        digits(picture.seen[None], [f"{answer} ({chances}){first}"], "blocks")
+
+
+def _picture(told: "Reading") -> dict[str, Any]:
+    digit, chance = told.likeliest[0] if told.likeliest else (None, None)
+    body = {"file": told.file, "digit": digit, "probability": chance, "likeliest": told.likeliest}
+    return body | {"unsure": told.unsure, "frames": told.frames, "error": told.error}

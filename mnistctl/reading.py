@@ -1,0 +1,97 @@
+"""Pictures of one's own read by a trained net: what it saw, what it takes each for, and how surely."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mnistctl import checkpoint, compute, datasets, nets, pictures, supervised
+from mnistctl.data import Digits
+from mnistctl.errors import CheckpointError, OutputError, UsageError
+
+THRESHOLD = 0.6  # of the probability; docs/contract.md has what lies below it
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a net makes of a picture: the likeliest digits with their probabilities, most likely first.
+
+    `seen` is what the net was shown, [28, 28], and None where no digit was found, or the file failed with
+    `error`. `frames` is how many pictures are in the file, of which the first was read.
+    """
+
+    file: str
+    likeliest: tuple[tuple[int, float], ...] = ()
+    unsure: bool = False
+    frames: int = 1
+    seen: NDArray[np.uint8] | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Read:
+    """Pictures read by one net, in the order in which they were given."""
+
+    model: str
+    digest: str
+    threshold: float
+    images: tuple[Reading, ...]
+
+
+def read(
+    path: Path,
+    places: Sequence[Path],
+    *,
+    threshold: float | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+) -> Read:
+    """The pictures at `places`, files or folders of them, read by the net in the checkpoint at `path`.
+
+    A picture that cannot be read has an `error`, and the others go on.
+
+    Raises:
+        CheckpointError: no such checkpoint, not a classifier's, or one with senseless weights.
+        UsageError: a threshold that is no probability, a folder without pictures, no such device.
+        OutputError: a folder cannot be read.
+    """
+    least = THRESHOLD if threshold is None else threshold
+    if not 0 <= least <= 1:
+        raise UsageError(f"--threshold {least:g}: give a probability, 0 to 1")
+    where = compute.device(device)
+    compute.set_threads(threads)
+    found = pictures.found(places)
+    model, net = nets.classifier(path)
+    looked = [_look(picture) for picture in found]
+    seen = [reading.seen for reading in looked if reading.seen is not None]
+    chances = iter(_probabilities(path, net.to(where), np.stack(seen), where) if seen else ())
+    images = tuple(
+        reading if reading.seen is None else _judged(reading, next(chances), least) for reading in looked
+    )
+    return Read(model, checkpoint.digest(net.state_dict()), least, images)
+
+
+def _look(path: Path) -> Reading:
+    try:
+        grey, frames = pictures.load(path)
+    except OutputError as fault:
+        return Reading(str(path), error=str(fault))
+    return Reading(str(path), frames=frames, seen=pictures.prepare(grey))
+
+
+def _probabilities(
+    path: Path, net: torch.nn.Module, images: NDArray[np.uint8], where: torch.device
+) -> NDArray[np.float64]:
+    unlabelled = datasets.Arrays(images, np.zeros(len(images), np.uint8))
+    outputs = supervised.logits(net, Digits.of(unlabelled, where))
+    if not bool(outputs.isfinite().all()):
+        raise CheckpointError(f"{path}: its weights are so large that its answers are no numbers")
+    return torch.softmax(outputs.double().cpu(), 1).numpy()
+
+
+def _judged(reading: Reading, chances: NDArray[np.float64], least: float) -> Reading:
+    likeliest = tuple((int(d), float(chances[d])) for d in np.argsort(-chances, kind="stable")[:3])
+    return Reading(reading.file, likeliest, likeliest[0][1] < least, reading.frames, reading.seen)
