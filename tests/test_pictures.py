@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import ndimage
 
 from mnistctl import checkpoint, datasets, models, pictures, reading
 from mnistctl.errors import OutputError
@@ -41,6 +42,14 @@ def apart(image, n):
     return away / DIGITS.images[n].sum(dtype=int)
 
 
+def alike(image, n):
+    """The correlation with a digit of the sample, a pixel's shift let pass."""
+    ours, its = (
+        ndimage.gaussian_filter(each.astype(float), 1.5).ravel() for each in (image, DIGITS.images[n])
+    )
+    return np.corrcoef(ours, its)[0, 1]
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     n=st.integers(0, 199),
@@ -53,7 +62,7 @@ def test_an_enlarged_digit_comes_back(n, times, margin, inverted):
     seen = pictures.prepare(pictures.grey(picture))
     assert seen is not None
     assert (seen.shape, seen.dtype) == ((28, 28), np.uint8)
-    assert apart(seen, n) < 0.8  # the most where strokes are thin; of another digit it is above 1
+    assert alike(seen, n) > 0.85  # of two different digits 1 pair in 100 is
     rows, columns = (np.flatnonzero(seen.any(axis)) for axis in (1, 0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20)
     mass = seen.sum()
@@ -262,7 +271,7 @@ def test_a_damaged_tiff_is_one_line_too(tmp_path, capfd):
     assert capfd.readouterr().err == "heard again"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 90), st.integers(1, 90)), kind=st.integers(0, 3), seed=st.integers(0, 99)
 )
@@ -282,7 +291,7 @@ def test_whatever_the_picture_shows_a_digit_or_none_is_made_of_it(shape, kind, s
     assert seen is None or (seen.shape == (28, 28) and seen.max() > 100)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_a_damaged_file_never_raises_anything_else(tmp_path_factory, data):
     content = bytearray(encoded(data.draw(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF", "BMP", "WEBP"]))))
@@ -402,7 +411,7 @@ def test_every_classifier_reads_pictures(model, mnistctl, tmp_path):
 
 def test_drawn_pictures_are_read(tmp_path):
     """Ten in fifty of those that bench/images.py reads, none of them large."""
-    drawn = [drawing.drawing(n, 160) for n in range(drawing.COUNT) if n // 10 % 5 == 0]
+    drawn = [drawing.drawing(n, 120) for n in range(drawing.COUNT) if n // 10 % 5 == 0]
     for n, picture in enumerate(drawn):
         picture.picture.save(tmp_path / f"{n:03}.{picture.ending}")
     read = reading.read(Path(CONV), [tmp_path]).images
