@@ -61,7 +61,7 @@ class Training:
         self.drawing, self.judging = (list(net.parameters()) for net in (self.generator, self.discriminator))
         self._make = recipe.optimizer
         self.drawer, self.judge = (
-            compute.fuse(recipe.optimizer(weights)) for weights in (self.drawing, self.judging)
+            compute.optimizer(recipe.optimizer, weights) for weights in (self.drawing, self.judging)
         )
         self.epoch = 0
         self.seed = seed

@@ -4,13 +4,14 @@ import ctypes
 import inspect
 import os
 import platform
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache, partial
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mnistctl.errors import UsageError
@@ -175,12 +176,37 @@ def _is_plain(pool: nn.MaxPool2d) -> bool:
     return isinstance(pool.kernel_size, int) and repr(pool) == repr(nn.MaxPool2d(pool.kernel_size))
 
 
-def fuse(optimizer: Optimizer) -> Optimizer:
-    """The same optimizer, told to take its step in one kernel where torch has one."""
-    for group in optimizer.param_groups:
+_GUARDED = Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Let torch make, read and fill optimizers without loading its compiler, which nothing here uses.
+
+    Its guard on these functions, which tells the compiler to leave them alone, loads it for that: a second,
+    a third of what it takes to start a short run (`python -X importtime`). It asks this attribute first.
+    """
+    if "torch._dynamo" in sys.modules:
+        yield
+        return
+    functions = [_unwrapped(guarded) for guarded in _GUARDED]
+    for function in functions:
+        vars(function)["__dynamo_disable"] = function
+    try:
+        yield
+    finally:
+        for function in functions:
+            vars(function).pop("__dynamo_disable", None)
+
+
+@uncompiled()
+def optimizer(make: Callable[[Iterable[Tensor]], Optimizer], weights: Iterable[Tensor]) -> Optimizer:
+    """What `make` makes for the weights, told to take its step in one kernel where torch has one."""
+    made = make(weights)
+    for group in made.param_groups:
         if "fused" in group and group.get("momentum") != 0:  # a plain subtraction is one kernel already
             group["fused"] = True
-    return optimizer
+    return made
 
 
 def step(optimizer: Optimizer) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnistctl import adversarial, models, supervised, tally
+from mnistctl import adversarial, compute, models, supervised, tally
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def layers(net: nn.Module, *inputs: Tensor) -> list[Layer]:
 
 def recipe(told: supervised.Recipe | adversarial.Recipe) -> dict[str, Any]:
     """The recipe as JSON can hold it; the rates in full, since they are what the schedule comes to."""
-    optimizer = told.optimizer(nn.Linear(1, 1).parameters())
+    optimizer = compute.optimizer(told.optimizer, nn.Linear(1, 1).parameters())
     defaults = {k: v for k, v in optimizer.defaults.items() if isinstance(v, int | float | tuple)} | {
         "lr": told.peak
     }

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mnistctl import compute
+
 
 def flat(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of all `parts`, each name after its part's: `net.0.weight`; shared, not copied."""
@@ -25,11 +27,13 @@ def parts(state: Mapping[str, Tensor], *names: str) -> list[dict[str, Tensor]]:
     return list(found.values())
 
 
+@compute.uncompiled()
 def moments(optimizer: Optimizer) -> dict[str, Tensor]:
     """Each moment under the number of its weight and its own name: `0.exp_avg`; shared, not copied."""
     return flat(**{str(place): kept for place, kept in optimizer.state_dict()["state"].items()})
 
 
+@compute.uncompiled()
 def restore_moments(
     optimizer: Optimizer,
     make: Callable[[Iterable[Tensor]], Optimizer],
@@ -47,7 +51,7 @@ def restore_moments(
     number.grad = torch.zeros(1)
     trial = make([number])
     if stepped:
-        trial.step()
+        compute.step(trial)
     expected = trial.state_dict()["state"].get(0, {})
     left = dict(given)
     kept: dict[int, dict[str, Tensor]] = {}

@@ -61,7 +61,7 @@ class Training:
         self.slice = compute.slice_of(self.net, recipe.batch, device)
         self.weights = list(self.net.parameters())
         self._make = recipe.optimizer
-        self.optimizer = compute.fuse(recipe.optimizer(self.weights))
+        self.optimizer = compute.optimizer(recipe.optimizer, self.weights)
         self.average = AveragedModel(self.net) if recipe.averaged else None
         self.epoch = 0
         self.seed = seed

@@ -3,6 +3,8 @@
 import csv
 import json
 import shlex
+import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -231,3 +233,25 @@ def test_an_averaged_run_reports_its_last_epoch_and_its_average_and_keeps_the_av
 def test_the_precision_is_recorded_and_an_unknown_one_refused(mnistctl, trained, tmp_path):
     assert json.loads((tmp_path / "out/logit-sample.json").read_text())["precision"] == "float32"
     assert mnistctl(*TRAIN, "--precision", "float16").returncode == 2
+
+
+def test_no_run_loads_the_compiler_and_torch_is_left_as_it_was(own, tmp_path):
+    """It takes a second that nothing here needs; a resumed run reads an optimizer, too."""
+    code = """
+import sys
+from pathlib import Path
+from torch.optim import Optimizer
+from mnistctl import options, runs
+for again in (False, True):
+    asked = options.Options(model="lstm", dataset="own", data_dir=Path(sys.argv[1]), epochs=2, batch=100)
+    told = runs.train(asked, resume=again)
+    for event in told:
+        if not again and type(event).__name__ == "Epoch":
+            told.close()
+            break
+assert type(event).__name__ == "Finished", event
+assert "torch._dynamo" not in sys.modules
+assert "__dynamo_disable" not in vars(Optimizer.state_dict.__wrapped__)
+"""
+    ran = subprocess.run([sys.executable, "-c", code, str(own)], cwd=tmp_path, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -25,9 +25,8 @@ def shell(line, tmp_path, **environment):
     [
         {},
         {"COLUMNS": "40"},
-        {"TERM": "dumb"},
+        {"TERM": "dumb", "NO_COLOR": "1"},
         {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0"},
-        {"NO_COLOR": "1"},
     ],
 )
 def test_hard_terminals_are_served(environment, tmp_path):
@@ -78,7 +77,7 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path):
     assert len(ran.stdout.splitlines()) == 1
 
 
-@pytest.mark.parametrize("folder", ["two\nlines", "\U0001f58a digits", "quo'te", "\udcff"])
+@pytest.mark.parametrize("folder", ["two\nlines, \U0001f58a and quo'te", "\udcff"])
 def test_folders_may_be_called_anything(folder, tmp_path):
     environment = ASCII if folder == "\udcff" else {}
     place = tmp_path / os.fsencode(folder).decode("utf-8", "surrogateescape")
