@@ -183,10 +183,11 @@ def _picture(
     doubted: datasets.Doubted | None,
 ) -> Picture:
     """The first digits that all misread, the true digit and the answers below each."""
+    between = " " if len(names) < 4 else ""  # as much as fits below a digit
     cells = [
         charts.Cell(
             arrays.images[row.index],
-            f"{row.true}: {' '.join(map(str, row.predicted))}",
+            f"{row.true}: {between.join(map(str, row.predicted))}",
             doubted is not None and row.index in doubted.indices,
         )
         for row in shared[: _ACROSS * _DOWN]

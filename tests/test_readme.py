@@ -166,6 +166,8 @@ def test_the_figures_in_sentences_are_the_records():
     assert f"were {conv:.2f} times as fast" in text
     assert f"and {swa:.2f} times for swa's two columns" in text
     assert f"where {1 - trials['work']:.0%} of the epochs are shared".replace("%", " %") in text
+    start = json.loads((ROOT / "records/start.json").read_text())["seconds"]
+    assert f"takes {start['ours']:.2f} s instead of {start['with the compiler']:.2f}" in text
     saving = json.loads((ROOT / "records/saving.json").read_text())["costs"]["conv"]
     assert f"takes {1e3 * saving['saving_seconds']:.0f} ms, {100 * saving['share_of_epoch']:.2f} %" in text
 
@@ -202,7 +204,8 @@ def test_what_the_nets_get_wrong_is_the_records():
     missed, doubted = conv["mismatches"]["indices"], conv["doubted"]["indices"]
     assert f"{len(set(missed) & set(doubted))} of conv's {len(missed)} mistakes are among them" in text
     assert f"reads {conv['undoubted']:.2f} % instead of {conv['accuracy']:.2f} %" in text
-    assert f"All three misread {len(told['shared'])} digits" in text
+    everyone, both = {row["index"] for row in told["shared"]}, set(told["doubted"]["indices"])
+    assert f"All five misread {len(everyone)} digits, and of {len(everyone & both)} of these the" in text
 
 
 def test_the_charts_of_the_pages_are_those_of_the_records():
