@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import get_args
 
+import follow
 import numpy as np
 import pytest
 import results
@@ -70,6 +71,19 @@ def test_every_command_that_the_readme_shows_is_a_command_with_its_options(line)
             "--list",
             "mlp",
         }  # one that a reader adds
+
+
+def test_what_the_commands_print_is_what_they_printed_when_the_page_was_followed():
+    record = json.loads((RECORDS / "readme.json").read_text())
+    assert [row["command"] for row in record["commands"]] == [command for command, _ in follow.shown(README)]
+    for row, (_, expected) in zip(record["commands"], follow.shown(README), strict=True):
+        assert (row["exit"], row["as_shown"]) == (0, True)
+        printed = iter(row["output"])
+        lost = [line for line in expected if line != "..." and line.rstrip() not in printed]
+        assert lost == [], row["command"]
+    first = record["commands"][0]["seconds"]
+    whole = f"took {record['seconds'] / 60:.1f} minutes on {record['cores']} cores"
+    assert f"{whole}, {first / 60:.1f} of them the first (`records/readme.json`" in " ".join(README.split())
 
 
 def test_the_figures_are_the_records():
