@@ -76,16 +76,17 @@ def evaluate(
     """
     from mnistctl import comparison, evaluation, fidelity
     from mnistctl import nets as trained
-    from mnistctl import reading as pictures
 
     # A mistyped name is told before anything is fetched for it.
     paths = [trained.locate(net, out_dir) for net in nets]
     drawing = [path for path in paths if trained.draws(path)]
     path, several = paths[0], len(paths) > 1
     if image:
+        from mnistctl import reading
+
         _only("eval without --image", {option: _given(context, name) for option, name in _OF_A_SET.items()})
         _only("a single classifier", {"--image": bool(drawing) or several})
-        read = pictures.read(path, image, threshold=threshold, device=device, threads=threads)
+        read = reading.read(path, image, threshold=threshold, device=device, threads=threads)
         judging.reading(read, quiet=quiet, json=json)
         if any(picture.error is not None for picture in read.images):
             raise typer.Exit(1)
@@ -94,8 +95,8 @@ def evaluate(
     if drawing and several:
         raise UsageError(f"{drawing[0]}: draws digits, and nets side by side must read them; give it alone")
     if drawing:
-        reading = {"--split train": split == "train", "--predictions": predictions is not None}
-        _only("a classifier", reading | {"--corrupt": corrupt, "--onnx": onnx is not None})
+        read_alone = {"--split train": split == "train", "--predictions": predictions is not None}
+        _only("a classifier", read_alone | {"--corrupt": corrupt, "--onnx": onnx is not None})
         reader = trained.judge(judge, out_dir)
         ensure(dataset, data_dir, offline)
         told = fidelity.evaluate(
