@@ -169,7 +169,9 @@ def test_the_figures_in_sentences_are_the_records():
     assert f"{read}, and with batch norm's statistics recomputed {fresh:.2f} %" in text
     paths = json.loads((ROOT / "records/paths.json").read_text())
     low, high = paths["interval"]
-    assert f"by {paths['difference']:.3f} points on average (95 % interval {low:.3f} to {high:.3f};" in text
+    assert (
+        f"by {paths['difference']:+.3f} points on average (95 % interval {low:+.3f} to {high:+.3f};" in text
+    )
     drawn, real = (json.loads((ROOT / f"records/conv-drawn{n}.json").read_text()) for n in ("", "-eval"))
     assert drawn["command"] == "mnistctl train conv --epochs 10 --dataset own --name conv-drawn"
     assert (real["dataset"], real["digest"]) == ("mnist", drawn["digest"])
