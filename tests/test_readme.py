@@ -349,6 +349,13 @@ def test_the_pictures_of_the_pages_are_what_the_recorded_nets_draw(name):
         assert np.abs(np.asarray(animation.convert("L")) - expected).max() <= 11  # 16 greys
 
 
+def test_the_digits_of_the_page_are_those_that_the_command_beside_them_draws(mnistctl, tmp_path):
+    ran = mnistctl("generate", str(RECORDS / "cgan.safetensors"), "--digits", "2026", "--out", "drawn.png")
+    assert ran.returncode == 0, ran.stderr
+    with Image.open(tmp_path / "drawn.png") as drawn, Image.open(ROOT / "docs/2026.png") as shown:
+        assert np.abs(np.asarray(drawn).astype(int) - np.asarray(shown)).max() <= 2
+
+
 def test_every_picture_of_the_pages_is_there():
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         shown = re.findall(r"!\[[^\]]+\]\((.+?)\)", page.read_text())
