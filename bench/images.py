@@ -21,8 +21,7 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import drawing
 
-from mnistctl import charts, checkpoint, compute, datasets, figures, nets, pictures, reading, supervised
-from mnistctl.data import Digits
+from mnistctl import charts, checkpoint, compute, datasets, figures, nets, pictures, reading
 
 FILES = 2000
 KINDS = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
@@ -44,12 +43,10 @@ def through_file(picture: Image.Image, path: Path) -> np.ndarray | None:
     return pictures.prepare(pictures.load(path)[0])
 
 
-def read(net: torch.nn.Module, seen: list[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+def read(path: Path, net: torch.nn.Module, seen: list[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
     """The digits that the net reads, -1 where none was found, and the probabilities of these."""
     images = np.stack([np.zeros((28, 28), np.uint8) if image is None else image for image in seen])
-    unlabelled = datasets.Arrays(images, np.zeros(len(images), np.uint8))
-    outputs = supervised.logits(net, Digits.of(unlabelled, torch.device("cpu")))
-    chances = torch.softmax(outputs.double(), 1).numpy()
+    chances = reading.probabilities(path, net, images, torch.device("cpu"))
     return np.where([image is None for image in seen], -1, chances.argmax(1)), chances.max(1)
 
 
@@ -114,7 +111,7 @@ def main() -> None:
         drawn = [drawing.drawing(number) for number in range(drawing.COUNT)]
         seen = [through_file(d.picture, Path(folder) / f"{n}.{d.ending}") for n, d in enumerate(drawn)]
         labels = np.array([picture.digit for picture in drawn])
-        answers, chances = read(net, seen)
+        answers, chances = read(given.net, net, seen)
         by_hand = told(labels, answers, chances)
         print(by_hand, flush=True)
         if given.sheet:
@@ -135,15 +132,15 @@ def main() -> None:
                 kept.append(through_file(picture, Path(folder) / f"digit.{('png', 'jpg')[n // 2 % 2]}"))
             else:
                 kept.append(pictures.prepare(pictures.grey(picture)))
-    answers, chances = read(net, kept)
-    original = told(test.labels, *read(net, list(test.images)))
+    answers, chances = read(given.net, net, kept)
+    original = told(test.labels, *read(given.net, net, list(test.images)))
     body = {"command": "python bench/images.py data --out records/images.json --sheet docs/own-digits.png"}
     body |= {"model": model, "digest": checkpoint.digest(net.state_dict()), "threshold": reading.THRESHOLD}
     versions = {name: metadata.version(name) for name in ("mnistctl", "torch", "numpy", "scipy", "pillow")}
     body |= {"versions": versions | {"python": platform.python_version()}, "machine": compute.machine()}
     body |= {"drawn": by_hand, "mnist": told(test.labels, answers, chances), "mnist_original": original}
     body["mnist_files"] = told(test.labels[:FILES], answers[:FILES], chances[:FILES])
-    body["mnist_files_original"] = told(test.labels[:FILES], *read(net, list(test.images[:FILES])))
+    body["mnist_files_original"] = told(test.labels[:FILES], *read(given.net, net, list(test.images[:FILES])))
     for name in ("mnist", "mnist_original", "mnist_files", "mnist_files_original"):
         print(name, body[name])
     if given.out:

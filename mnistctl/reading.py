@@ -67,7 +67,7 @@ def read(
     model, net = nets.classifier(path)
     looked = [_look(picture) for picture in found]
     seen = [reading.seen for reading in looked if reading.seen is not None]
-    chances = iter(_probabilities(path, net.to(where), np.stack(seen), where) if seen else ())
+    chances = iter(probabilities(path, net.to(where), np.stack(seen), where) if seen else ())
     images = tuple(
         reading if reading.seen is None else _judged(reading, next(chances), least) for reading in looked
     )
@@ -82,9 +82,14 @@ def _look(path: Path) -> Reading:
     return Reading(str(path), frames=frames, seen=pictures.prepare(grey))
 
 
-def _probabilities(
+def probabilities(
     path: Path, net: torch.nn.Module, images: NDArray[np.uint8], where: torch.device
 ) -> NDArray[np.float64]:
+    """What the net of the checkpoint at `path` gives each digit [N, 10] for prepared pictures [N, 28, 28].
+
+    Raises:
+        CheckpointError: its weights are senseless.
+    """
     unlabelled = datasets.Arrays(images, np.zeros(len(images), np.uint8))
     outputs = supervised.logits(net, Digits.of(unlabelled, where))
     if not bool(outputs.isfinite().all()):

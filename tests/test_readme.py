@@ -99,7 +99,10 @@ def test_the_figures_are_the_records():
         runs = results.chosen(reached, model)
         if runs:
             ours = inference.summary([result.accuracy for result in runs.values()])
-            seconds = json.loads((RECORDS / f"{model}.json").read_text())["seconds"]
+            first = json.loads((RECORDS / f"{model}.json").read_text())
+            assert (first["model"], first["dataset"]["name"]) == (model, "mnist")
+            assert (first["command"], first["parameters"]) == (f"mnistctl train {model}", parameters)
+            seconds = first["seconds"]
             names = ", ".join(f"`{name}`" for name in sorted({model, *(r.record for r in runs.values())}))
             here = f"{ours.mean:.3f}, mean of {ours.n} | {ours.sd:.3f} | {seconds:.0f} | {names}"
         else:
@@ -268,7 +271,9 @@ def test_the_trials_are_the_record(path):
     made = json.loads(json.dumps(tally.tally(kept, "ktorch" if summary["against"] else None)))
     of_the_sitting = {"command", "sitting_seconds", "checksum"}
     assert made == {key: value for key, value in summary.items() if key not in of_the_sitting}
-    assert summary["command"].startswith(kept.header["command"])
+    assert summary["command"] == kept.header["command"]
+    if path.stem == "trials-swa-10":
+        assert summary["command"] == "mnistctl trials swa -n 10 --epochs 10"
     if path.stem == "trials-swa-8":
         printed = []
         repeating.conclusions(summary, lambda text, *_: printed.append(text))
