@@ -21,7 +21,12 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import drawing
 
-from mnistctl import charts, checkpoint, compute, datasets, figures, nets, pictures, reading
+from mnistctl.artifacts import charts, checkpoint, grids
+from mnistctl.data import datasets
+from mnistctl.data.images import load_image, to_grey, to_mnist
+from mnistctl.inference import load
+from mnistctl.inference.predict import MIN_CONFIDENCE, compute_probabilities
+from mnistctl.nn.device import hardware_info
 
 FILES = 2000
 KINDS = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
@@ -40,19 +45,19 @@ def enlarged(image: np.ndarray, number: int) -> Image.Image:
 def through_file(picture: Image.Image, path: Path) -> np.ndarray | None:
     """What `prepare` makes of the picture, written to `path` and read."""
     picture.save(path, quality=90)
-    return pictures.prepare(pictures.load(path)[0])
+    return to_mnist(load_image(path)[0])
 
 
 def read(path: Path, net: torch.nn.Module, seen: list[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
     """The digits that the net reads, -1 where none was found, and the probabilities of these."""
     images = np.stack([np.zeros((28, 28), np.uint8) if image is None else image for image in seen])
-    chances = reading.probabilities(path, net, images, torch.device("cpu"))
+    chances = compute_probabilities(path, net, images, torch.device("cpu"))
     return np.where([image is None for image in seen], -1, chances.argmax(1)), chances.max(1)
 
 
 def told(labels: np.ndarray, answers: np.ndarray, chances: np.ndarray) -> dict:
     """The share read right, and of right and wrong answers those that are called unsure, in percent."""
-    right, unsure = answers == labels, chances < reading.THRESHOLD
+    right, unsure = answers == labels, chances < MIN_CONFIDENCE
     share = {name: round(100 * float(unsure[of].mean()), 2) if of.any() else None
              for name, of in (("unsure_of_right", right), ("unsure_of_wrong", ~right))}  # fmt: skip
     about = {
@@ -88,7 +93,7 @@ def sheet(drawn: list[drawing.Drawing], seen: list, answers: np.ndarray, chances
         captions.append(
             (left, top + SIDE + 8, f"not {drawn[n].digit}: {answer}" if failed else answer, failed)
         )
-    with charts.drawn(width / 100, height / 100) as (figure, made):
+    with charts._canvas(width / 100, height / 100) as (figure, made):
         figure.figimage(pixels, origin="upper")
         title = f"drawn, what conv saw, what it read; red: all {len(wrong)} of {len(drawn)} that it misread"
         figure.text(10 / width, 1 - 14 / height, title, weight="bold", va="center")
@@ -106,7 +111,7 @@ def main() -> None:
     asked.add_argument("--out", type=Path)
     asked.add_argument("--sheet", type=Path)
     given = asked.parse_args()
-    model, net = nets.classifier(given.net)
+    model, net = load.load_classifier(given.net)
     with tempfile.TemporaryDirectory() as folder:
         drawn = [drawing.drawing(number) for number in range(drawing.COUNT)]
         seen = [through_file(d.picture, Path(folder) / f"{n}.{d.ending}") for n, d in enumerate(drawn)]
@@ -115,7 +120,7 @@ def main() -> None:
         by_hand = told(labels, answers, chances)
         print(by_hand, flush=True)
         if given.sheet:
-            figures.write_png(given.sheet, sheet(drawn, seen, answers, chances))
+            grids.write_png(given.sheet, sheet(drawn, seen, answers, chances))
         by_hand["failures"] = [
             {"number": n, "digit": picture.digit, "read": int(answers[n]), "how": picture.how}
             | {"probability": round(float(chances[n]), 3)}
@@ -131,13 +136,13 @@ def main() -> None:
             if n < FILES:
                 kept.append(through_file(picture, Path(folder) / f"digit.{('png', 'jpg')[n // 2 % 2]}"))
             else:
-                kept.append(pictures.prepare(pictures.grey(picture)))
+                kept.append(to_mnist(to_grey(picture)))
     answers, chances = read(given.net, net, kept)
     original = told(test.labels, *read(given.net, net, list(test.images)))
     body = {"command": "python bench/images.py data --out records/images.json --sheet docs/own-digits.png"}
-    body |= {"model": model, "digest": checkpoint.digest(net.state_dict()), "threshold": reading.THRESHOLD}
+    body |= {"model": model, "digest": checkpoint.digest(net.state_dict()), "threshold": MIN_CONFIDENCE}
     versions = {name: metadata.version(name) for name in ("mnistctl", "torch", "numpy", "scipy", "pillow")}
-    body |= {"versions": versions | {"python": platform.python_version()}, "machine": compute.machine()}
+    body |= {"versions": versions | {"python": platform.python_version()}, "machine": hardware_info()}
     body |= {"drawn": by_hand, "mnist": told(test.labels, answers, chances), "mnist_original": original}
     body["mnist_files"] = told(test.labels[:FILES], answers[:FILES], chances[:FILES])
     body["mnist_files_original"] = told(test.labels[:FILES], *read(given.net, net, list(test.images[:FILES])))

@@ -16,34 +16,41 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from mnistctl import compute, datasets, draws, inference, models
-from mnistctl.data import Digits
-from mnistctl.events import Epoch
-from mnistctl.supervised import Recipe, Training, fit
+from mnistctl import models
+from mnistctl.data import datasets
+from mnistctl.data.digits import Digits
+from mnistctl.evaluation.statistics import paired
+from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.nn.device import hardware_info, tune_malloc
+from mnistctl.nn.seeding import derive_seed
+from mnistctl.training.classifier import ClassifierTraining, fit
+from mnistctl.training.events import Epoch
 
 CPU = torch.device("cpu")
 
 
-def fast(recipe: Recipe, seed: int, train: Digits, test: Digits) -> Iterator[float]:
+def fast(recipe: ClassifierRecipe, seed: int, train: Digits, test: Digits) -> Iterator[float]:
     """Percent of the test digits read right after each epoch, by the package."""
-    for event in fit(Training(recipe, seed, CPU), recipe, train, test):
+    for event in fit(ClassifierTraining(recipe, seed, CPU), recipe, train, test):
         if isinstance(event, Epoch):
             yield event.accuracy
 
 
-def plain(recipe: Recipe, seed: int, train: Digits, test: Digits) -> Iterator[float]:
+def plain(recipe: ClassifierRecipe, seed: int, train: Digits, test: Digits) -> Iterator[float]:
     """The same by a loop that shares the table of the net and the rates with it, and nothing else."""
-    torch.manual_seed(draws.stream(seed, 0))
+    torch.manual_seed(derive_seed(seed, 0))
     net = recipe.net()
     optimizer = recipe.optimizer(net.parameters())
     pixels, labels = train.take(slice(None))
-    for rate in recipe.schedule():
+    for rate in recipe.learning_rates():
         optimizer.param_groups[0]["lr"] = rate
         net.train()
         order = torch.randperm(len(train)) if recipe.shuffle else torch.arange(len(train))
-        for chosen in order.split(recipe.batch):
+        for chosen in order.split(recipe.batch_size):
             optimizer.zero_grad()
-            loss = F.cross_entropy(net(pixels[chosen]), labels[chosen], label_smoothing=recipe.smoothing)
+            loss = F.cross_entropy(
+                net(pixels[chosen]), labels[chosen], label_smoothing=recipe.label_smoothing
+            )
             loss.backward()
             optimizer.step()
         net.eval()
@@ -66,8 +73,8 @@ def main() -> None:
     train, test = (
         Digits.of(datasets.load("mnist", asked.folder, split)[0], CPU) for split in ("train", "test")
     )
-    compute.keep_memory()
-    recipe = replace(models.classifier(asked.recipe), epochs=asked.epochs)
+    tune_malloc()
+    recipe = replace(models.load_classifier(asked.recipe), epochs=asked.epochs)
     both: dict[str, list[list[float]]] = {"fast": [], "plain": []}
     for seed in range(asked.seeds):
         for way, path in (("fast", fast), ("plain", plain)):
@@ -76,12 +83,12 @@ def main() -> None:
             f"seed {seed}: fast {both['fast'][-1][-1]:.2f} %, plain {both['plain'][-1][-1]:.2f} %", flush=True
         )
     last = {way: [accuracies[-1] for accuracies in runs] for way, runs in both.items()}
-    difference = inference.paired(last["plain"], last["fast"])
+    difference = paired(last["plain"], last["fast"])
     words = "--recipe", asked.recipe, "--epochs", str(asked.epochs), "--seeds", str(asked.seeds)
     body = {
         "command": f"python bench/paths.py data {' '.join(words)}",
         "recipe": f"{asked.recipe}, {asked.epochs} epochs",
-        "machine": compute.machine() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
         **last,
         "means": {way: statistics.mean(values) for way, values in last.items()},
         "means_by_epoch": {

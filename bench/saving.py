@@ -15,11 +15,13 @@ from pathlib import Path
 
 import torch
 
-from mnistctl import compute, datasets, models
-from mnistctl.data import Digits
-from mnistctl.events import Epoch
-from mnistctl.supervised import Training, fit
-from mnistctl.unfinished import Journal, Unfinished
+from mnistctl import models
+from mnistctl.data import datasets
+from mnistctl.data.digits import Digits
+from mnistctl.nn.device import hardware_info, tune_malloc
+from mnistctl.training.checkpoints import RunCheckpoints, RunProgress
+from mnistctl.training.classifier import ClassifierTraining, fit
+from mnistctl.training.events import Epoch
 
 CPU = torch.device("cpu")
 SAVES = 20
@@ -34,17 +36,17 @@ def peak() -> int:
 def main() -> None:
     """Train an epoch of each recipe on MNIST, then save its state over and over; print and write it."""
     folder = Path(sys.argv[1])
-    compute.keep_memory()
+    tune_malloc()
     train, test = (Digits.of(datasets.load("mnist", folder, split)[0], CPU) for split in ("train", "test"))
     costs = {}
     for name in ("logit", "linear", "lstm", "conv", "swa"):
         recipe = models.load(name)
-        training = Training(recipe, 0, CPU)
+        training = ClassifierTraining(recipe, 0, CPU)
         epoch = next(event for event in fit(training, recipe, train, test) if isinstance(event, Epoch))
-        journal = Journal("now", epochs=[epoch] * recipe.epochs)  # as long as it gets
+        journal = RunProgress("now", epochs=[epoch] * recipe.epochs)  # as long as it gets
         before = peak()
         with tempfile.TemporaryDirectory(dir=".") as place:
-            unfinished = Unfinished(Path(place) / name)
+            unfinished = RunCheckpoints(Path(place) / name)
             unfinished.begin()
             seconds = []
             for _ in range(SAVES):
@@ -64,7 +66,7 @@ def main() -> None:
     assert costs["conv"]["share_of_epoch"] < SHARE
     body = {
         "command": "python bench/saving.py",
-        "machine": compute.machine() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
         "costs": costs,
     }
     if len(sys.argv) > 2:

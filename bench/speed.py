@@ -33,11 +33,16 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from mnistctl import adversarial, compute, datasets, models
-from mnistctl.data import Digits
+from mnistctl import models
+from mnistctl.data import datasets
+from mnistctl.data.digits import Digits
 from mnistctl.errors import UsageError
-from mnistctl.layers import Rectify
-from mnistctl.supervised import Recipe, Training, _batches, _step
+from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe
+from mnistctl.nn import device
+from mnistctl.nn.device import hardware_info, tune_malloc
+from mnistctl.nn.fusion import FusedReLU, optimize_for
+from mnistctl.training import gan
+from mnistctl.training.classifier import ClassifierTraining, iterate_batches, train_step
 
 CPU = torch.device("cpu")
 STEPS = {  # a round's, in about half a second
@@ -76,28 +81,28 @@ class Pictures(Dataset):  # type: ignore[type-arg]
 
 
 def plain_step(
-    net: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, x: Tensor, y: Tensor
+    net: nn.Module, optimizer: torch.optim.Optimizer, recipe: ClassifierRecipe, x: Tensor, y: Tensor
 ) -> Tensor:
     optimizer.zero_grad()
-    loss = F.cross_entropy(net(x), y, label_smoothing=recipe.smoothing)
+    loss = F.cross_entropy(net(x), y, label_smoothing=recipe.label_smoothing)
     loss.backward()
     optimizer.step()
     return loss.detach()
 
 
-def plain_duel(recipe: adversarial.Recipe) -> Callable[[Tensor, Tensor], Tensor]:
+def plain_duel(recipe: GanRecipe) -> Callable[[Tensor, Tensor], Tensor]:
     """The step of a generator's recipe as its page tells it, both nets' gradients computed in every loss."""
     generator, discriminator = recipe.generator(), recipe.discriminator()
     drawer, judge = (recipe.optimizer(net.parameters()) for net in (generator, discriminator))
     entropy = nn.BCELoss()
 
     def step(x: Tensor, y: Tensor) -> Tensor:
-        noise, digits = torch.randn(len(x), adversarial.NOISE, 1, 1), torch.randint(10, (len(x),))
+        noise, digits = torch.randn(len(x), NOISE_SIZE, 1, 1), torch.randint(10, (len(x),))
         judge.zero_grad()
         targets = torch.rand(len(x)) * 0.2 + 0.8
-        first = entropy(torch.sigmoid(discriminator(x, *recipe.given(y))), targets)
+        first = entropy(torch.sigmoid(discriminator(x, *recipe.condition(y))), targets)
         first.backward()
-        drawn, asked = generator(noise, *recipe.given(digits)), recipe.given(digits)
+        drawn, asked = generator(noise, *recipe.condition(digits)), recipe.condition(digits)
         second = entropy(torch.sigmoid(discriminator(drawn.detach(), *asked)), torch.zeros(len(x)))
         second.backward()
         judge.step()
@@ -110,39 +115,39 @@ def plain_duel(recipe: adversarial.Recipe) -> Callable[[Tensor, Tensor], Tensor]
     return step
 
 
-def plain(recipe: Recipe | adversarial.Recipe) -> Callable[[Tensor, Tensor], Tensor]:
+def plain(recipe: ClassifierRecipe | GanRecipe) -> Callable[[Tensor, Tensor], Tensor]:
     """What trains freshly made nets on one batch, with torch's own layers and default optimizer."""
-    if isinstance(recipe, adversarial.Recipe):
+    if isinstance(recipe, GanRecipe):
         return plain_duel(recipe)
     net = recipe.net().train()
     optimizer = recipe.optimizer(net.parameters())
     return lambda x, y: plain_step(net, optimizer, recipe, x, y)
 
 
-def ours(recipe: Recipe | adversarial.Recipe, digits: Digits, precision: str) -> Callable[[int], Tensor]:
+def ours(recipe: ClassifierRecipe | GanRecipe, digits: Digits, precision: str) -> Callable[[int], Tensor]:
     """What takes so many steps of our own epoch; gives the sum of their losses."""
-    if isinstance(recipe, adversarial.Recipe):
-        duelling = adversarial.Training(recipe, 0, CPU, precision=precision)
+    if isinstance(recipe, GanRecipe):
+        duelling = gan.GanTraining(recipe, 0, CPU, precision=precision)
         order = torch.randperm(len(digits))
         return lambda steps: sum(
             (
-                adversarial.duel(duelling, recipe, x, y).sum()
-                for x, y in itertools.islice(digits.batches(order, recipe.batch), steps)
+                gan.train_step(duelling, recipe, x, y).sum()
+                for x, y in itertools.islice(digits.batches(order, recipe.batch_size), steps)
             ),
             torch.zeros(()),
         )
-    training = Training(recipe, 0, CPU, precision=precision)
+    training = ClassifierTraining(recipe, 0, CPU, precision=precision)
     training.net.train()
     return lambda steps: sum(
         (
-            _step(training, recipe, x, y)
-            for x, y in itertools.islice(_batches(training, recipe, digits, 1), steps)
+            train_step(training, recipe, x, y)
+            for x, y in itertools.islice(iterate_batches(training, recipe, digits, 1), steps)
         ),
         torch.zeros(()),
     )
 
 
-def ways(recipe: Recipe | adversarial.Recipe, digits: Digits) -> dict[str, Callable[[int], None]]:
+def ways(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> dict[str, Callable[[int], None]]:
     """For each way, what takes so many steps of an epoch."""
     floats = digits.images.float() / 127.5 - 1
     shuffle = getattr(recipe, "shuffle", True)
@@ -170,10 +175,10 @@ def ways(recipe: Recipe | adversarial.Recipe, digits: Digits) -> dict[str, Calla
 
     def indexed() -> Batches:
         order = torch.randperm(len(digits)) if shuffle else torch.arange(len(digits))
-        return ((floats[index], digits.labels[index]) for index in order.split(recipe.batch))
+        return ((floats[index], digits.labels[index]) for index in order.split(recipe.batch_size))
 
     def loaded(data: Dataset) -> Callable[[], Batches]:  # type: ignore[type-arg]
-        return lambda: iter(DataLoader(data, recipe.batch, shuffle=shuffle))
+        return lambda: iter(DataLoader(data, recipe.batch_size, shuffle=shuffle))
 
     found = {
         "ours": mine("float32"),
@@ -191,30 +196,30 @@ def ways(recipe: Recipe | adversarial.Recipe, digits: Digits) -> dict[str, Calla
 def keep_memory(ours: bool) -> None:
     """As `train` sets malloc, or as it sets itself in a script that says nothing: at most these two sizes."""
     if ours:
-        compute.keep_memory()
+        tune_malloc()
     elif platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
-        library.mallopt(compute._M_MMAP_THRESHOLD, 2**25)
-        library.mallopt(compute._M_TRIM_THRESHOLD, 2**26)
+        library.mallopt(device._M_MMAP_THRESHOLD, 2**25)
+        library.mallopt(device._M_TRIM_THRESHOLD, 2**26)
 
 
-def check_nets(recipe: adversarial.Recipe, digits: Digits) -> None:
+def check_nets(recipe: GanRecipe, digits: Digits) -> None:
     """The plain nets' outputs and gradients, to rounding."""
     x, y = digits.take(slice(0, 50))
-    noise = torch.randn(50, adversarial.NOISE, 1, 1).double()
+    noise = torch.randn(50, NOISE_SIZE, 1, 1).double()
     for make, inputs in ((recipe.generator, noise), (recipe.discriminator, x.double())):
         plain = make().double()
         results = []
-        for net in (plain, compute.prepare(copy.deepcopy(plain), CPU)):
-            outputs = net(inputs, *recipe.given(y))
+        for net in (plain, optimize_for(copy.deepcopy(plain), CPU)):
+            outputs = net(inputs, *recipe.condition(y))
             (outputs**2).sum().backward()
             results.append((outputs.detach(), torch.cat([p.grad.flatten() for p in net.parameters()])))
         torch.testing.assert_close(*results, rtol=1e-8, atol=1e-8)
 
 
-def check(recipe: Recipe | adversarial.Recipe, digits: Digits) -> None:
+def check(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> None:
     """Dropout off: the plain net's loss and gradients, to rounding; on: the recipe's share dropped."""
-    if isinstance(recipe, adversarial.Recipe):
+    if isinstance(recipe, GanRecipe):
         check_nets(recipe, digits)
         return
     torch.manual_seed(0)
@@ -226,30 +231,30 @@ def check(recipe: Recipe | adversarial.Recipe, digits: Digits) -> None:
             module.p = 0.0
     x, y = digits.take(slice(0, 50))
     results = []
-    for net in (plain, compute.prepare(copy.deepcopy(plain), CPU)):
-        loss = F.cross_entropy(net(x.double()), y, label_smoothing=recipe.smoothing)
+    for net in (plain, optimize_for(copy.deepcopy(plain), CPU)):
+        loss = F.cross_entropy(net(x.double()), y, label_smoothing=recipe.label_smoothing)
         loss.backward()
         results.append(
             (loss.detach(), torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
         )
     torch.testing.assert_close(*results, rtol=1e-8, atol=1e-10)
-    prepared = [module.p for module in compute.prepare(whole, CPU).modules() if isinstance(module, Rectify)]
+    prepared = [module.p for module in optimize_for(whole, CPU).modules() if isinstance(module, FusedReLU)]
     assert [p for p in prepared if p] == rates
     for p in set(rates):
         ones = torch.ones(100, 20, 24, 24)
-        scaled = Rectify(p, None, False)(ones.clone())
+        scaled = FusedReLU(p, None, False)(ones.clone())
         assert abs(scaled.count_nonzero().item() / ones.numel() - (1 - p)) < 0.002
         assert abs(scaled.mean().item() - 1) < 0.005
 
 
-def flop(name: str, recipe: Recipe | adversarial.Recipe) -> float:
+def flop(name: str, recipe: ClassifierRecipe | GanRecipe) -> float:
     """Operations of one image's training pass."""
     if name == "lstm":
         return LSTM_FLOP
-    if isinstance(recipe, adversarial.Recipe):
-        training = adversarial.Training(recipe, 0, CPU)
+    if isinstance(recipe, GanRecipe):
+        training = gan.GanTraining(recipe, 0, CPU)
         with FlopCounterMode(display=False) as counter:
-            adversarial.duel(training, recipe, torch.zeros(2, 1, 28, 28), torch.zeros(2, dtype=torch.int64))
+            gan.train_step(training, recipe, torch.zeros(2, 1, 28, 28), torch.zeros(2, dtype=torch.int64))
         return counter.get_total_flops() / 2
     net = recipe.net()
     with FlopCounterMode(display=False) as counter:
@@ -283,7 +288,7 @@ def passes(name: str, digits: Digits, rounds: int) -> dict[str, object]:
             began = time.perf_counter()
             run(steps)
             seconds[way].append(time.perf_counter() - began)
-    images = steps * recipe.batch
+    images = steps * recipe.batch_size
     operations = flop(name, recipe)
 
     def ratio(slow: str, fast: str) -> float:
@@ -361,7 +366,7 @@ def main() -> None:
         print(f"{name:10s} {row['dataset']:>8s} {spent} {row['peak_megabytes']:8d}", flush=True)
     body = {
         "command": "python bench/speed.py",
-        "machine": compute.machine() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
         "rounds": given.rounds,
         "recipes": recipes,
         "one_epoch": runs,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from mnistctl import compute
+from mnistctl.nn.device import hardware_info
 
 ROUNDS = 15
 RUN = "import sys; from mnistctl.__main__ import main; sys.argv = ['mnistctl', *sys.argv[1:]]; main()"
@@ -34,7 +34,7 @@ def main() -> None:
     ours, loaded = times.values()
     body = {
         "command": "python bench/start.py",
-        "machine": compute.machine() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
+        "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
         "rounds": ROUNDS,
         "seconds": {way: round(statistics.median(taken), 2) for way, taken in times.items()},
         "times_as_long": round(

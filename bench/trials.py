@@ -16,8 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from mnistctl import compute, models, trial
-from mnistctl.options import Options
+from mnistctl import models
+from mnistctl.nn.device import hardware_info
+from mnistctl.training.environment import versions
+from mnistctl.training.options import RunOptions
+from mnistctl.trials.worker import shared_epochs
 
 CONV, SWA = 1.1, 1.55  # the least that the ratios of training should be
 
@@ -29,14 +32,14 @@ def main() -> None:
     parser.add_argument("file", type=Path, nargs="?")
     parser.add_argument("--dataset", default="mnist")
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--batch", type=int)
+    parser.add_argument("--batch-size", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="float32")
     asked = parser.parse_args()
     workers = os.cpu_count() or 1
     told = ["--dataset", asked.dataset, "--data-dir", str(asked.data_dir.absolute())]
     told += ["--epochs", str(asked.epochs), "--precision", asked.precision]
-    told += [] if asked.batch is None else ["--batch", str(asked.batch)]
+    told += [] if asked.batch_size is None else ["--batch-size", str(asked.batch_size)]
     rounds = []
     with tempfile.TemporaryDirectory() as place:
         told += ["--out-dir", place, "--overwrite", "--name", "bench", "--json"]
@@ -56,14 +59,14 @@ def main() -> None:
                 rounds[-1][f"train {model}"] = {"wall": wall, "training": seconds}
             print(json.dumps({"round": number, **ratios(rounds[-1])}), flush=True)
     every = [ratios(seconds) for seconds in rounds]
-    conv, swa = (Options(model=name, epochs=asked.epochs).recipe() for name in ("conv", "swa"))
+    conv, swa = (RunOptions(model=name, epochs=asked.epochs).recipe() for name in ("conv", "swa"))
     body = {
         "command": f"python bench/trials.py --epochs {asked.epochs} --rounds {asked.rounds}"
         f" --precision {asked.precision}",
-        "machine": compute.machine() | trial.versions(),
+        "machine": hardware_info() | versions(),
         "trials_a_round": workers,
-        "work": 1 - trial.shared(conv, swa) / (2 * asked.epochs),
-        "work_in_full": 1 - trial.shared(models.load("conv"), models.load("swa")) / 100,
+        "work": 1 - shared_epochs(conv, swa) / (2 * asked.epochs),
+        "work_in_full": 1 - shared_epochs(models.load("conv"), models.load("swa")) / 100,
         "ratios": {name: round(statistics.median(r[name] for r in every), 3) for name in every[0]},
         "rounds": rounds,
     }

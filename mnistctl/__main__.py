@@ -8,8 +8,8 @@ from types import FrameType
 from typing import NoReturn
 
 from mnistctl.cli import app
+from mnistctl.cli.output.terminal import print_error, silence_stdout
 from mnistctl.errors import MnistctlError, StoppedError, near
-from mnistctl.report.terminal import complain, hush
 
 
 def main() -> NoReturn:
@@ -20,26 +20,26 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False, prog_name="mnistctl")  # however it was started
     except (MnistctlError, StoppedError) as fault:
-        complain(fault)
+        print_error(fault)
         code = fault.exit_code
     except BrokenPipeError:  # the reader, `head` say, has seen enough
-        hush()
+        silence_stdout()
         code = 1
     except OSError as fault:
-        complain(f"{fault.filename or 'input or output'}: {fault.strerror or fault}")
+        print_error(f"{fault.filename or 'input or output'}: {fault.strerror or fault}")
         code = 1
     except Exception as fault:
         # Typer's own exceptions stand in a private module; these two methods are what they have in common.
         if hasattr(fault, "format_message") and hasattr(fault, "exit_code"):
             if told := fault.format_message():  # nothing where the help was asked for by silence, and printed
-                complain(f"{_mistyped(told)} ({_page(fault)} --help)")
+                print_error(f"{_mistyped(told)} ({_page(fault)} --help)")
             code = fault.exit_code
         else:
             raise
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        hush()
+        silence_stdout()
     sys.exit(code if isinstance(code, int) else 0)
 
 

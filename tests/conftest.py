@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnistctl import __main__, datasets, files, idx
+from mnistctl.__main__ import main
+from mnistctl.artifacts import files
+from mnistctl.data import datasets, idx
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -38,7 +40,7 @@ def mnistctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
             patched.chdir(tmp_path)
             patched.setattr(sys, "argv", ["mnistctl", *words])
             try:
-                __main__.main()
+                main()
             except SystemExit as ended:
                 code = int(ended.code or 0)
             finally:
@@ -60,6 +62,6 @@ def few_digits(folder: Path, train: int, test: int) -> Path:
     """Write the first digits of the sample into `folder`, as a data set of one's own."""
     for split, name, count in (("train", "train", train), ("test", "t10k", test)):
         arrays, _ = datasets.load("sample", None, split)
-        files.write(folder / f"{name}-images-idx3-ubyte", idx.pack(arrays.images[:count]))
-        files.write(folder / f"{name}-labels-idx1-ubyte", idx.pack(arrays.labels[:count]))
+        files.write(folder / f"{name}-images-idx3-ubyte", idx.dump(arrays.images[:count]))
+        files.write(folder / f"{name}-labels-idx1-ubyte", idx.dump(arrays.labels[:count]))
     return folder

@@ -3,8 +3,8 @@
 import sys
 import time
 
-from mnistctl import adversarial, supervised
 from mnistctl.__main__ import main
+from mnistctl.training import classifier, gan
 
 pause = float(sys.argv.pop(1))
 
@@ -17,6 +17,6 @@ def slowed(step):
     return slowly
 
 
-supervised._step = slowed(supervised._step)
-adversarial.duel = slowed(adversarial.duel)
+classifier.train_step = slowed(classifier.train_step)
+gan.train_step = slowed(gan.train_step)
 main()

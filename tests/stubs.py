@@ -37,8 +37,8 @@ def perform(model, seed, settings):
 if __name__ == "__main__":  # python stubs.py WORDS...: mnistctl with these trials in place of real ones
     import stubs  # by the name that a worker finds it under
 
-    from mnistctl import trials
     from mnistctl.__main__ import main
+    from mnistctl.trials import run
 
-    trials.run.__kwdefaults__["perform"] = stubs.perform
+    run.run_trials.__kwdefaults__["perform"] = stubs.perform
     main()

@@ -8,11 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnistctl import adversarial, checkpoint, compute, datasets, draws, models
-from mnistctl.adversarial import NOISE, Recipe, Training, duel, fit, fixed, sample
-from mnistctl.data import Digits
+from mnistctl import models
+from mnistctl.artifacts import checkpoint
+from mnistctl.data import datasets
+from mnistctl.data.digits import Digits
 from mnistctl.errors import DivergedError, UsageError
-from mnistctl.events import Duel, Progress
+from mnistctl.inference.forward import generate_images
+from mnistctl.models.recipe import NOISE_SIZE, GanRecipe
+from mnistctl.nn.fusion import optimize_for
+from mnistctl.nn.seeding import derive_seed
+from mnistctl.training import gan
+from mnistctl.training.events import GanEpoch, Progress
+from mnistctl.training.gan import GanTraining, fit, fixed_inputs, train_step
 
 CPU = torch.device("cpu")
 
@@ -28,36 +35,36 @@ def some(digits, n):
 
 
 def rows(training, recipe, digits):
-    return [replace(e, seconds=0, ended="") for e in fit(training, recipe, digits) if isinstance(e, Duel)]
+    return [replace(e, seconds=0, ended="") for e in fit(training, recipe, digits) if isinstance(e, GanEpoch)]
 
 
 def small(**given):
     """Nets of a few numbers, with batch norm, for what holds of every recipe."""
 
     def generator():
-        return nn.Sequential(nn.ConvTranspose2d(NOISE, 4, 7), nn.BatchNorm2d(4), nn.ReLU(),
+        return nn.Sequential(nn.ConvTranspose2d(NOISE_SIZE, 4, 7), nn.BatchNorm2d(4), nn.ReLU(),
                              nn.ConvTranspose2d(4, 1, 4, 4), nn.Tanh())  # fmt: skip
 
     def discriminator():
         return nn.Sequential(nn.Conv2d(1, 4, 4, 4), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 7), nn.Flatten(0))
 
-    usual = {"generator": generator, "discriminator": discriminator, "epochs": 3, "batch": 20}
-    return replace(models.generator("gan"), **usual | given)
+    usual = {"generator": generator, "discriminator": discriminator, "epochs": 3, "batch_size": 20}
+    return replace(models.load_generator("gan"), **usual | given)
 
 
-def plainly(recipe: Recipe, seed: int, real, labels, steps: int):
+def plainly(recipe: GanRecipe, seed: int, real, labels, steps: int):
     """The recipe as its page tells it: a sigmoid, three losses, all gradients computed, one by one."""
-    torch.manual_seed(draws.stream(seed, 0))
+    torch.manual_seed(derive_seed(seed, 0))
     generator, discriminator = recipe.generator(), recipe.discriminator()
     drawer, judge = (recipe.optimizer(net.parameters()) for net in (generator, discriminator))
     torch.manual_seed(1)
     told = []
     for _ in range(steps):
-        noise = torch.randn(len(real), NOISE, 1, 1)
-        asked = recipe.given(torch.randint(10, (len(real),)))
+        noise = torch.randn(len(real), NOISE_SIZE, 1, 1)
+        asked = recipe.condition(torch.randint(10, (len(real),)))
         targets = torch.empty(len(real)).uniform_(0.8, 1)
         judge.zero_grad()
-        first = F.binary_cross_entropy(torch.sigmoid(discriminator(real, *recipe.given(labels))), targets)
+        first = F.binary_cross_entropy(torch.sigmoid(discriminator(real, *recipe.condition(labels))), targets)
         first.backward()
         drawn = generator(noise, *asked)
         second = F.binary_cross_entropy(
@@ -85,13 +92,13 @@ def doubles():
 @pytest.mark.parametrize("name", models.GENERATORS)
 def test_a_duel_is_the_recipe_taken_step_by_step(name, digits, doubles):
     # By plain descent: Adam's first steps turn a gradient's last bits into signs.
-    recipe = replace(models.generator(name), optimizer=partial(torch.optim.SGD, lr=0.01))
+    recipe = replace(models.load_generator(name), optimizer=partial(torch.optim.SGD, lr=0.01))
     pixels, labels = digits.take(slice(0, 20))
     real = pixels.double()
     theirs, drawing, judging = plainly(recipe, 5, real, labels, 2)
-    training = Training(recipe, 5, CPU)
+    training = GanTraining(recipe, 5, CPU)
     torch.manual_seed(1)
-    ours = [duel(training, recipe, real, labels) for _ in range(2)]
+    ours = [train_step(training, recipe, real, labels) for _ in range(2)]
     torch.testing.assert_close(torch.stack(ours).double(), torch.tensor(theirs), rtol=1e-6, atol=1e-6)
     for weights, gradients in ((training.drawing, drawing), (training.judging, judging)):
         for weight, gradient in zip(weights, gradients, strict=True):
@@ -112,9 +119,9 @@ def test_the_loss_of_a_sure_discriminator_is_exact_in_bfloat16(digits):
             return self.logit.expand(len(pixels)).to(torch.bfloat16)
 
     recipe = small(discriminator=Sure)
-    training = Training(recipe, 0, CPU)
+    training = GanTraining(recipe, 0, CPU)
     training.arithmetic = lambda: torch.autocast("cpu", torch.bfloat16)
-    judging, _ = duel(training, recipe, *digits.take(slice(0, 20)))
+    judging, _ = train_step(training, recipe, *digits.take(slice(0, 20)))
     # Of real digits 20 (1 - target) between 0 and 4, of generated ones 20.
     assert 20 < float(judging) < 24
     assert judging.dtype == torch.float32
@@ -124,14 +131,14 @@ def test_the_loss_of_a_sure_discriminator_is_exact_in_bfloat16(digits):
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("name", models.GENERATORS)
 def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, precision, digits, tmp_path):
-    recipe = replace(models.generator(name), epochs=2, batch=20)
+    recipe = replace(models.load_generator(name), epochs=2, batch_size=20)
     few = some(digits, 50)
     try:
-        whole = Training(recipe, 0, CPU, precision=precision)
+        whole = GanTraining(recipe, 0, CPU, precision=precision)
     except UsageError as refused:
         pytest.skip(str(refused))
     told = rows(whole, recipe, few)
-    first, second = (Training(recipe, 0, CPU, precision=precision) for _ in range(2))
+    first, second = (GanTraining(recipe, 0, CPU, precision=precision) for _ in range(2))
     events = fit(first, recipe, few)
     while first.epoch < 1:
         next(events)
@@ -143,7 +150,7 @@ def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, precision, d
 
 
 def test_the_state_of_another_run_is_refused():
-    training, other = Training(small(), 0, CPU), Training(models.generator("gan"), 0, CPU)
+    training, other = GanTraining(small(), 0, CPU), GanTraining(models.load_generator("gan"), 0, CPU)
     for state in (other.state(), {"net.weight": torch.zeros(1)}, {}):
         with pytest.raises(ValueError, match="not the state of this run"):
             training.restore(state)
@@ -156,45 +163,45 @@ def test_an_epoch_takes_each_digit_at_most_once_and_leaves_a_last_short_batch_ou
         seen.append(labels)
         return torch.tensor([float(len(seen)), 10.0 * len(seen)])
 
-    monkeypatch.setattr(adversarial, "duel", noted)
+    monkeypatch.setattr(gan, "train_step", noted)
     recipe = small(epochs=2)
-    events = list(fit(Training(recipe, 0, CPU), recipe, few))
+    events = list(fit(GanTraining(recipe, 0, CPU), recipe, few))
     assert [(e.done, e.total) for e in events if isinstance(e, Progress)] == [(1, 2), (2, 2)] * 2
     first, second = torch.cat(seen[:2]), torch.cat(seen[2:])
     assert len(set(first.tolist())) == len(set(second.tolist())) == 40
     assert first.tolist() != second.tolist()
     # Medians over the batches of an epoch: of 1 and 2, of 3 and 4; the generator's ten times as much.
-    told = [(e.discriminator, e.generator) for e in events if isinstance(e, Duel)]
+    told = [(e.discriminator, e.generator) for e in events if isinstance(e, GanEpoch)]
     assert told == [(1.5, 15.0), (3.5, 35.0)]
 
 
 def test_the_same_seed_gives_the_same_nets_and_another_seed_others(digits):
     made = []
     for seed in (0, 0, 1):
-        training = Training(small(), seed, CPU)
+        training = GanTraining(small(), seed, CPU)
         rows(training, small(), some(digits, 40))
         made.append(checkpoint.digest(training.nets()))
     assert made[0] == made[1] != made[2]
 
 
 def test_a_rate_that_is_far_too_high_diverges_and_says_so(digits):
-    recipe = small(peak=1e30)
-    with pytest.raises(DivergedError, match="lower --rate"):
-        list(fit(Training(recipe, 0, CPU), recipe, some(digits, 40)))
+    recipe = small(peak_lr=1e30)
+    with pytest.raises(DivergedError, match="lower --lr"):
+        list(fit(GanTraining(recipe, 0, CPU), recipe, some(digits, 40)))
 
 
 def test_the_rate_is_the_recipes_in_every_epoch():
-    recipe = models.generator("cgan")
-    assert (recipe.schedule(), recipe.batch) == ((0.0002,) * 20, 60)
+    recipe = models.load_generator("cgan")
+    assert (recipe.learning_rates(), recipe.batch_size) == ((0.0002,) * 20, 60)
     optimizer = recipe.optimizer([nn.Parameter(torch.zeros(1))])
     assert optimizer.defaults["betas"] == (0.5, 0.999)
 
 
 def test_the_grid_is_ten_rows_of_six_or_ten_noises_for_each_digit():
-    (noise,) = fixed(models.generator("gan"), 3)
-    assert noise.shape == (60, NOISE, 1, 1)
-    noise, digits = fixed(models.generator("cgan"), 3)
-    cells = noise.view(10, 10, NOISE)
+    (noise,) = fixed_inputs(models.load_generator("gan"), 3)
+    assert noise.shape == (60, NOISE_SIZE, 1, 1)
+    noise, digits = fixed_inputs(models.load_generator("cgan"), 3)
+    cells = noise.view(10, 10, NOISE_SIZE)
     assert (cells == cells[:, :1]).all()
     assert len(cells[:, 0].unique(dim=0)) == 10
     assert digits.view(10, 10).tolist() == [list(range(10))] * 10
@@ -210,18 +217,21 @@ def test_a_sample_is_drawn_in_evaluation_mode_in_greys_from_0_to_255():
             assert not self.training
             return noise.view(-1, 1, 1, 1).expand(-1, 1, 28, 28) + self.shift
 
-    drawn = sample(Ramp().train(), torch.tensor([-1.0, 0.0, 1.0]))
+    drawn = generate_images(Ramp().train(), torch.tensor([-1.0, 0.0, 1.0]))
     assert drawn.shape == (3, 28, 28)
     assert [picture.unique().tolist() for picture in drawn] == [[0], [128], [255]]
 
 
 def test_speed_changes_no_net():
     for name in models.GENERATORS:
-        for make in (models.generator(name).generator, models.generator(name).discriminator):
+        for make in (models.load_generator(name).generator, models.load_generator(name).discriminator):
             torch.manual_seed(0)
             plain = make().double()
-            prepared = compute.prepare(make().double(), CPU)
+            prepared = optimize_for(make().double(), CPU)
             prepared.load_state_dict(plain.state_dict())
-            shape = (4, NOISE, 1, 1) if make.__name__ == "generator" else (4, 1, 28, 28)
-            inputs = (torch.randn(shape, dtype=torch.float64), *models.generator(name).given(torch.arange(4)))
+            shape = (4, NOISE_SIZE, 1, 1) if make.__name__ == "generator" else (4, 1, 28, 28)
+            inputs = (
+                torch.randn(shape, dtype=torch.float64),
+                *models.load_generator(name).condition(torch.arange(4)),
+            )
             torch.testing.assert_close(plain(*inputs), prepared(*inputs))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mnistctl import charts
-from mnistctl.calibration import Bin, Calibration
+from mnistctl.artifacts import charts
+from mnistctl.evaluation.calibration import Bin, Calibration
 
 COUNTS = [
     [90 if row == column else int((row, column) == (4, 9)) * 7 for column in range(10)] for row in range(10)
@@ -25,11 +25,11 @@ def cells(*framed):
 
 
 DRAWN = {
-    "confusion": lambda: charts.confusion(NAME, COUNTS),
-    "curves": lambda: charts.curves(NAME, RUN),
-    "calibration": lambda: charts.calibration(NAME, {NAME: SURE, "b": SURE}),
-    "histogram": lambda: charts.histogram([("regular", [99.5, 99.5, 99.52]), ("averaging", [99.51])]),
-    "digits": lambda: charts.digits(NAME, ["a", NAME], [charts.Block("some", [cells(), cells(1)])]),
+    "confusion": lambda: charts.confusion_chart(NAME, COUNTS),
+    "curves": lambda: charts.curves_chart(NAME, RUN),
+    "calibration": lambda: charts.calibration_chart(NAME, {NAME: SURE, "b": SURE}),
+    "histogram": lambda: charts.histogram_chart([("regular", [99.5, 99.5, 99.52]), ("averaging", [99.51])]),
+    "digits": lambda: charts.digits_chart(NAME, ["a", NAME], [charts.Block("some", [cells(), cells(1)])]),
 }
 
 
@@ -58,7 +58,7 @@ def test_a_confusion_stands_out_by_its_colour_and_what_is_right_does_not():
 
 
 def test_a_digit_stands_in_a_chart_as_it_is_and_framed_where_asked():
-    picture = charts.digits("", ["row"], [charts.Block("", [cells(1)])])
+    picture = charts.digits_chart("", ["row"], [charts.Block("", [cells(1)])])
     for cell in cells()[1:]:
         assert (picture == cell.image[0, 0]).all(axis=2).sum() >= (2 * 28) ** 2
     red = (picture[..., 0] > 200) & (picture[..., 1] < 100)
@@ -69,12 +69,12 @@ def test_a_digit_stands_in_a_chart_as_it_is_and_framed_where_asked():
 def test_what_is_no_record_of_a_run_is_refused():
     for broken in ({}, RUN | {"losses": [1.0]}, RUN | {"recipe": None}, RUN | {"averages": [{}]}):
         with pytest.raises((KeyError, TypeError, ValueError)):
-            charts.curves("", broken)
+            charts.curves_chart("", broken)
 
 
 def test_a_histogram_has_a_bar_for_each_accuracy_and_few_where_they_lie_far_apart():
     def bars(columns):
-        picture = charts.histogram(columns).astype(int)
+        picture = charts.histogram_chart(columns).astype(int)
         return int(((np.diff((picture[..., 2] - picture[..., 0] > 100).sum(0) > 20)) > 0).sum()) // 2
 
     assert bars([("regular", [99.5, 99.5, 99.52])]) == 2

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from mnistctl import checkpoint, files, models
+from mnistctl import models
+from mnistctl.artifacts import checkpoint, files
 from mnistctl.errors import CheckpointError
 
 WEIGHTS = {"b": torch.arange(6.0).reshape(2, 3), "a": torch.tensor(3)}
@@ -48,8 +49,14 @@ def test_any_other_byte_or_a_cut_is_noticed(data, tmp_path):
 
 
 def ours(weights, **about):
-    told = {"program": "mnistctl", "format": 2, "kind": "net", "checksum": files.UNSIGNED, "model": "logit"}
-    return files.signed(save(weights, {"mnistctl": json.dumps(told | about)}))
+    told = {
+        "program": "mnistctl",
+        "format": 2,
+        "kind": "net",
+        "checksum": files.CHECKSUM_PLACEHOLDER,
+        "model": "logit",
+    }
+    return files.add_checksum(save(weights, {"mnistctl": json.dumps(told | about)}))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import sys
 import pytest
 from PIL import Image
 
-from mnistctl import cli, models
+from mnistctl import models
+from mnistctl.cli import app
 
 TRAIN = ("train", "logit", "--dataset", "sample", "--epochs", "2")
 
@@ -38,7 +39,7 @@ def test_the_record_holds_the_run_and_its_lines(trained, tmp_path):
     record = json.loads((tmp_path / "out/logit-sample.json").read_text())
     lines = [json.loads(line) for line in (tmp_path / "out/logit-sample.jsonl").read_text().splitlines()]
     assert [sorted(line) for line in lines] == [
-        sorted(("epoch", "rate", "loss", "test_loss", "accuracy", "seconds"))
+        sorted(("epoch", "lr", "loss", "test_loss", "accuracy", "seconds"))
     ] * 2
     assert record["losses"] == [line["loss"] for line in lines]
     assert record["accuracy"] == lines[-1]["accuracy"] == 100 - len(record["mismatches"]) / 10
@@ -126,9 +127,9 @@ def test_a_flipped_weight_is_noticed(trained, mnistctl, tmp_path):
     [
         (("train", "cnov"), 2, "did you mean conv"),
         ((*TRAIN, "--epochs", "0"), 2, "--epochs"),
-        ((*TRAIN, "--batch", "70000"), 2, "--batch"),
-        ((*TRAIN, "--rate", "-1"), 2, "--rate"),
-        ((*TRAIN, "--rate", "nan"), 2, "--rate"),
+        ((*TRAIN, "--batch-size", "70000"), 2, "--batch-size"),
+        ((*TRAIN, "--lr", "-1"), 2, "--lr"),
+        ((*TRAIN, "--lr", "nan"), 2, "--lr"),
         ((*TRAIN, "--threads", "1000"), 2, "--threads"),
         ((*TRAIN, "--device", "cuda:99"), 2, "--device"),
         ((*TRAIN, "--device", "tpu"), 2, "--device"),
@@ -156,9 +157,9 @@ def test_a_failure_is_one_line_and_an_exit_code(words, code, told, mnistctl, tmp
 
 
 def test_a_run_that_diverges_ends_with_4_and_keeps_the_epoch_before(mnistctl, tmp_path):
-    ran = mnistctl(*TRAIN, "--rate", "1e30", "--quiet")
+    ran = mnistctl(*TRAIN, "--lr", "1e30", "--quiet")
     assert (ran.returncode, ran.stdout) == (4, "")
-    for word in ("epoch 1", "lower --rate", "checkpoint after epoch 0 is kept", "--overwrite"):
+    for word in ("epoch 1", "lower --lr", "checkpoint after epoch 0 is kept", "--overwrite"):
         assert word in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["logit-sample.unfinished"]
@@ -201,7 +202,7 @@ def test_check_says_what_is_missing_and_ends_with_3(mnistctl):
 
 @pytest.mark.parametrize("name", [*models.CLASSIFIERS, *models.GENERATORS])
 def test_show_prints_each_net_as_a_table_with_its_sum_and_the_recipe(name, capsys):
-    cli.app(["show", "--model", name], standalone_mode=False)
+    app(["show", "--model", name], standalone_mode=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{name}: {(models.CLASSIFIERS | models.GENERATORS)[name]}"
     recipe, begin = models.load(name), 2
@@ -215,7 +216,7 @@ def test_show_prints_each_net_as_a_table_with_its_sum_and_the_recipe(name, capsy
 
 
 def test_an_averaged_run_reports_its_last_epoch_and_its_average_and_keeps_the_average(mnistctl, tmp_path):
-    words = ("train", "swa", "--dataset", "sample", "--epochs", "3", "--batch", "200")
+    words = ("train", "swa", "--dataset", "sample", "--epochs", "3", "--batch-size", "200")
     ran = mnistctl(*words)
     assert ran.returncode == 0, ran.stderr
     record = json.loads((tmp_path / "out/swa-sample.json").read_text())
@@ -241,10 +242,11 @@ def test_no_run_loads_the_compiler_and_torch_is_left_as_it_was(own, tmp_path):
 import sys
 from pathlib import Path
 from torch.optim import Optimizer
-from mnistctl import options, runs
+from mnistctl.training import options, run
 for again in (False, True):
-    asked = options.Options(model="lstm", dataset="own", data_dir=Path(sys.argv[1]), epochs=2, batch=100)
-    told = runs.train(asked, resume=again)
+    data = Path(sys.argv[1])
+    asked = options.RunOptions(model="lstm", dataset="own", data_dir=data, epochs=2, batch_size=100)
+    told = run.train(asked, resume=again)
     for event in told:
         if not again and type(event).__name__ == "Epoch":
             told.close()

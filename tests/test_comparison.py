@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from mnistctl import corruption, datasets, inference
+from mnistctl.data import datasets
+from mnistctl.evaluation import corruptions, statistics
 
 OWN = ("--dataset", "own", "--data-dir")
-DOUBTED = datasets.Doubted("somebody", "said so", (0, 3, 150))
+DOUBTED = datasets.LabelIssues("somebody", "said so", (0, 3, 150))
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def softmax(logits):
 
 
 def test_nets_side_by_side_are_what_their_answers_come_to(mnistctl, three, tmp_path, monkeypatch):
-    monkeypatch.setattr(datasets, "doubted", lambda *_: DOUBTED)
+    monkeypatch.setattr(datasets, "label_issues", lambda *_: DOUBTED)
     alone, wrong, chances = {}, {}, []
     for name in "abc":
         ran = mnistctl("eval", name, *three, "--json", "--predictions", f"{name}.csv")
@@ -68,7 +69,7 @@ def test_nets_side_by_side_are_what_their_answers_come_to(mnistctl, three, tmp_p
         assert (pair["only_first"], pair["only_second"]) == counts
         ps.append(stats.binomtest(int(counts[0]), int(sum(counts)), 0.5).pvalue)
     assert [pair["p"] for pair in told["pairs"]] == pytest.approx(ps)
-    assert [pair["p_adjusted"] for pair in told["pairs"]] == pytest.approx(inference.holm(ps))
+    assert [pair["p_adjusted"] for pair in told["pairs"]] == pytest.approx(statistics.holm(ps))
     by_all = np.flatnonzero(wrong["a"] & wrong["b"] & wrong["c"])
     assert [row["index"] for row in told["shared"]] == by_all.tolist() != []
     assert all(answer != row["true"] for row in told["shared"] for answer in row["predicted"])
@@ -89,9 +90,9 @@ def test_nets_side_by_side_are_what_their_answers_come_to(mnistctl, three, tmp_p
 def test_corruptions_are_read_by_every_net_as_if_the_digits_were_so(mnistctl, three, tmp_path, own):
     told = json.loads(mnistctl("eval", "a", "c", *three, "--json", "--corrupt").stdout)
     assert [(row["kind"], row["strength"]) for row in told["corruptions"]] == [
-        (kind.kind, strength) for kind in corruption.KINDS for strength in kind.strengths
+        (kind.kind, strength) for kind in corruptions.CORRUPTIONS for strength in kind.strengths
     ]
-    kind = corruption.KINDS[1]
+    kind = corruptions.CORRUPTIONS[1]
     arrays, _ = datasets.load("own", own, "test")
     (tmp_path / "turned").mkdir()
     for file in own.iterdir():
@@ -114,7 +115,9 @@ def test_doubted_labels_are_marked_wherever_mistakes_are(mnistctl, three, monkey
     assert (plain["doubted"], plain["undoubted"]) == (None, None)
     unmarked = [(tmp_path / path).read_bytes() for path in plain["paths"]]
     missed = tuple(plain["mismatches"]["indices"][:2])
-    monkeypatch.setattr(datasets, "doubted", lambda *_: datasets.Doubted("somebody", "said so", missed))
+    monkeypatch.setattr(
+        datasets, "label_issues", lambda *_: datasets.LabelIssues("somebody", "said so", missed)
+    )
     marked = json.loads(mnistctl("eval", "a", *three, "--json").stdout)
     assert marked["doubted"]["indices"] == list(missed)
     assert marked["undoubted"] == pytest.approx(100 - 100 * (len(plain["mismatches"]["indices"]) - 2) / 198)
@@ -131,11 +134,11 @@ def test_doubted_labels_are_marked_wherever_mistakes_are(mnistctl, three, monkey
 
 
 def test_labels_are_doubted_in_the_test_digits_of_mnist_alone():
-    told = datasets.doubted("mnist", "test")
+    told = datasets.label_issues("mnist", "test")
     assert len(set(told.indices)) == 15
     assert sorted(told.indices) == list(told.indices)
     assert told.indices[-1] < 10_000
-    assert datasets.doubted("mnist", "train") is datasets.doubted("sample", "test") is None
+    assert datasets.label_issues("mnist", "train") is datasets.label_issues("sample", "test") is None
 
 
 def test_a_net_has_its_curves_where_the_record_beside_it_is_its_own(mnistctl, three, tmp_path):
@@ -181,7 +184,7 @@ def test_what_cannot_stand_side_by_side_is_refused_in_one_line(words, told, mnis
 
 def test_a_generator_is_judged_alone_and_reads_no_corruptions(mnistctl, three, tmp_path):
     words = ("train", "gan", "--epochs", "1", *three)
-    assert mnistctl(*words, "--batch", "100", "--name", "g").returncode == 0
+    assert mnistctl(*words, "--batch-size", "100", "--name", "g").returncode == 0
     for asked in (("g", "g"), ("a", "g")):
         ran = mnistctl("eval", *asked, *three)
         assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mnistctl import corruption
+from mnistctl.evaluation import corruptions
 
-KINDS = {kind.kind: kind for kind in corruption.KINDS}
+KINDS = {kind.kind: kind for kind in corruptions.CORRUPTIONS}
 BAR = np.zeros((40, 28, 28), np.uint8)
 BAR[:, 8:20, 12:17] = 255  # 5 pixels wide, 12 high
 
@@ -19,7 +19,7 @@ def width(images):
     return float(images[0, 14].sum()) / 255
 
 
-@pytest.mark.parametrize("kind", corruption.KINDS, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("kind", corruptions.CORRUPTIONS, ids=lambda kind: kind.kind)
 def test_the_same_digits_are_spoilt_in_the_same_way_in_three_strengths(kind):
     kept, spoilt = BAR.copy(), []
     for strength in kind.strengths:

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 
-from mnistctl import datasets, idx
+from mnistctl.data import datasets, idx
 from mnistctl.errors import DataError, UsageError
 
 
@@ -19,7 +19,7 @@ def own(folder, **changed):
     } | {name.replace("_", "-"): values for name, values in changed.items()}
     for name, values in files.items():
         ending = "idx3" if name.endswith("images") else "idx1"
-        (folder / f"{name}-{ending}-ubyte.gz").write_bytes(gzip.compress(idx.pack(values)))
+        (folder / f"{name}-{ending}-ubyte.gz").write_bytes(gzip.compress(idx.dump(values)))
 
 
 def test_the_sample_has_4000_and_1000_digits_in_turn():
@@ -36,7 +36,7 @@ def test_the_sample_has_4000_and_1000_digits_in_turn():
 def test_files_of_ones_own_are_read_plain_before_packed(tmp_path):
     own(tmp_path)
     assert datasets.load("own", tmp_path, "train")[0].labels.tolist() == list(range(10)) * 2
-    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx.pack(np.full(20, 7, np.uint8)))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx.dump(np.full(20, 7, np.uint8)))
     assert set(datasets.load("own", tmp_path, "train")[0].labels.tolist()) == {7}
 
 
@@ -61,7 +61,7 @@ def test_mnist_is_known_by_its_checksum_and_the_sample_is_not_taken_for_it(tmp_p
     with pytest.raises(DataError, match=r"mnistctl download --dataset mnist"):
         datasets.load("mnist", tmp_path, "train")
     content = bytearray(47_040_016)
-    content[:16] = idx.pack(np.zeros((1, 28, 28), np.uint8))[:4] + b"\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c"
+    content[:16] = idx.dump(np.zeros((1, 28, 28), np.uint8))[:4] + b"\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c"
     (tmp_path / "train-images-idx3-ubyte").write_bytes(content)
     with pytest.raises(DataError, match="SHA-256"):
         datasets.load("mnist", tmp_path, "train")
@@ -73,8 +73,8 @@ def test_a_missing_file_is_named_with_its_folder(tmp_path):
 
 
 def test_fashion_stands_in_a_folder_of_its_own(tmp_path):
-    assert datasets.folder("fashion", tmp_path) == tmp_path / "fashion-mnist"
-    assert datasets.folder("mnist", tmp_path) == tmp_path
+    assert datasets.dataset_folder("fashion", tmp_path) == tmp_path / "fashion-mnist"
+    assert datasets.dataset_folder("mnist", tmp_path) == tmp_path
 
 
 def test_digits_are_chosen_by_index_by_digit_and_by_seed():

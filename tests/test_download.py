@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from mnistctl import datasets, download
-from mnistctl.datasets import Dataset, File
+from mnistctl.data import datasets, download
+from mnistctl.data.datasets import Dataset, File
 from mnistctl.errors import DataError, UsageError
 
 
@@ -137,7 +137,7 @@ for made in (flipped, exploding):
 @pytest.fixture
 def mirrors(monkeypatch):
     """Makes mirrors of the answers given, and `mnist` a small data set that only they have."""
-    monkeypatch.setattr(download, "PAUSE", 0.01)
+    monkeypatch.setattr(download, "RETRY_DELAY", 0.01)
     monkeypatch.setenv("no_proxy", "*")
     made = []
 

@@ -9,9 +9,13 @@ import onnxruntime
 import pytest
 import torch
 
-from mnistctl import datasets, export, models, nets, supervised
-from mnistctl.data import Digits
+from mnistctl import models
+from mnistctl.data import datasets
+from mnistctl.data.digits import Digits
 from mnistctl.errors import OutputError
+from mnistctl.inference import export, load
+from mnistctl.inference.export import export_onnx
+from mnistctl.inference.forward import compute_logits
 
 # conv's is exported by `eval` below; an export takes seconds, and that of a recurrent net is the odd one.
 KINDS = [
@@ -30,9 +34,9 @@ def some_digits(count):
 @pytest.mark.parametrize("name", KINDS)
 def test_every_net_is_read_by_onnx_runtime_as_by_torch_in_batches_of_any_size(name, tmp_path):
     torch.manual_seed(0)
-    net, digits = models.classifier(name).net(), some_digits(60)
-    outputs = supervised.logits(net, digits)
-    told = export.write(tmp_path / "net.onnx", net, digits, outputs)
+    net, digits = models.load_classifier(name).net(), some_digits(60)
+    outputs = compute_logits(net, digits)
+    told = export_onnx(tmp_path / "net.onnx", net, digits, outputs)
     assert told.digits == 60
     assert told.difference < 1e-4
     session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
@@ -66,23 +70,23 @@ def test_eval_writes_the_net_as_onnx_and_says_how_near_its_logits_are(mnistctl, 
 @pytest.fixture
 def quick(monkeypatch):
     """An exporter that gives any bytes, and a runtime that gives what it is told: where neither matters."""
-    monkeypatch.setattr(export, "_exported", lambda net: b"a graph")
-    return lambda outputs: monkeypatch.setattr(export, "_run", lambda content, digits: outputs)
+    monkeypatch.setattr(export, "_to_onnx", lambda net: b"a graph")
+    return lambda outputs: monkeypatch.setattr(export, "_run_onnx", lambda content, digits: outputs)
 
 
 def test_a_file_that_would_read_other_digits_is_not_written(quick, tmp_path):
-    net, digits = models.classifier("logit").net(), some_digits(20)
-    outputs = supervised.logits(net, digits)
+    net, digits = models.load_classifier("logit").net(), some_digits(20)
+    outputs = compute_logits(net, digits)
     quick(outputs.roll(1, 1))
     with pytest.raises(OutputError, match="20 of 20 digits otherwise"):
-        export.write(tmp_path / "net.onnx", net, digits, outputs)
+        export_onnx(tmp_path / "net.onnx", net, digits, outputs)
     assert not (tmp_path / "net.onnx").exists()
 
 
 def test_the_text_tells_how_far_apart_the_logits_are_and_a_file_that_cannot_be_written(
     quick, mnistctl, tmp_path
 ):
-    outputs = supervised.logits(nets.classifier(CONV)[1], some_digits(1000))
+    outputs = compute_logits(load.load_classifier(CONV)[1], some_digits(1000))
     outputs[0, 0] -= 0.5
     quick(outputs)
     words = ("eval", str(CONV), "--dataset", "sample", "--onnx")

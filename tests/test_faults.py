@@ -19,9 +19,15 @@ import pytest
 import torch
 from safetensors.torch import save as pack
 
-from mnistctl import checkpoint, figures, files, idx, nets, record, runs, unfinished
+from mnistctl.artifacts import checkpoint, files, grids, record
+from mnistctl.data import idx
 from mnistctl.errors import CheckpointError, MnistctlError, OutputError
-from mnistctl.options import Options
+from mnistctl.inference import load
+from mnistctl.training import run
+from mnistctl.training.checkpoints import RunCheckpoints, RunProgress
+from mnistctl.training.events import Epoch
+from mnistctl.training.options import RunOptions
+from mnistctl.training.run import train
 
 WEIGHTS = {"1.weight": torch.arange(7840.0).view(10, 784), "1.bias": torch.zeros(10)}
 PICTURE = np.zeros((28, 28), np.uint8)
@@ -29,13 +35,13 @@ PICTURE = np.zeros((28, 28), np.uint8)
 
 KINDS = {
     "net": ("a.safetensors", lambda p: checkpoint.save(p, checkpoint.NET, {"model": "logit"}, WEIGHTS)),
-    "run": ("epoch-0000.safetensors", lambda p: unfinished.Unfinished(stem(p)).save(*JOURNAL, WEIGHTS)),
+    "run": ("epoch-0000.safetensors", lambda p: RunCheckpoints(stem(p)).save(*JOURNAL, WEIGHTS)),
     "record": ("a.json", lambda p: record.write(p, {"model": "logit"})),
     "lines": ("a.jsonl", lambda p: files.write(p, "{}\n")),
-    "picture": ("a.png", lambda p: figures.write_png(p, PICTURE)),
-    "digits": ("train-images-idx3-ubyte", lambda p: files.write(p, idx.pack(PICTURE[None]))),
+    "picture": ("a.png", lambda p: grids.write_png(p, PICTURE)),
+    "digits": ("train-images-idx3-ubyte", lambda p: files.write(p, idx.dump(PICTURE[None]))),
 }
-JOURNAL = (unfinished.Journal("now"), {})
+JOURNAL = (RunProgress("now"), {})
 
 
 def stem(path):
@@ -108,7 +114,7 @@ def test_a_full_disk_ends_the_program_with_1_and_one_line_and_loses_nothing(tmp_
 
 def saving(folder):
     """Save for ever, faster than any run does."""
-    place, told = unfinished.Unfinished(folder / "a"), unfinished.Journal("now")
+    place, told = RunCheckpoints(folder / "a"), RunProgress("now")
     place.begin()
     (folder / "ready").touch()
     weights = {"w": torch.zeros(100_000)}
@@ -122,7 +128,7 @@ def saving(folder):
         weights["w"] += 1
 
 
-EPOCH = runs.Epoch(1, 0.1, 0.1, 0.1, 99.0, 1.0)
+EPOCH = Epoch(1, 0.1, 0.1, 0.1, 99.0, 1.0)
 
 
 def kill_as_it_saves(folder, rng):
@@ -137,7 +143,7 @@ def kill_as_it_saves(folder, rng):
     time.sleep(rng.uniform(0, 0.1))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return unfinished.Unfinished(folder / "a").load()
+    return RunCheckpoints(folder / "a").load()
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -163,28 +169,28 @@ def test_a_kill_as_it_saves_leaves_a_checkpoint_that_can_be_loaded(kills, tmp_pa
 def made(tmp_path_factory):
     """A finished run and an unfinished one, whose files are then written over."""
     out = tmp_path_factory.mktemp("out")
-    list(runs.train(options(out)))
-    told = runs.train(options(out, name="going"))
+    list(train(options(out)))
+    told = train(options(out, name="going"))
     for event in told:
-        if isinstance(event, runs.Epoch):
+        if isinstance(event, Epoch):
             break
     told.close()
     return out
 
 
 def options(out, **more):
-    return Options(
+    return RunOptions(
         **{"model": "logit", "epochs": 2, "dataset": "sample", "out_dir": out, "name": "done"} | more
     )
 
 
 READERS = {
-    "net": ("done.safetensors", lambda out: nets.classifier(out / "done.safetensors")),
+    "net": ("done.safetensors", lambda out: load.load_classifier(out / "done.safetensors")),
     "run": (
         "going.unfinished/epoch-0001.safetensors",
-        lambda out: list(runs.train(options(out, name="going"), resume=True)),
+        lambda out: list(train(options(out, name="going"), resume=True)),
     ),
-    "record": ("done.json", lambda out: list(runs.train(options(out)))),
+    "record": ("done.json", lambda out: list(train(options(out)))),
 }
 
 
@@ -253,8 +259,8 @@ def signed_again(whole, kind, rng):
     if kind == "record":
         told = warped(json.loads(whole), rng)
         if isinstance(told, dict):
-            told["checksum"] = files.UNSIGNED
-        return files.signed(json.dumps(told).encode())
+            told["checksum"] = files.CHECKSUM_PLACEHOLDER
+        return files.add_checksum(json.dumps(told).encode())
     size = int.from_bytes(whole[:8], "little")
     header = json.loads(whole[8 : 8 + size])
     about = json.loads(header["__metadata__"]["mnistctl"])
@@ -265,10 +271,10 @@ def signed_again(whole, kind, rng):
     else:
         about = warped(about, rng)
     if isinstance(about, dict):
-        about["checksum"] = files.UNSIGNED
+        about["checksum"] = files.CHECKSUM_PLACEHOLDER
     header["__metadata__"] = {"mnistctl": json.dumps(about)}
     text = json.dumps(header).encode()
-    return files.signed(len(text).to_bytes(8, "little") + text + whole[8 + size :])
+    return files.add_checksum(len(text).to_bytes(8, "little") + text + whole[8 + size :])
 
 
 def foreign(whole, rng):
@@ -288,8 +294,10 @@ def foreign(whole, rng):
             lambda: b'{"version": ' + b"9" * rng.choice([1, 4000, 5000]) + b"}",
             lambda: pack({"a": torch.zeros(2)}, {"mnistctl": rng.choice(["", "{}", "[]", '{"format": 2}'])}),
             lambda: pack({"a": torch.zeros(2)}, {"other": "x"}),
-            lambda: json.dumps({"version": 2, "checksum": files.UNSIGNED}).encode(),
-            lambda: files.signed(json.dumps({"version": rng.choice([1, 3]), "c": files.UNSIGNED}).encode()),
+            lambda: json.dumps({"version": 2, "checksum": files.CHECKSUM_PLACEHOLDER}).encode(),
+            lambda: files.add_checksum(
+                json.dumps({"version": rng.choice([1, 3]), "c": files.CHECKSUM_PLACEHOLDER}).encode()
+            ),
         ]
     )()
 
@@ -312,7 +320,7 @@ def test_500_hostile_files_are_refused_and_nothing_in_them_runs(kind, made, chan
 @pytest.mark.parametrize("kind", READERS)
 def test_files_that_are_signed_but_warped_are_refused_or_harmless(kind, made, changed, monkeypatch):
     """Whoever signs a file of their own may change what it tells, never how the program ends."""
-    monkeypatch.setattr(runs, "_train", lambda *_: iter(()))  # where it was believed
+    monkeypatch.setattr(run, "_execute", lambda *_: iter(()))  # where it was believed
     name, read = READERS[kind]
     whole, rng, refused = (made / name).read_bytes(), random.Random(kind), 0
     for _ in range(300):
@@ -339,13 +347,13 @@ def test_a_checkpoint_of_another_net_or_with_a_number_that_is_none_is_refused(ma
         checkpoint.save(tmp_path / "c", checkpoint.RUN, about, state)
         changed(path, (tmp_path / "c").read_bytes())
         with pytest.raises(CheckpointError, match=told):
-            list(runs.train(options(made, name="going"), resume=True))
+            list(train(options(made, name="going"), resume=True))
 
 
 def test_moments_of_another_size_are_refused_before_a_kernel_trusts_them(tmp_path):
-    given = Options(model="linear", epochs=2, dataset="sample", out_dir=tmp_path, name="a")
-    told = runs.train(given)
-    next(event for event in told if isinstance(event, runs.Epoch))
+    given = RunOptions(model="linear", epochs=2, dataset="sample", out_dir=tmp_path, name="a")
+    told = train(given)
+    next(event for event in told if isinstance(event, Epoch))
     told.close()
     path = tmp_path / "a.unfinished/epoch-0001.safetensors"
     about, tensors = checkpoint.load(path, checkpoint.RUN)
@@ -355,13 +363,13 @@ def test_moments_of_another_size_are_refused_before_a_kernel_trusts_them(tmp_pat
         state = without | moment
         checkpoint.save(path, checkpoint.RUN, about, state)
         with pytest.raises(CheckpointError, match="momentum_buffer"):
-            list(runs.train(given, resume=True))
+            list(train(given, resume=True))
 
 
 def test_a_pipe_under_a_files_name_is_refused_without_waiting(made, tmp_path):
     os.mkfifo(tmp_path / "done.json")
     with pytest.raises(CheckpointError, match="not a file"):
-        list(runs.train(options(tmp_path)))
+        list(train(options(tmp_path)))
     os.mkfifo(tmp_path / "c")
     with pytest.raises(CheckpointError, match="not a file"):
         checkpoint.load(tmp_path / "c", checkpoint.NET)

@@ -3,11 +3,12 @@
 import numpy as np
 from PIL import Image
 
-from mnistctl import figures
+from mnistctl.artifacts import grids
+from mnistctl.cli.output.ascii import binary_ascii, grey_ascii, half_blocks
 
 
 def test_the_glyphs_are_ten_different_digits_that_fill_their_cells_alike():
-    glyphs = figures.glyphs()
+    glyphs = grids.glyphs()
     assert glyphs.shape == (10, 28, 28)
     assert len({glyph.tobytes() for glyph in glyphs}) == 10
     for glyph in glyphs:
@@ -19,7 +20,7 @@ def test_the_glyphs_are_ten_different_digits_that_fill_their_cells_alike():
 
 
 def test_a_grid_has_two_pixels_of_white_between_cells_and_around():
-    picture = figures.grid(np.zeros((2, 3, 28, 28), np.uint8))
+    picture = grids.tile(np.zeros((2, 3, 28, 28), np.uint8))
     assert picture.shape == (62, 92)
     white = (picture == 255).all(axis=0)
     assert np.flatnonzero(white).tolist() == [0, 1, 30, 31, 60, 61, 90, 91]
@@ -32,9 +33,9 @@ def cell(picture, row, column):
 
 def test_mistakes_stand_below_what_was_read_behind_their_digit():
     images = np.arange(1, 4, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
-    picture = figures.mismatch_grid(images, np.array([5, 2, 5]), np.array([8, 7, 3]))
+    picture = grids.mismatch_grid(images, np.array([5, 2, 5]), np.array([8, 7, 3]))
     assert picture.shape == (2 + 4 * 30, 2 + 3 * 30)
-    glyphs = figures.glyphs()
+    glyphs = grids.glyphs()
     black = np.zeros((28, 28), np.uint8)
     expected = [
         [black, glyphs[7], black],
@@ -48,33 +49,31 @@ def test_mistakes_stand_below_what_was_read_behind_their_digit():
 
 
 def test_the_answers_to_marked_mistakes_stand_black_on_white():
-    images, glyphs = np.zeros((2, 28, 28), np.uint8), figures.glyphs()
-    picture = figures.mismatch_grid(images, np.array([5, 5]), np.array([8, 3]), np.array([True, False]))
+    images, glyphs = np.zeros((2, 28, 28), np.uint8), grids.glyphs()
+    picture = grids.mismatch_grid(images, np.array([5, 5]), np.array([8, 3]), np.array([True, False]))
     assert np.array_equal(cell(picture, 0, 1), glyphs[3])
     assert np.array_equal(cell(picture, 0, 2), 255 - glyphs[8])
 
 
 def test_a_net_that_misreads_nearly_all_has_a_grid_of_50_with_each_answer_in_it():
     answers = np.repeat(np.arange(1, 10), 100)
-    picture = figures.mismatch_grid(np.zeros((900, 28, 28), np.uint8), np.zeros(900, np.int64), answers)
+    picture = grids.mismatch_grid(np.zeros((900, 28, 28), np.uint8), np.zeros(900, np.int64), answers)
     assert picture.shape == (62, 2 + 51 * 30)
-    assert {cell(picture, 0, 1 + n).tobytes() for n in range(50)} == {
-        g.tobytes() for g in figures.glyphs()[1:]
-    }
+    assert {cell(picture, 0, 1 + n).tobytes() for n in range(50)} == {g.tobytes() for g in grids.glyphs()[1:]}
 
 
 def test_a_net_without_mistakes_has_a_picture_too():
-    assert figures.mismatch_grid(np.zeros((0, 28, 28), np.uint8), np.zeros(0), np.zeros(0)).shape == (32, 32)
+    assert grids.mismatch_grid(np.zeros((0, 28, 28), np.uint8), np.zeros(0), np.zeros(0)).shape == (32, 32)
 
 
 def test_a_sheet_fills_its_last_row_with_black():
-    picture = figures.sheet(np.full((3, 28, 28), 9, np.uint8), 2)
+    picture = grids.make_grid(np.full((3, 28, 28), 9, np.uint8), 2)
     assert [int(cell(picture, r, c).max()) for r in (0, 1) for c in (0, 1)] == [9, 9, 9, 0]
 
 
 def test_a_png_holds_the_picture(tmp_path):
-    picture = figures.grid(figures.glyphs()[None])
-    figures.write_png(tmp_path / "a.png", picture)
+    picture = grids.tile(grids.glyphs()[None])
+    grids.write_png(tmp_path / "a.png", picture)
     with Image.open(tmp_path / "a.png") as image:
         assert np.array_equal(np.asarray(image), picture)
 
@@ -82,7 +81,7 @@ def test_a_png_holds_the_picture(tmp_path):
 def test_a_star_stands_for_every_pixel_above_zero():
     image = np.zeros((28, 28), np.uint8)
     image[3, 4:7] = (1, 0, 255)
-    assert figures.stars(image)[3] == "    * *"
-    assert len(figures.stars(image)) == 28
-    assert figures.half_blocks(image)[1][4:7] == [(0, 1), (0, 0), (0, 255)]
-    assert figures.shades(np.full((28, 28), 255, np.uint8)) == ["@" * 28] * 14
+    assert binary_ascii(image)[3] == "    * *"
+    assert len(binary_ascii(image)) == 28
+    assert half_blocks(image)[1][4:7] == [(0, 1), (0, 0), (0, 255)]
+    assert grey_ascii(np.full((28, 28), 255, np.uint8)) == ["@" * 28] * 14

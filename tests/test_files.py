@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mnistctl import files
+from mnistctl.artifacts import files
 
 
 def names(folder):
@@ -16,7 +16,7 @@ def names(folder):
 def test_a_write_that_fails_leaves_what_stood_there_and_nothing_else(tmp_path):
     path = tmp_path / "kept"
     files.write(path, "before")
-    with pytest.raises(RuntimeError), files.replacing(path) as file:
+    with pytest.raises(RuntimeError), files.atomic_write(path) as file:
         file.write(b"half of")
         raise RuntimeError
     assert path.read_text() == "before"
@@ -38,15 +38,15 @@ def test_folders_on_the_way_are_made(tmp_path):
 
 def test_the_dead_are_swept_and_the_living_are_left(tmp_path):
     made = (
-        "import sys, pathlib, os; from mnistctl import files\n"
-        "with files.replacing(pathlib.Path(sys.argv[1])) as f: f.write(b'x'); f.flush(); os._exit(1)"
+        "import sys, pathlib, os; from mnistctl.artifacts import files\n"
+        "with files.atomic_write(pathlib.Path(sys.argv[1])) as f: f.write(b'x'); f.flush(); os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", made, str(tmp_path / "killed")], check=False)
     (left,) = names(tmp_path)
     assert left.endswith(".part")
-    with files.replacing(tmp_path / "alive") as file:
+    with files.atomic_write(tmp_path / "alive") as file:
         file.write(b"y")
         (tmp_path / ".someone's.part").write_text("not ours")
-        files.sweep(tmp_path)
+        files.remove_stale_temp_files(tmp_path)
         assert left not in names(tmp_path)
     assert names(tmp_path) == [".someone's.part", "alive"]

@@ -7,20 +7,25 @@ import pytest
 import torch
 from PIL import Image
 
-from mnistctl import checkpoint, cli, datasets, draws, models, nets
-from mnistctl.adversarial import NOISE, Training, sample
+from mnistctl import models
+from mnistctl.artifacts import checkpoint
+from mnistctl.cli import app
+from mnistctl.data import datasets
 from mnistctl.errors import CheckpointError, MnistctlError, UsageError
-from mnistctl.generation import (
-    Generator,
-    Request,
-    _on_arc,
-    animation,
-    asked,
-    data_set,
-    pictures,
-    read,
-    write_set,
+from mnistctl.inference import load
+from mnistctl.inference.forward import classify_images, generate_images
+from mnistctl.inference.generate import (
+    GenerateOptions,
+    generate_animation,
+    generate_dataset,
+    generate_grid,
+    parse_digits,
+    write_dataset,
 )
+from mnistctl.inference.sampling import TrainedGenerator, _slerp
+from mnistctl.models.recipe import NOISE_SIZE
+from mnistctl.nn.seeding import derive_seed
+from mnistctl.training.gan import GanTraining
 
 CPU = torch.device("cpu")
 
@@ -30,36 +35,36 @@ def out(tmp_path_factory):
     """A folder of nets that have learned nothing: gan, cgan and, to judge by, conv."""
     folder = tmp_path_factory.mktemp("out")
     for name in models.GENERATORS:
-        weights = Training(models.generator(name), 0, CPU).nets()
+        weights = GanTraining(models.load_generator(name), 0, CPU).nets()
         checkpoint.save(folder / f"{name}.safetensors", checkpoint.NET, {"model": name}, weights)
     torch.manual_seed(0)
-    weights = models.classifier("conv").net().state_dict()
+    weights = models.load_classifier("conv").net().state_dict()
     checkpoint.save(folder / "conv.safetensors", checkpoint.NET, {"model": "conv"}, weights)
     return folder
 
 
 def request(out, model="cgan", **given):
-    return Request(path=out / f"{model}.safetensors", **given)
+    return GenerateOptions(path=out / f"{model}.safetensors", **given)
 
 
 @pytest.mark.parametrize("model", models.GENERATORS)
 def test_the_same_seed_draws_the_same_picture_and_another_seed_another(model, out, tmp_path):
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        pictures(request(out, model, seed=seed, count=7), tmp_path / f"{name}.png")
+        generate_grid(request(out, model, seed=seed, count=7), tmp_path / f"{name}.png")
     a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert a == b != c
 
 
 def test_digits_come_in_the_order_that_was_asked_for(out):
-    made = pictures(request(out, digits=asked("2026")), None)
+    made = generate_grid(request(out, digits=parse_digits("2026")), None)
     assert made.drawn.digits.tolist() == [2, 0, 2, 6]
-    _, net = nets.generator(out / "cgan.safetensors")
-    torch.manual_seed(draws.stream(0))
-    expected = sample(net, torch.randn(4, NOISE, 1, 1), torch.tensor([2, 0, 2, 6])).numpy()
+    _, net = load.load_generator(out / "cgan.safetensors")
+    torch.manual_seed(derive_seed(0))
+    expected = generate_images(net, torch.randn(4, NOISE_SIZE, 1, 1), torch.tensor([2, 0, 2, 6])).numpy()
     assert np.abs(made.drawn.images.astype(int) - expected).max() <= 1
-    made = pictures(request(out, digits=asked("13"), each=3), None)
+    made = generate_grid(request(out, digits=parse_digits("13"), each=3), None)
     assert made.drawn.digits.tolist() == [1, 3] * 3
-    made = pictures(request(out, each=2), None)
+    made = generate_grid(request(out, each=2), None)
     assert made.drawn.digits.tolist() == [*range(10), *range(10)]
 
 
@@ -79,46 +84,48 @@ def test_digits_come_in_the_order_that_was_asked_for(out):
     ],
 )
 def test_a_sheet_has_the_rows_and_columns_that_were_asked_for(model, given, cells, out, tmp_path):
-    pictures(request(out, model, **given), tmp_path / "a.png")
+    generate_grid(request(out, model, **given), tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as picture:
         assert picture.size == (2 + 30 * cells[1], 2 + 30 * cells[0])
 
 
 def test_a_path_through_the_noise_keeps_its_length_and_meets_its_ends():
-    here, there = torch.randn(2, 5, NOISE, 1, 1)
-    torch.testing.assert_close(_on_arc(here, there, 0.0), here)
-    torch.testing.assert_close(_on_arc(here, there, 1.0), there, rtol=1e-4, atol=1e-5)
+    here, there = torch.randn(2, 5, NOISE_SIZE, 1, 1)
+    torch.testing.assert_close(_slerp(here, there, 0.0), here)
+    torch.testing.assert_close(_slerp(here, there, 1.0), there, rtol=1e-4, atol=1e-5)
     here, there = (10 * z / z.norm(dim=1, keepdim=True) for z in (here, there))
     for share in (0.1, 0.5, 0.8):
-        torch.testing.assert_close(_on_arc(here, there, share).norm(dim=1), torch.full((5, 1, 1), 10.0))
+        torch.testing.assert_close(_slerp(here, there, share).norm(dim=1), torch.full((5, 1, 1), 10.0))
 
 
 @pytest.mark.parametrize("model", models.GENERATORS)
 def test_a_morph_is_a_closed_path_of_small_steps(model, out, tmp_path):
-    generator = Generator.of(out / f"{model}.safetensors")
+    generator = TrainedGenerator.of(out / f"{model}.safetensors")
     frames = [frame.astype(float) for frame in generator.morph(4, 1, (3, 8) if model == "cgan" else None)]
     steps = [np.abs(b - a).mean() for a, b in zip(frames, [*frames[1:], frames[0]], strict=True)]
     assert 0 < max(steps) < 4 * np.mean(steps)
-    animation(request(out, model, count=4, columns=2), tmp_path / "a.gif")
+    generate_animation(request(out, model, count=4, columns=2), tmp_path / "a.gif")
     with Image.open(tmp_path / "a.gif") as picture:
         assert picture.size == (62, 62)
         assert (picture.n_frames, picture.info["loop"]) == (120, 0)
 
 
 def test_a_morph_begins_each_digit_as_it_is_drawn(out):
-    generator = Generator.of(out / "cgan.safetensors")
+    generator = TrainedGenerator.of(out / "cgan.safetensors")
     frames = list(generator.morph(2, 5, (4, 7)))
-    torch.manual_seed(draws.stream(5))
-    points = torch.randn(2, 2, NOISE, 1, 1)
+    torch.manual_seed(derive_seed(5))
+    points = torch.randn(2, 2, NOISE_SIZE, 1, 1)
     for leg, digit in enumerate((4, 7)):
-        expected = sample(generator.net, points[leg], torch.tensor([digit, digit])).numpy().astype(int)
+        expected = (
+            generate_images(generator.net, points[leg], torch.tensor([digit, digit])).numpy().astype(int)
+        )
         assert np.abs(frames[12 * leg] - expected).max() <= 1
 
 
 def test_a_data_set_can_be_trained_on_and_holds_what_was_asked_for(out, tmp_path):
-    made = data_set(request(out, count=120), tmp_path, judge=None)
+    made = generate_dataset(request(out, count=120), tmp_path, judge=None)
     assert [path.path for path in made.saved] == [
-        str(tmp_path / file.name) for file in datasets.dataset("own").files
+        str(tmp_path / file.name) for file in datasets.get_dataset("own").files
     ]
     for split, count in (("train", 100), ("test", 20)):
         arrays, _ = datasets.load("own", tmp_path, split)
@@ -128,29 +135,31 @@ def test_a_data_set_can_be_trained_on_and_holds_what_was_asked_for(out, tmp_path
 
 
 def test_of_gan_the_judge_says_what_the_labels_are(out, tmp_path):
-    made = data_set(request(out, "gan", count=60), tmp_path, judge=lambda: nets.judge(None, out))
-    _, judge = nets.classifier(out / "conv.safetensors")
+    made = generate_dataset(
+        request(out, "gan", count=60), tmp_path, judge=lambda: load.find_reference_classifier(None, out)
+    )
+    _, judge = load.load_classifier(out / "conv.safetensors")
     arrays, _ = datasets.load("own", tmp_path, "train")
-    assert arrays.labels.tolist() == read(judge, made.drawn.images)[:50].tolist()
+    assert arrays.labels.tolist() == classify_images(judge, made.drawn.images)[:50].tolist()
 
 
 def test_digits_that_stand_there_are_not_written_over(out, tmp_path):
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(b"mine")
     with pytest.raises(UsageError, match=r"t10k-labels-idx1-ubyte\.gz: digits stand there already"):
-        data_set(request(out, count=60), tmp_path, judge=None)
+        generate_dataset(request(out, count=60), tmp_path, judge=None)
     assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_one_picture_is_no_data_set(tmp_path):
     with pytest.raises(UsageError, match="too few for a data set"):
-        write_set(tmp_path, np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8))
+        write_dataset(tmp_path, np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8))
 
 
 def test_no_judge_is_told_with_the_way_to_one(tmp_path):
     with pytest.raises(
         CheckpointError, match="train one with `mnistctl train conv`, or name one with --judge"
     ):
-        nets.judge(None, tmp_path)
+        load.find_reference_classifier(None, tmp_path)
 
 
 REFUSED = {
@@ -191,7 +200,7 @@ def test_bad_input_is_one_line_with_its_exit_code(words, out, tmp_path, monkeypa
     code, told = REFUSED[words]
     asked = [word.strip("'") for word in words.split(" ")]
     with pytest.raises(MnistctlError) as refused:
-        cli.app([*asked, "--out-dir", str(out)], standalone_mode=False)
+        app([*asked, "--out-dir", str(out)], standalone_mode=False)
     assert refused.value.exit_code == code
     assert told in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -202,7 +211,7 @@ def test_the_program_draws_shows_and_tells_as_json(out, tmp_path, monkeypatch, c
     monkeypatch.chdir(tmp_path)
 
     def told(*words):
-        cli.app(["generate", "cgan", *words, "--out-dir", str(out)], standalone_mode=False)
+        app(["generate", "cgan", *words, "--out-dir", str(out)], standalone_mode=False)
         return capsys.readouterr().out
 
     assert told() == f"wrote {out}/cgan-generated.png\n"
@@ -210,4 +219,4 @@ def test_the_program_draws_shows_and_tells_as_json(out, tmp_path, monkeypatch, c
     body = json.loads(told("--digits", "70", "--seed", "2", "--out", "a.png", "--json"))
     assert (body["version"], body["model"], body["seed"], body["count"]) == (1, "cgan", 2, 2)
     assert (body["digits"], body["paths"]) == ([7, 0], ["a.png"])
-    assert body["digest"] == Generator.of(out / "cgan.safetensors").digest
+    assert body["digest"] == TrainedGenerator.of(out / "cgan.safetensors").digest

@@ -8,11 +8,16 @@ import pytest
 from conftest import few_digits
 from PIL import Image
 
-from mnistctl import checkpoint, cli, models, nets, record, runs
-from mnistctl.adversarial import fixed, sample
+from mnistctl import models
+from mnistctl.artifacts import checkpoint, record
+from mnistctl.cli import app
 from mnistctl.errors import CheckpointError, UsageError
-from mnistctl.events import Duel, Finished, Started
-from mnistctl.options import Options
+from mnistctl.inference import load
+from mnistctl.inference.forward import generate_images
+from mnistctl.training.events import Finished, GanEpoch, Started
+from mnistctl.training.gan import fixed_inputs
+from mnistctl.training.options import RunOptions
+from mnistctl.training.run import train
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +27,22 @@ def own(tmp_path_factory):
 
 
 def some(own, out, **given):
-    usual = {"model": "cgan", "epochs": 2, "batch": 30, "dataset": "own", "data_dir": own, "out_dir": out}
-    return Options(**usual | {"name": "g"} | given)
+    usual = {
+        "model": "cgan",
+        "epochs": 2,
+        "batch_size": 30,
+        "dataset": "own",
+        "data_dir": own,
+        "out_dir": out,
+    }
+    return RunOptions(**usual | {"name": "g"} | given)
 
 
 def begin(options, epochs, **flags):
     """Train for so many epochs and let go."""
-    told = runs.train(options, **flags)
+    told = train(options, **flags)
     for event in told:
-        if isinstance(event, Duel) and event.epoch == epochs:
+        if isinstance(event, GanEpoch) and event.epoch == epochs:
             break
     told.close()
 
@@ -43,14 +55,14 @@ def files_in(out):
 def whole(own, tmp_path_factory):
     """A run of cgan over two epochs of two steps: its folder and what it told."""
     out = tmp_path_factory.mktemp("whole")
-    return out, list(runs.train(some(own, out)))
+    return out, list(train(some(own, out)))
 
 
 def test_a_run_tells_and_leaves_a_grid_and_two_losses_an_epoch(whole):
     out, told = whole
     (started,) = (e for e in told if isinstance(e, Started))
     assert (started.parameters, started.iterations) == (878_564 + 700_964, 2)
-    duels = [e for e in told if isinstance(e, Duel)]
+    duels = [e for e in told if isinstance(e, GanEpoch)]
     body = record.read(out / "g.json")
     lines = [json.loads(line) for line in (out / "g.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [e.epoch for e in duels] == [1, 2]
@@ -76,8 +88,8 @@ def test_the_grids_are_the_frames_of_the_animation_a_second_each_in_a_loop(whole
 
 def test_a_cell_of_the_grid_is_what_the_finished_net_draws(whole):
     out, _ = whole
-    _, net = nets.generator(out / "g.safetensors")
-    drawn = sample(net, *fixed(models.generator("cgan"), 0))
+    _, net = load.load_generator(out / "g.safetensors")
+    drawn = generate_images(net, *fixed_inputs(models.load_generator("cgan"), 0))
     grid = np.asarray(Image.open(out / "g02.png"))
     cell = grid[2 + 30 : 30 + 30, 2 + 60 : 30 + 60].astype(int)  # second row, third column
     assert np.abs(cell - drawn[12].numpy()).max() <= 1
@@ -86,8 +98,8 @@ def test_a_cell_of_the_grid_is_what_the_finished_net_draws(whole):
 def test_a_stopped_run_ends_as_one_that_was_not_with_the_grids_that_went_meanwhile(whole, own, tmp_path):
     begin(some(own, tmp_path), 1)
     (tmp_path / "g01.png").unlink()
-    events = list(runs.train(some(own, tmp_path), resume=True))
-    assert [e.epoch for e in events if isinstance(e, Duel)] == [1, 2]
+    events = list(train(some(own, tmp_path), resume=True))
+    assert [e.epoch for e in events if isinstance(e, GanEpoch)] == [1, 2]
     theirs, ours = files_in(whole[0]), files_in(tmp_path)
     for name in ("g.safetensors", "g01.png", "g02.png", "g.gif"):
         assert ours[name] == theirs[name]
@@ -96,7 +108,7 @@ def test_a_stopped_run_ends_as_one_that_was_not_with_the_grids_that_went_meanwhi
         for name in ("started", "seconds", "processor_seconds", "training_seconds", "checksum", "resumed"):
             body.pop(name, None)
     assert bodies[0] == bodies[1]
-    assert list(runs.train(some(own, tmp_path)))[-1].already
+    assert list(train(some(own, tmp_path)))[-1].already
 
 
 @pytest.mark.parametrize("change", ["gone", "small", "floats"])
@@ -108,56 +120,56 @@ def test_grids_that_are_not_one_an_epoch_are_refused(change, own, tmp_path):
     changed = {"gone": {}, "small": {"grids.0001": grid[:9]}, "floats": {"grids.0001": grid.float()}}
     checkpoint.save(path, checkpoint.RUN, about, tensors | changed[change])
     with pytest.raises(CheckpointError, match="its grids are not one an epoch"):
-        list(runs.train(some(own, tmp_path), resume=True))
+        list(train(some(own, tmp_path), resume=True))
 
 
 def test_a_run_that_replaces_a_longer_one_leaves_none_of_its_pictures(own, tmp_path):
-    list(runs.train(some(own, tmp_path, model="gan", epochs=3)))
-    list(runs.train(some(own, tmp_path, model="gan", epochs=1), overwrite=True))
+    list(train(some(own, tmp_path, model="gan", epochs=3)))
+    list(train(some(own, tmp_path, model="gan", epochs=1), overwrite=True))
     assert {name for name in files_in(tmp_path) if name.endswith("png")} == {"g01.png"}
-    list(runs.train(some(own, tmp_path, model="logit", epochs=1), overwrite=True))
+    list(train(some(own, tmp_path, model="logit", epochs=1), overwrite=True))
     assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g.png", "g.json"}
-    list(runs.train(some(own, tmp_path, model="gan", epochs=1), overwrite=True))
+    list(train(some(own, tmp_path, model="gan", epochs=1), overwrite=True))
     assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g01.png", "g.gif", "g.json"}
 
 
 def test_a_run_that_is_given_up_leaves_no_grid_of_its_own(own, tmp_path):
-    list(runs.train(some(own, tmp_path, model="gan", epochs=1)))
+    list(train(some(own, tmp_path, model="gan", epochs=1)))
     begin(some(own, tmp_path, model="gan", epochs=3), 2, overwrite=True)
     assert (tmp_path / "g02.png").exists()
-    list(runs.train(some(own, tmp_path, model="gan", epochs=1, seed=1), overwrite=True))
+    list(train(some(own, tmp_path, model="gan", epochs=1, seed=1), overwrite=True))
     assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g01.png", "g.gif", "g.json"}
 
 
 def test_the_pictures_of_other_runs_stay(own, tmp_path):
     for name in ("g02.png", "g05.png", "g10.png", "gg.png"):
         (tmp_path / name).write_bytes(b"another run's")
-    list(runs.train(some(own, tmp_path, model="gan", epochs=1)))
-    list(runs.train(some(own, tmp_path, model="gan", epochs=1, seed=1), overwrite=True))
+    list(train(some(own, tmp_path, model="gan", epochs=1)))
+    list(train(some(own, tmp_path, model="gan", epochs=1, seed=1), overwrite=True))
     assert len([name for name in files_in(tmp_path) if name.endswith("png")]) == 5
 
 
 def test_each_kind_of_net_is_refused_where_the_other_is_needed(whole, own, tmp_path):
     with pytest.raises(CheckpointError, match="cgan draws digits and reads none"):
-        nets.classifier(whole[0] / "g.safetensors")
-    list(runs.train(some(own, tmp_path, model="logit", epochs=1)))
+        load.load_classifier(whole[0] / "g.safetensors")
+    list(train(some(own, tmp_path, model="logit", epochs=1)))
     with pytest.raises(CheckpointError, match="logit reads digits and draws none; generators are gan, cgan"):
-        nets.generator(tmp_path / "g.safetensors")
+        load.load_generator(tmp_path / "g.safetensors")
     weights = checkpoint.load(tmp_path / "g.safetensors", checkpoint.NET)[1]
     checkpoint.save(tmp_path / "false.safetensors", checkpoint.NET, {"model": "gan"}, weights)
     with pytest.raises(CheckpointError, match="its weights are not those of 'gan'"):
-        nets.generator(tmp_path / "false.safetensors")
+        load.load_generator(tmp_path / "false.safetensors")
 
 
 def test_a_batch_larger_than_the_digits_is_a_usage_error(own, tmp_path):
-    with pytest.raises(UsageError, match="--batch 61"):
-        list(runs.train(some(own, tmp_path, batch=61)))
+    with pytest.raises(UsageError, match="--batch-size 61"):
+        list(train(some(own, tmp_path, batch_size=61)))
 
 
 def test_the_program_prints_a_row_an_epoch_with_the_clock_and_both_losses(own, tmp_path, capsys):
     words = ["train", "gan", "--dataset", "own", "--data-dir", str(own), "--out-dir", str(tmp_path)]
-    words += ["--epochs", "2", "--batch", "30"]
-    cli.app(words, standalone_mode=False)
+    words += ["--epochs", "2", "--batch-size", "30"]
+    app(words, standalone_mode=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "model: gan, 1,496,960 parameters"
     assert lines[4] == "epoch  time      median losses: discriminator  generator  seconds"
@@ -171,9 +183,9 @@ def test_the_program_prints_a_row_an_epoch_with_the_clock_and_both_losses(own, t
         (str(epoch), f"{judging:.3f}", f"{drawing:.3f}") for epoch, (judging, drawing) in enumerate(losses, 1)
     ]
     assert f"wrote {tmp_path}/gan-own01.png to {tmp_path}/gan-own02.png" in lines
-    cli.app([*words, "--quiet"], standalone_mode=False)
+    app([*words, "--quiet"], standalone_mode=False)
     assert capsys.readouterr().out == f"{rows[1][2]} {rows[1][3]}\n"
-    cli.app([*words, "--json"], standalone_mode=False)
+    app([*words, "--json"], standalone_mode=False)
     told = json.loads(capsys.readouterr().out)
     assert told["already"]
     assert told["digest"] == body["digest"]

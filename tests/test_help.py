@@ -12,9 +12,13 @@ import pytest
 from packaging.requirements import Requirement
 from typer.main import get_command
 
-from mnistctl import __version__, cli, describe, models, tally
+from mnistctl import __version__, models
+from mnistctl.cli import EXAMPLES, app
+from mnistctl.models import summary
+from mnistctl.models.published import load_published
+from mnistctl.models.summary import list_models
 
-COMMANDS = get_command(cli.app).commands
+COMMANDS = get_command(app).commands
 PAGES = [(), *((name,) for name in COMMANDS)]
 
 
@@ -29,7 +33,7 @@ def test_help_fits_its_columns_with_every_option_whole_and_every_example_in_a_li
     if page:
         shown = set(re.findall(r"--[\w-]+", ran.stdout))
         assert {flag for p in COMMANDS[page[0]].params for flag in p.opts if flag.startswith("--")} <= shown
-        for words, what in cli.EXAMPLES[page[0]].items():
+        for words, what in EXAMPLES[page[0]].items():
             assert [line.split() for line in lines].count([*words.split(), *what.split()]) == 1
 
 
@@ -39,7 +43,7 @@ def test_help_says_of_no_flag_that_it_takes_a_value(mnistctl):
             assert "<bool>" not in line or "--help" in line
 
 
-@pytest.mark.parametrize("line", [words for told in cli.EXAMPLES.values() for words in told])
+@pytest.mark.parametrize("line", [words for told in EXAMPLES.values() for words in told])
 def test_every_example_of_the_help_is_a_command_with_its_options(line):
     program, command, *words = shlex.split(line)
     assert program == "mnistctl"
@@ -48,7 +52,7 @@ def test_every_example_of_the_help_is_a_command_with_its_options(line):
 
 
 def test_every_command_has_examples():
-    assert cli.EXAMPLES.keys() == COMMANDS.keys()
+    assert EXAMPLES.keys() == COMMANDS.keys()
 
 
 def test_without_a_word_the_help_is_shown_and_nothing_complained_of(mnistctl):
@@ -157,7 +161,7 @@ def test_bash_completes_by_the_script_that_show_completion_prints_without_loadin
     ran = subprocess.run(["bash", "--norc", "-c", script], env=clean, capture_output=True, text=True)
     assert ran.stdout == "cgan\n"
     loaded = {line.split("|")[-1].strip() for line in ran.stderr.splitlines()}
-    assert "mnistctl.cli.completing" in loaded
+    assert "mnistctl.cli.completion" in loaded
     assert not {"torch", "numpy"} & loaded
 
 
@@ -168,12 +172,16 @@ def test_the_list_has_every_model_with_its_recipe_and_the_published_mean(mnistct
     rows = {row["model"]: row for row in told["models"]}
     for name, row in rows.items():
         recipe = models.load(name)
-        assert (row["epochs"], row["batch"], row["rate"]) == (recipe.epochs, recipe.batch, recipe.peak)
+        assert (row["epochs"], row["batch"], row["rate"]) == (
+            recipe.epochs,
+            recipe.batch_size,
+            recipe.peak_lr,
+        )
     assert rows["lstm"]["parameters"] == [214_282]
     assert rows["cgan"]["parameters"] == [878_564, 700_964]
     assert rows["conv"]["optimizer"] == "LAMB"
     assert rows["gan"]["published"] is None
-    theirs = tally.published("ktorch")["models"]["simple"]["accuracies"]
+    theirs = load_published("ktorch")["models"]["simple"]["accuracies"]
     assert rows["simple"]["published"]["runs"] == len(theirs)
     lines = mnistctl("train", "--list").stdout.splitlines()
     assert max(map(len, lines[: 1 + len(rows)])) <= 80
@@ -194,8 +202,8 @@ def test_the_list_has_every_model_with_its_recipe_and_the_published_mean(mnistct
 
 
 def test_a_model_of_which_nothing_is_published_is_listed_without(monkeypatch):
-    monkeypatch.setattr(tally, "published", lambda _: {"models": {}})
-    assert {row["published"] for row in describe.catalogue()} == {None}
+    monkeypatch.setattr(summary, "load_published", lambda _: {"models": {}})
+    assert {row["published"] for row in list_models()} == {None}
 
 
 def test_show_machine_tells_versions_devices_and_how_the_digits_stand(mnistctl, own, tmp_path):
@@ -228,11 +236,11 @@ def test_show_machine_tells_versions_devices_and_how_the_digits_stand(mnistctl, 
 
 
 def test_show_machine_says_what_bf16_would_do(mnistctl, monkeypatch):
-    from mnistctl import compute
     from mnistctl.errors import UsageError
+    from mnistctl.training import environment
 
     def refuse(name, device):
         raise UsageError("only emulated here")
 
-    monkeypatch.setattr(compute, "precision", refuse)
+    monkeypatch.setattr(environment, "autocast_for", refuse)
     assert "device: cpu; bf16: only emulated here\n" in mnistctl("show", "--machine").stdout

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mnistctl import idx
-from mnistctl.idx import IdxError
+from mnistctl.data import idx
+from mnistctl.data.idx import IdxError
 
 SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 sizes = st.one_of(st.integers(0, 6), st.sampled_from([28, 2**16, 2**31 - 1, 2**31, 2**32 - 1]))
@@ -63,14 +63,14 @@ def test_a_hostile_file_gives_an_idx_error_or_a_sound_array(content, tmp_path):
     assert values.dtype == np.uint8
     assert values.ndim in (1, 3)
     assert values.size
-    assert idx.pack(values) == plain
+    assert idx.dump(values) == plain
 
 
 @pytest.mark.parametrize("shape", [(7,), (2, 28, 28), (1, 1, 1)])
 @pytest.mark.parametrize("packed", [False, True])
 def test_what_was_packed_is_read_again(shape, packed, tmp_path):
     values = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    content = idx.pack(values)
+    content = idx.dump(values)
     (tmp_path / "file").write_bytes(gzip.compress(content) if packed else content)
     assert np.array_equal(idx.read(tmp_path / "file"), values)
 
@@ -102,4 +102,4 @@ def test_a_folder_a_pipe_and_a_missing_file_are_idx_errors(tmp_path):
 def test_only_labels_and_images_of_bytes_are_packed():
     for values in (np.zeros(3, np.int64), np.zeros((2, 2), np.uint8), np.zeros(0, np.uint8)):
         with pytest.raises(ValueError, match="unsigned bytes"):
-            idx.pack(values)
+            idx.dump(values)

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from mnistctl.lamb import LAMB
+from mnistctl.nn.lamb import LAMB
 
 
-def reference(weights, gradients, steps, rate=0.01, decay=0.1, beta1=0.9, beta2=0.999, eps=1e-8):
+def reference(weights, gradients, steps, lr=0.01, decay=0.1, beta1=0.9, beta2=0.999, eps=1e-8):
     weights = [w.astype(np.float64) for w in weights]
     first = [np.zeros_like(w) for w in weights]
     second = [np.zeros_like(w) for w in weights]
@@ -18,7 +18,7 @@ def reference(weights, gradients, steps, rate=0.01, decay=0.1, beta1=0.9, beta2=
             second[i] = beta2 * second[i] + (1 - beta2) * g**2
             update = first[i] / (1 - beta1**t) / (np.sqrt(second[i] / (1 - beta2**t)) + eps) + decay * w
             a, b = np.linalg.norm(w), np.linalg.norm(update)
-            weights[i] = w - rate * (min(1.0, a / b) if a > 0 and b > 0 else 1.0) * update
+            weights[i] = w - lr * (min(1.0, a / b) if a > 0 and b > 0 else 1.0) * update
     return weights
 
 

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnistctl import compute
-from mnistctl.layers import LastStep, Rectify, dropped
+from mnistctl.nn.fusion import FusedReLU, dropout_mask, optimize_for
+from mnistctl.nn.layers import LastStep
 
 CPU = torch.device("cpu")
 
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 @pytest.mark.parametrize("p", [0.5, 0.2, 0.9])
 def test_a_mask_drops_with_the_asked_probability(p):
     torch.manual_seed(1)
-    mask = dropped(torch.ones(400, 5, 20, 20), p)
+    mask = dropout_mask(torch.ones(400, 5, 20, 20), p)
     assert mask.unique().tolist() == [0, 1]
     assert abs(float(mask.float().mean()) - p) < 5 * (p * (1 - p) / mask.numel()) ** 0.5 + 2**-17
 
@@ -24,7 +24,7 @@ def test_a_mask_drops_with_the_asked_probability(p):
 @pytest.mark.parametrize("p", [0.5, 0.2])
 def test_neighbouring_draws_are_independent(p):
     torch.manual_seed(2)
-    mask = dropped(torch.ones(1_000_000), p).float() - p
+    mask = dropout_mask(torch.ones(1_000_000), p).float() - p
     for lag in (1, 2, 7, 8, 64, 125_000):  # an eighth: where single bits of one byte lie
         assert abs(float((mask[lag:] * mask[:-lag]).mean()) / (p * (1 - p))) < 0.005
 
@@ -34,7 +34,7 @@ def test_a_mask_is_the_same_whatever_the_memory_format(p):
     masks = []
     for layout in (torch.contiguous_format, torch.channels_last):
         torch.manual_seed(3)
-        masks.append(dropped(torch.ones(100, 6, 24, 24).contiguous(memory_format=layout), p))
+        masks.append(dropout_mask(torch.ones(100, 6, 24, 24).contiguous(memory_format=layout), p))
     assert torch.equal(*masks)
     for dims in ((0, 1, 2), (0, 2, 3), (1, 2, 3)):
         assert float((masks[0].float().mean(dim=dims) - p).abs().max()) < 0.06
@@ -47,9 +47,9 @@ def test_rectify_is_relu_dropout_and_pool_in_their_own_order(p, pool_first, dtyp
     torch.manual_seed(5)
     x = torch.randn(8, 3, 12, 12).to(dtype).requires_grad_()
     torch.manual_seed(6)
-    merged = Rectify(p, 2, pool_first)(x.clone())
+    merged = FusedReLU(p, 2, pool_first)(x.clone())
     torch.manual_seed(6)
-    kept = 1 - dropped(torch.empty(8, 3, 6, 6) if pool_first else x, p).to(dtype)
+    kept = 1 - dropout_mask(torch.empty(8, 3, 6, 6) if pool_first else x, p).to(dtype)
     if pool_first:
         apart = F.max_pool2d(F.relu(x), 2) * kept / (1 - p)
     else:
@@ -63,7 +63,7 @@ def test_rectify_is_relu_dropout_and_pool_in_their_own_order(p, pool_first, dtyp
 
 
 def test_a_seed_means_one_mask_and_evaluation_means_none():
-    layer, x = Rectify(0.2, None, False), torch.randn(1000)
+    layer, x = FusedReLU(0.2, None, False), torch.randn(1000)
     torch.manual_seed(4)
     first = layer(x.clone())
     torch.manual_seed(4)
@@ -78,11 +78,11 @@ def test_a_prepared_net_merges_only_what_it_may():
         nn.Linear(100, 9), nn.Tanh(), nn.ReLU(), nn.Dropout(0.5),
     )  # fmt: skip
     keys = list(stages.state_dict())
-    prepared = compute.prepare(copy.deepcopy(stages), CPU)
+    prepared = optimize_for(copy.deepcopy(stages), CPU)
     kinds = [type(stage).__name__ for stage in prepared]
-    assert kinds[2:5] == ["Rectify", "Identity", "Identity"]
-    assert repr(prepared[2]) == "Rectify(p=0.2, pool=2, pool_first=True)"
-    assert kinds[6:8] == ["Rectify", "MaxPool2d"]  # an overlapping pool stays as it is
+    assert kinds[2:5] == ["FusedReLU", "Identity", "Identity"]
+    assert repr(prepared[2]) == "FusedReLU(p=0.2, pool=2, pool_first=True)"
+    assert kinds[6:8] == ["FusedReLU", "MaxPool2d"]  # an overlapping pool stays as it is
     assert kinds[11:] == ["ReLU", "Dropout"]  # a tanh needs what it gave
     assert list(prepared.state_dict()) == keys
     x = torch.randn(5, 1, 28, 28)

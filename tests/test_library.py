@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from mnistctl import checkpoint, models
+from mnistctl import models
+from mnistctl.artifacts import checkpoint
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/library.md").read_text()

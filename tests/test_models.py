@@ -39,7 +39,7 @@ def test_a_page_opens_with_a_sentence_that_counts_its_parameters(name):
 
 @pytest.mark.parametrize("name", models.GENERATORS)
 def test_a_generator_has_the_published_numbers_of_parameters_and_its_page_says_so(name):
-    recipe = models.generator(name)
+    recipe = models.load_generator(name)
     nets = recipe.generator(), recipe.discriminator()
     counts = [sum(p.numel() for p in net.parameters()) for net in nets]
     assert tuple(counts) == DRAWING[name]
@@ -52,8 +52,8 @@ def test_a_generator_has_the_published_numbers_of_parameters_and_its_page_says_s
 
 @pytest.mark.parametrize("name", models.GENERATORS)
 def test_a_generator_draws_pictures_and_its_discriminator_gives_each_one_number(name):
-    recipe = models.generator(name)
-    given = recipe.given(torch.tensor([3, 4]))
+    recipe = models.load_generator(name)
+    given = recipe.condition(torch.tensor([3, 4]))
     drawn = recipe.generator().eval()(torch.randn(2, 100, 1, 1), *given)
     assert drawn.shape == (2, 1, 28, 28)
     assert float(drawn.detach().abs().max()) <= 1
@@ -61,7 +61,7 @@ def test_a_generator_draws_pictures_and_its_discriminator_gives_each_one_number(
 
 
 def test_a_conditional_net_heeds_its_digit():
-    recipe = models.generator("cgan")
+    recipe = models.load_generator("cgan")
     noise = torch.randn(1, 100, 1, 1).expand(10, -1, -1, -1)
     assert len(recipe.generator().eval()(noise, torch.arange(10)).detach().unique(dim=0)) == 10
     pixels = torch.randn(1, 1, 28, 28).expand(10, -1, -1, -1)
@@ -69,14 +69,14 @@ def test_a_conditional_net_heeds_its_digit():
 
 
 def test_a_name_of_the_other_catalogue_is_a_usage_error():
-    for load, name in ((models.classifier, "gan"), (models.generator, "conv")):
+    for load, name in ((models.load_classifier, "gan"), (models.load_generator, "conv")):
         with pytest.raises(UsageError, match=f"{name} (draws|reads) digits"):
             load(name)
 
 
 def test_the_recipes_are_the_published_ones():
     told = {
-        n: (r.batch, r.epochs, r.peak, r.smoothing, r.shuffle)
+        n: (r.batch_size, r.epochs, r.peak_lr, r.label_smoothing, r.shuffle)
         for n in models.CLASSIFIERS
         if (r := models.load(n))
     }
@@ -94,29 +94,29 @@ def test_the_recipes_are_the_published_ones():
 def test_conv_anneals_over_its_own_length_down_to_its_floor():
     recipe = models.load("conv")
     for epochs in (10, 50):
-        rates = recipe.rates(recipe.peak, epochs)
+        rates = recipe.lr_schedule(recipe.peak_lr, epochs)
         assert len(rates) == epochs
         assert rates[0] == 0.01
         assert rates[epochs // 2] == pytest.approx(0.005)
         assert min(rates) >= 0.0002
-    assert recipe.rates(0.01, 50)[-1] == 0.0002
+    assert recipe.lr_schedule(0.01, 50)[-1] == 0.0002
 
 
 def test_an_averaged_recipe_holds_the_rate_from_its_first_averaged_epoch():
     swa, conv = models.load("swa"), models.load("conv")
-    assert (swa.averaged, swa.regular, conv.averaged) == (20, conv, 0)
-    assert swa.schedule()[:31] == conv.schedule()[:31]
-    assert swa.schedule()[31:] == (conv.schedule()[30],) * 19
+    assert (swa.swa_epochs, swa.baseline, conv.swa_epochs) == (20, conv, 0)
+    assert swa.learning_rates()[:31] == conv.learning_rates()[:31]
+    assert swa.learning_rates()[31:] == (conv.learning_rates()[30],) * 19
     wsimple = models.load("wsimple")
-    assert wsimple.averaged == 25
-    assert set(wsimple.schedule()[50:]) == {0.001 * (1 + math.cos(math.pi * 50 / 75))}
-    assert [replace(swa, epochs=n).averaged for n in (1, 2, 5, 10)] == [1, 1, 2, 4]
+    assert wsimple.swa_epochs == 25
+    assert set(wsimple.learning_rates()[50:]) == {0.001 * (1 + math.cos(math.pi * 50 / 75))}
+    assert [replace(swa, epochs=n).swa_epochs for n in (1, 2, 5, 10)] == [1, 1, 2, 4]
 
 
 def test_lstm_repeats_its_four_rates_and_scales_them_with_the_peak():
     recipe = models.load("lstm")
-    assert recipe.schedule()[:5] == (0.001, 0.0005, 0.0002, 0.0001, 0.001)
-    assert replace(recipe, peak=0.01).schedule()[1] == 0.005
+    assert recipe.learning_rates()[:5] == (0.001, 0.0005, 0.0002, 0.0001, 0.001)
+    assert replace(recipe, peak_lr=0.01).learning_rates()[1] == 0.005
 
 
 def test_simple_has_the_published_number_of_layers_and_its_initial_weights():

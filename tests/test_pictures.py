@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from mnistctl import checkpoint, datasets, models, pictures, reading
+from mnistctl import models
+from mnistctl.artifacts import checkpoint
+from mnistctl.data import datasets, images
 from mnistctl.errors import OutputError
+from mnistctl.inference.predict import MIN_CONFIDENCE, predict_images
 
 RECORDS = Path(__file__).parents[1] / "records"
 CONV = str(RECORDS / "conv.safetensors")
@@ -33,7 +36,7 @@ def enlarged(n, times=6, margin=5, inverted=True):
 
 def prepared(picture, path):
     picture.save(path)
-    return pictures.prepare(pictures.load(path)[0])
+    return images.to_mnist(images.load_image(path)[0])
 
 
 def apart(image, n):
@@ -59,7 +62,7 @@ def alike(image, n):
 )
 def test_an_enlarged_digit_comes_back(n, times, margin, inverted):
     picture = enlarged(n, times, margin, inverted)
-    seen = pictures.prepare(pictures.grey(picture))
+    seen = images.to_mnist(images.to_grey(picture))
     assert seen is not None
     assert (seen.shape, seen.dtype) == ((28, 28), np.uint8)
     assert alike(seen, n) > 0.85  # of two different digits 1 pair in 100 is
@@ -72,9 +75,7 @@ def test_an_enlarged_digit_comes_back(n, times, margin, inverted):
 
 
 def test_an_original_digit_comes_back_nearly_to_the_pixel():
-    assert (
-        np.mean([apart(pictures.prepare(DIGITS.images[n].astype(np.float32)), n) for n in range(50)]) < 0.15
-    )
+    assert np.mean([apart(images.to_mnist(DIGITS.images[n].astype(np.float32)), n) for n in range(50)]) < 0.15
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
@@ -85,7 +86,7 @@ def test_every_mode_gives_the_same_digit(mode, tmp_path):
     else:
         picture = picture.convert(mode)
     path = tmp_path / ("digit.tif" if mode in ("CMYK", "I;16") else "digit.png")
-    with_grey = pictures.prepare(pictures.grey(enlarged(n)))
+    with_grey = images.to_mnist(images.to_grey(enlarged(n)))
     assert np.abs(prepared(picture, path).astype(int) - with_grey).mean() < (
         15 if mode == "1" else 2
     )  # dithered
@@ -106,7 +107,7 @@ def test_a_palette_with_transparency_is_ink_on_nothing(tmp_path):
     picture = Image.fromarray(alpha.astype(np.uint8), "L").convert("P")
     picture.putpalette([90, 90, 90, 20, 20, 20])
     picture.save(tmp_path / "digit.gif", transparency=0)
-    assert apart(pictures.prepare(pictures.load(tmp_path / "digit.gif")[0]), 3) < 0.7
+    assert apart(images.to_mnist(images.load_image(tmp_path / "digit.gif")[0]), 3) < 0.7
 
 
 def test_yellow_on_white_is_seen(tmp_path):
@@ -121,15 +122,15 @@ def test_a_photograph_is_read_upright(orientation, turn, tmp_path):
     exif[0x0112] = orientation
     picture = enlarged(3) if turn is None else enlarged(3).rotate(turn, expand=True)
     picture.save(tmp_path / "photo.jpg", exif=exif)
-    assert apart(pictures.prepare(pictures.load(tmp_path / "photo.jpg")[0]), 3) < 0.6
+    assert apart(images.to_mnist(images.load_image(tmp_path / "photo.jpg")[0]), 3) < 0.6
 
 
 @pytest.mark.parametrize("name", ["photo.mpo", "photo.webp", "photo.bmp", "photo.ppm"])
 def test_other_formats_are_read(name, tmp_path):
     if name.endswith("mpo"):
         enlarged(3).save(tmp_path / name, save_all=True, append_images=[enlarged(4)])
-        assert pictures.load(tmp_path / name)[1] == 1
-        assert apart(pictures.prepare(pictures.load(tmp_path / name)[0]), 3) < 0.6
+        assert images.load_image(tmp_path / name)[1] == 1
+        assert apart(images.to_mnist(images.load_image(tmp_path / name)[0]), 3) < 0.6
     else:
         assert apart(prepared(enlarged(3), tmp_path / name), 3) < 0.6
 
@@ -177,8 +178,8 @@ def noisy(page):
 
 @pytest.mark.parametrize("spoil", [shaded, ruled, squared, framed, specked, on_table, noisy])
 def test_what_is_not_the_digit_is_left_out(spoil):
-    plain = [pictures.prepare(paper(n)) for n in range(6)]
-    spoilt = [pictures.prepare(spoil(paper(n)).clip(0, 255)) for n in range(6)]
+    plain = [images.to_mnist(paper(n)) for n in range(6)]
+    spoilt = [images.to_mnist(spoil(paper(n)).clip(0, 255)) for n in range(6)]
     away = [np.abs(s.astype(int) - p).sum() / p.sum(dtype=int) for s, p in zip(spoilt, plain, strict=True)]
     assert np.median(away) < 0.25
     assert max(away) < 0.7
@@ -188,7 +189,7 @@ def test_the_strokes_of_a_broken_five_belong_together():
     page = np.full((200, 200), 240, np.float32)
     page[40:50, 90:150] = 30  # the bar, apart from
     page[62:150, 80:90] = 30
-    widths = (pictures.prepare(page) > 100).sum(1)
+    widths = (images.to_mnist(page) > 100).sum(1)
     assert widths.max() >= 9  # the bar
     assert (widths[widths.argmax() :] == 2).sum() > 9
 
@@ -205,7 +206,7 @@ def test_the_strokes_of_a_broken_five_belong_together():
     ids=["white", "black", "noise", "slope", "line"],
 )
 def test_there_is_no_digit_on_an_empty_page(page):
-    assert pictures.prepare(page.astype(np.float32).clip(0, 255)) is None
+    assert images.to_mnist(page.astype(np.float32).clip(0, 255)) is None
 
 
 def chunk(name, data):
@@ -265,7 +266,7 @@ def test_a_damaged_tiff_is_one_line_too(tmp_path, capfd):
     content[300:400] = b"\xff" * 100
     (tmp_path / "page.tif").write_bytes(content)
     with pytest.raises(OutputError, match="damaged"):
-        pictures.load(tmp_path / "page.tif")
+        images.load_image(tmp_path / "page.tif")
     assert capfd.readouterr().err == ""
     os.write(2, b"heard again")
     assert capfd.readouterr().err == "heard again"
@@ -287,7 +288,7 @@ def test_whatever_the_picture_shows_a_digit_or_none_is_made_of_it(shape, kind, s
         page[row, column] = chance.integers(256)
     else:
         page[:] = chance.uniform(0, 255, shape)
-    seen = pictures.prepare(page)
+    seen = images.to_mnist(page)
     assert seen is None or (seen.shape == (28, 28) and seen.max() > 100)
 
 
@@ -300,14 +301,14 @@ def test_a_damaged_file_never_raises_anything_else(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damaged") / "picture"
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
     try:
-        grey, frames = pictures.load(path)
+        grey, frames = images.load_image(path)
     except OutputError as fault:
         assert "\n" not in str(fault)
         return
     assert grey.dtype == np.float32
     assert frames >= 1
     assert max(grey.shape) <= 640
-    pictures.prepare(grey)
+    images.to_mnist(grey)
 
 
 def test_of_an_animation_the_first_picture_is_read_and_said_to_be(mnistctl, tmp_path):
@@ -326,7 +327,7 @@ def test_what_is_told_of_a_picture(mnistctl, tmp_path):
     told = json.loads(mnistctl(*words, "--json").stdout)
     digest = json.loads((RECORDS / "conv.json").read_text())["digest"]
     assert (told["version"], told["model"], told["digest"]) == (1, "conv", digest)
-    assert told["threshold"] == reading.THRESHOLD
+    assert told["threshold"] == MIN_CONFIDENCE
     three, blank = told["images"]
     assert (three["file"], three["digit"], three["unsure"]) == ("three.png", DIGITS.labels[3], False)
     assert three["likeliest"][0] == [three["digit"], three["probability"]]
@@ -341,7 +342,7 @@ def test_what_is_told_of_a_picture(mnistctl, tmp_path):
     assert lines[0] == f"three.png: {three['digit']} ({shares})"
     assert len(lines) == 1 + 14 + 1
     assert lines[-1] == "blank.png: no digit found"
-    above = mnistctl(*words, "--quiet", "--threshold", "0.99").stdout
+    above = mnistctl(*words, "--quiet", "--min-confidence", "0.99").stdout
     assert above == f"three.png: {three['digit']}, unsure\nblank.png: no digit found\n"
     assert list((tmp_path).glob("out")) == []
 
@@ -372,8 +373,8 @@ def test_a_folder_is_its_pictures_by_name(mnistctl, tmp_path):
         ("--judge conv", "--judge is for"),
         ("-n 5", "-n is for"),
         ("--seed 0", "--seed is for"),
-        ("--threshold 1.5", "--threshold 1.5: give a probability"),
-        ("--threshold nan", "--threshold nan: give a probability"),
+        ("--min-confidence 1.5", "--min-confidence 1.5: give a probability"),
+        ("--min-confidence nan", "--min-confidence nan: give a probability"),
     ],
 )
 def test_what_makes_no_sense_of_pictures_is_refused(words, refused, mnistctl, tmp_path):
@@ -389,8 +390,8 @@ def test_several_nets_generators_and_a_threshold_alone_are_refused(mnistctl, tmp
     for words in ([CONV, "again.safetensors"], [str(RECORDS / "cgan.safetensors")]):
         ran = mnistctl("eval", *words, "--image", "three.png")
         assert (ran.returncode, ran.stderr) == (2, "mnistctl: --image is for a single classifier only\n")
-    ran = mnistctl("eval", CONV, "--threshold", "0.5")
-    assert (ran.returncode, ran.stderr) == (2, "mnistctl: --threshold is for --image only\n")
+    ran = mnistctl("eval", CONV, "--min-confidence", "0.5")
+    assert (ran.returncode, ran.stderr) == (2, "mnistctl: --min-confidence is for --image only\n")
 
 
 def test_a_data_folder_of_the_environment_does_not_stand_in_the_way(mnistctl, tmp_path):
@@ -402,7 +403,7 @@ def test_a_data_folder_of_the_environment_does_not_stand_in_the_way(mnistctl, tm
 @pytest.mark.parametrize("model", models.CLASSIFIERS)
 def test_every_classifier_reads_pictures(model, mnistctl, tmp_path):
     enlarged(3).save(tmp_path / "three.png")
-    weights = models.classifier(model).net().state_dict()
+    weights = models.load_classifier(model).net().state_dict()
     checkpoint.save(tmp_path / "out/net.safetensors", checkpoint.NET, {"model": model}, weights)
     ran = mnistctl("eval", "net", "--image", "three.png", "--json")
     assert ran.returncode == 0, ran.stderr
@@ -414,7 +415,7 @@ def test_drawn_pictures_are_read(tmp_path):
     drawn = [drawing.drawing(n, 120) for n in range(drawing.COUNT) if n // 10 % 5 == 0]
     for n, picture in enumerate(drawn):
         picture.picture.save(tmp_path / f"{n:03}.{picture.ending}")
-    read = reading.read(Path(CONV), [tmp_path]).images
+    read = predict_images(Path(CONV), [tmp_path]).images
     right = [
         image.likeliest[:1] and image.likeliest[0][0] == d.digit for image, d in zip(read, drawn, strict=True)
     ]
@@ -427,7 +428,7 @@ def test_what_the_record_says_is_misread_is_misread(tmp_path):
     for failure in failures:
         drawn = drawing.drawing(failure["number"])
         drawn.picture.save(tmp_path / f"drawn.{drawn.ending}", quality=90)
-        (image,) = reading.read(Path(CONV), [tmp_path / f"drawn.{drawn.ending}"]).images
+        (image,) = predict_images(Path(CONV), [tmp_path / f"drawn.{drawn.ending}"]).images
         assert (drawn.digit, drawn.how) == (failure["digit"], failure["how"])
         assert image.likeliest[0][0] != drawn.digit
 

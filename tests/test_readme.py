@@ -17,25 +17,21 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 from typer.main import get_command
 
-from mnistctl import (
-    adversarial,
-    charts,
-    checkpoint,
-    cli,
-    corruption,
-    datasets,
-    describe,
-    errors,
-    figures,
-    inference,
-    ledger,
-    models,
-    nets,
-    reading,
-    tally,
-)
-from mnistctl.cli import words
-from mnistctl.report import repeating
+from mnistctl import errors, models
+from mnistctl.artifacts import charts, checkpoint, grids
+from mnistctl.cli import OLD_OPTIONS, app
+from mnistctl.cli.options import DatasetName
+from mnistctl.cli.output.trials import print_conclusions
+from mnistctl.data import datasets
+from mnistctl.errors import MnistctlError, StoppedError
+from mnistctl.evaluation import corruptions, statistics
+from mnistctl.inference import load
+from mnistctl.inference.forward import generate_images
+from mnistctl.inference.predict import MIN_CONFIDENCE
+from mnistctl.models.summary import summarize_nets
+from mnistctl.training.gan import fixed_inputs
+from mnistctl.trials.journal import read
+from mnistctl.trials.summary import summarize_trials
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "records"
@@ -43,7 +39,7 @@ README = (ROOT / "README.md").read_text()
 CONTRACT, SPEED, MISTAKES, GENERATORS_PAGE = (
     (ROOT / f"docs/{page}.md").read_text() for page in ("contract", "speed", "mistakes", "generators")
 )
-COMMANDS = get_command(cli.app).commands
+COMMANDS = get_command(app).commands
 
 
 def options(command):
@@ -63,7 +59,7 @@ SHOWN = sorted(
 def test_every_command_that_the_readme_shows_is_a_command_with_its_options(line):
     _, command, *words = shlex.split(line)
     assert command in COMMANDS
-    assert {word for word in words if re.match(r"--?[a-z]", word)} <= options(command).keys()
+    assert {word for word in words if re.match(r"--?[a-z]", word)} <= options(command).keys() | OLD_OPTIONS
     if command == "train":
         assert words[0] in {
             *models.CLASSIFIERS,
@@ -92,13 +88,13 @@ def test_the_figures_are_the_records():
     shown = dict(re.findall(r"^\| (\w+) (\| [\d,]+ \|.*) \|$", section, re.M))
     assert shown.keys() == models.CLASSIFIERS.keys()
     for model, row in shown.items():
-        parameters = sum(layer.parameters for layer in describe.nets(models.load(model))[""])
-        theirs = inference.summary(results.published(model))
+        parameters = sum(layer.parameters for layer in summarize_nets(models.load(model))[""])
+        theirs = statistics.summarize(results.published(model))
         published = f"{theirs.mean:.3f}" + (f", mean of {theirs.n}" if theirs.n > 1 else "")
         start = f"| {parameters:,} | {published} | "
         runs = results.chosen(reached, model)
         if runs:
-            ours = inference.summary([result.accuracy for result in runs.values()])
+            ours = statistics.summarize([result.accuracy for result in runs.values()])
             first = json.loads((RECORDS / f"{model}.json").read_text())
             assert (first["model"], first["dataset"]["name"]) == (model, "mnist")
             assert (first["command"], first["parameters"]) == (f"mnistctl train {model}", parameters)
@@ -109,7 +105,7 @@ def test_the_figures_are_the_records():
             names = re.findall(r"`([\w-]+)`", row)
             bodies = [json.loads((RECORDS / f"{name}.json").read_text()) for name in names]
             ((epochs, precision),) = {(body["recipe"]["epochs"], body["precision"]) for body in bodies}
-            ours = inference.summary([body["accuracy"] for body in bodies])
+            ours = statistics.summarize([body["accuracy"] for body in bodies])
             number = f", mean of {ours.n}," if ours.n > 1 else ""
             short = (
                 f"{ours.mean:.3f}{number} after {epochs} epochs of {models.load(model).epochs}, {precision}"
@@ -196,7 +192,7 @@ def test_what_the_nets_get_wrong_is_the_records():
         json.loads((ROOT / f"records/{name}.json").read_text()) for name in ("conv-eval", "side-by-side")
     )
     text, lines = " ".join(MISTAKES.split()), MISTAKES.splitlines()
-    nets_own = checkpoint.digest(nets.classifier(ROOT / "records/conv.safetensors")[1].state_dict())
+    nets_own = checkpoint.digest(load.load_classifier(ROOT / "records/conv.safetensors")[1].state_dict())
     assert conv["digest"] == told["nets"][0]["digest"] == nets_own
     for about, scored in [
         *((f"| {net['name']} | {net['parameters']:,}", net) for net in told["nets"]),
@@ -211,12 +207,14 @@ def test_what_the_nets_get_wrong_is_the_records():
         chances = (f"{p:.2g}" if p >= 0.0001 else "< 0.0001" for p in (pair["p"], pair["p_adjusted"]))
         alone = f"{pair['first']}, {pair['second']} | {pair['only_first']} | {pair['only_second']}"
         assert f"| {alone} | {' | '.join(chances)} |" in lines
-    expected = [(kind.kind, strength, kind.unit) for kind in corruption.KINDS for strength in kind.strengths]
+    expected = [
+        (kind.kind, strength, kind.unit) for kind in corruptions.CORRUPTIONS for strength in kind.strengths
+    ]
     assert [(row["kind"], row["strength"], row["unit"]) for row in told["corruptions"]] == expected
     for row in told["corruptions"]:
         cells = " | ".join(f"{accuracy:.2f}" for accuracy in row["accuracies"])
         assert f"| {row['kind']}, {row['strength']:g} {row['unit']} | {cells} |" in lines
-    for kind in corruption.KINDS:
+    for kind in corruptions.CORRUPTIONS:
         assert re.search(
             rf"^\| {kind.kind} \| {', '.join(f'{s:g}' for s in kind.strengths)} ", CONTRACT, re.M
         )
@@ -232,9 +230,12 @@ def test_the_charts_of_the_pages_are_those_of_the_records():
     trials = json.loads((ROOT / "records/trials-swa-10.json").read_text())["columns"]
     title = f"conv on mnist, test: {len(conv['mismatches']['indices'])} of 10,000 misread"
     for path, made in (
-        ("docs/confusion.png", charts.confusion(title, conv["confusion"])),
-        ("docs/curves.png", charts.curves("conv, epoch by epoch", run)),
-        ("records/trials-swa-10.png", charts.histogram([(c["label"], c["accuracies"]) for c in trials])),
+        ("docs/confusion.png", charts.confusion_chart(title, conv["confusion"])),
+        ("docs/curves.png", charts.curves_chart("conv, epoch by epoch", run)),
+        (
+            "records/trials-swa-10.png",
+            charts.histogram_chart([(c["label"], c["accuracies"]) for c in trials]),
+        ),
     ):
         with Image.open(ROOT / path) as picture:
             assert np.array_equal(np.asarray(picture), made), path
@@ -244,7 +245,7 @@ def test_what_is_read_of_ones_own_digits_is_the_record(mnistctl):
     told = json.loads((RECORDS / "images.json").read_text())
     text = " ".join(README.split())
     assert told["digest"] == json.loads((RECORDS / "conv.json").read_text())["digest"]
-    assert told["threshold"] == reading.THRESHOLD
+    assert told["threshold"] == MIN_CONFIDENCE
     drawn, through, files = told["drawn"], told["mnist"], told["mnist_files"]
     kinds = (drawn["written"], drawn["printed"])
     by_hand, printed = (f"{kind['accuracy']:.2f} %" for kind in kinds)
@@ -266,9 +267,9 @@ def test_what_is_read_of_ones_own_digits_is_the_record(mnistctl):
 @pytest.mark.parametrize("path", sorted(RECORDS.glob("trials-*.jsonl")), ids=lambda path: path.stem)
 def test_the_trials_are_the_record(path):
     """The summary is what the record comes to, and the README has of one what the command prints."""
-    kept = ledger.read(path)
+    kept = read(path)
     summary = json.loads(path.with_suffix(".json").read_text())
-    made = json.loads(json.dumps(tally.tally(kept, "ktorch" if summary["against"] else None)))
+    made = json.loads(json.dumps(summarize_trials(kept, "ktorch" if summary["against"] else None)))
     of_the_sitting = {"command", "sitting_seconds", "checksum"}
     assert made == {key: value for key, value in summary.items() if key not in of_the_sitting}
     assert summary["command"] == kept.header["command"]
@@ -276,7 +277,7 @@ def test_the_trials_are_the_record(path):
         assert summary["command"] == "mnistctl trials swa -n 10 --epochs 10"
     if path.stem == "trials-swa-8":
         printed = []
-        repeating.conclusions(summary, lambda text, *_: printed.append(text))
+        print_conclusions(summary, lambda text, *_: printed.append(text))
         end = next(place for place, line in enumerate(printed) if "misread" in line)
         assert "\n".join(f"    {line}".rstrip() for line in printed[:end]) in README
 
@@ -315,7 +316,7 @@ def test_what_conv_makes_of_the_generators_is_the_records():
         assert judged["judge"]["digest"] == json.loads((ROOT / "records/conv.json").read_text())["digest"]
         assert judged["judge"]["path"] == "records/conv.safetensors"
         assert (judged["dataset"], judged["digits"], judged["seed"]) == ("mnist", 10_000, 0)
-        net = nets.generator(ROOT / f"records/{judged['model']}.safetensors")[1]
+        net = load.load_generator(ROOT / f"records/{judged['model']}.safetensors")[1]
         assert judged["digest"] == checkpoint.digest(net.state_dict())
         weights = checkpoint.load(ROOT / f"records/{judged['model']}.safetensors", checkpoint.NET)[1]
         assert records[judged["model"]]["digest"] == checkpoint.digest(weights)
@@ -343,9 +344,9 @@ def test_the_sanity_of_the_judge_is_the_record():
 
 @pytest.mark.parametrize("name", models.GENERATORS)
 def test_the_pictures_of_the_pages_are_what_the_recorded_nets_draw(name):
-    net = nets.generator(ROOT / f"records/{name}.safetensors")[1]
-    drawn = adversarial.sample(net, *adversarial.fixed(models.generator(name), 0)).numpy()
-    expected = figures.sheet(drawn, 10 if name == "cgan" else 6).astype(int)
+    net = load.load_generator(ROOT / f"records/{name}.safetensors")[1]
+    drawn = generate_images(net, *fixed_inputs(models.load_generator(name), 0)).numpy()
+    expected = grids.make_grid(drawn, 10 if name == "cgan" else 6).astype(int)
     with Image.open(ROOT / f"docs/{name}20.png") as grid:
         assert np.abs(np.asarray(grid) - expected).max() <= 2
     with Image.open(ROOT / f"docs/{name}.gif") as animation:
@@ -378,7 +379,7 @@ def test_the_tree_lists_every_module():
 
 def test_the_data_sets_are_those_of_the_table_and_of_the_command_line():
     assert set(re.findall(r"^\| `(\w+)` \| ", README, re.M)) == datasets.DATASETS.keys()
-    assert set(get_args(words.Set)) == datasets.DATASETS.keys()
+    assert set(get_args(DatasetName)) == datasets.DATASETS.keys()
 
 
 def test_the_environment_variables_are_those_of_the_contract():
@@ -396,9 +397,9 @@ def test_the_environment_variables_are_those_of_the_contract():
 def test_the_exit_codes_are_those_of_the_contract():
     told = {int(code) for code in re.findall(r"^\| (\d) \| ", CONTRACT, re.M)}
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    kinds = [kind for kind in kinds if issubclass(kind, errors.MnistctlError)]
+    kinds = [kind for kind in kinds if issubclass(kind, MnistctlError)]
     assert {kind.exit_code for kind in kinds} <= told
-    stops = {errors.StoppedError(number).exit_code for number in (signal.SIGINT, signal.SIGTERM)}
+    stops = {StoppedError(number).exit_code for number in (signal.SIGINT, signal.SIGTERM)}
     assert stops == {int(code) for code in re.findall(r"\b1\d\d\b", CONTRACT.split("## Files")[0])}
 
 

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from mnistctl import checkpoint, models, record, runs, unfinished
+from mnistctl import models
+from mnistctl.artifacts import checkpoint, record
 from mnistctl.errors import CheckpointError, DivergedError, OutputError, UsageError
-from mnistctl.events import Epoch, Finished
-from mnistctl.options import Options
+from mnistctl.training import config
+from mnistctl.training.checkpoints import RunCheckpoints
+from mnistctl.training.events import Epoch, Finished
+from mnistctl.training.options import RunOptions
+from mnistctl.training.run import train
 
 SLOWED = Path(__file__).with_name("slowed.py")
 EPOCHS = 6
@@ -66,7 +70,18 @@ class Sitting:
 
 def asked(model, own, out, *more):
     return (
-        *("train", model, "--epochs", str(EPOCHS), "--batch", "100", "--dataset", "own", "--threads", "1"),
+        *(
+            "train",
+            model,
+            "--epochs",
+            str(EPOCHS),
+            "--batch-size",
+            "100",
+            "--dataset",
+            "own",
+            "--threads",
+            "1",
+        ),
         *("--data-dir", str(own), "--out-dir", str(out), "--name", "run", *more),
     )
 
@@ -134,7 +149,7 @@ def test_any_model_stopped_anywhere_ends_as_one_that_was_not(model, own, tmp_pat
     finish(tmp_path, asked(model, own, "whole"))
     whole = result(tmp_path / "whole")
     epoch = json.loads((tmp_path / "whole/run.json").read_text())["training_seconds"] / EPOCHS
-    averaged = getattr(Options(model=model, epochs=EPOCHS).recipe(), "averaged", 0)
+    averaged = getattr(RunOptions(model=model, epochs=EPOCHS).recipe(), "swa_epochs", 0)
     first = EPOCHS - averaged + 1
     for after in [3, *([first - 1, first, EPOCHS] if averaged else [])]:
         out = f"after {after}"
@@ -160,12 +175,12 @@ def test_any_model_stopped_anywhere_ends_as_one_that_was_not(model, own, tmp_pat
 
 def some(own, tmp_path, **given):
     usual = {"model": "logit", "epochs": 3, "dataset": "own", "data_dir": own, "out_dir": tmp_path / "out"}
-    return Options(**usual | given)
+    return RunOptions(**usual | given)
 
 
 def begin(options, epochs, **flags):
     """Train for so many epochs and let go."""
-    told = runs.train(options, **flags)
+    told = train(options, **flags)
     for event in told:
         if isinstance(event, Epoch) and event.epoch == epochs:
             break
@@ -176,37 +191,37 @@ def test_a_plain_train_of_an_unfinished_run_names_both_ways_on(own, tmp_path):
     options = some(own, tmp_path, name="mine")
     begin(options, 2)
     with pytest.raises(UsageError, match="epoch 2 of 3") as refused:
-        list(runs.train(options))
+        list(train(options))
     for words in ("--name mine --resume`", "--overwrite"):
         assert words in str(refused.value)
-    list(runs.train(options, overwrite=True))
+    list(train(options, overwrite=True))
     assert not (tmp_path / "out/mine.unfinished").exists()
 
 
 def test_a_finished_run_is_not_resumed_and_says_so(own, tmp_path):
     options = some(own, tmp_path)
-    list(runs.train(options))
-    (told,) = runs.train(some(own, tmp_path, epochs=None), resume=True)
+    list(train(options))
+    (told,) = train(some(own, tmp_path, epochs=None), resume=True)
     assert isinstance(told, Finished)
     assert told.already
     with pytest.raises(CheckpointError, match=r"--epochs 4 .* 3"):
-        list(runs.train(some(own, tmp_path, epochs=4), resume=True))
+        list(train(some(own, tmp_path, epochs=4), resume=True))
 
 
 def test_nothing_to_resume_is_said_with_the_command_that_begins(own, tmp_path):
     with pytest.raises(CheckpointError, match=r"`mnistctl train logit .*--dataset own` begins one"):
-        list(runs.train(some(own, tmp_path), resume=True))
+        list(train(some(own, tmp_path), resume=True))
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("epochs", 4), ("batch", 50), ("rate", 0.1), ("seed", 1), ("precision", "bf16"), ("model", "linear")],
+    [("epochs", 4), ("batch_size", 50), ("lr", 0.1), ("seed", 1), ("precision", "bf16"), ("model", "linear")],
 )
 def test_an_option_that_differs_is_refused_with_both_values(field, value, own, tmp_path):
     begin(some(own, tmp_path, name="n"), 1)
     with pytest.raises(CheckpointError, match=str(value)) as refused:
-        list(runs.train(some(own, tmp_path, name="n", **{field: value}), resume=True))
-    kept = {"epochs": 3, "batch": 100, "rate": 0.04, "seed": 0, "precision": "float32", "model": "logit"}
+        list(train(some(own, tmp_path, name="n", **{field: value}), resume=True))
+    kept = {"epochs": 3, "batch_size": 100, "lr": 0.04, "seed": 0, "precision": "float32", "model": "logit"}
     assert str(kept[field]) in str(refused.value)
     assert refused.value.exit_code == 5
 
@@ -214,10 +229,10 @@ def test_an_option_that_differs_is_refused_with_both_values(field, value, own, t
 def test_other_threads_are_refused_unless_allowed_and_then_recorded(own, tmp_path, monkeypatch):
     options = some(own, tmp_path, threads=1)
     begin(options, 1)
-    monkeypatch.setattr(runs.compute, "set_threads", lambda count: 2)
+    monkeypatch.setattr(config, "set_threads", lambda count: 2)
     with pytest.raises(CheckpointError, match=r"threads 1, now 2.*--allow-inexact"):
-        list(runs.train(some(own, tmp_path), resume=True))
-    list(runs.train(some(own, tmp_path), resume=True, allow_inexact=True))
+        list(train(some(own, tmp_path), resume=True))
+    list(train(some(own, tmp_path), resume=True, allow_inexact=True))
     told = record.read(tmp_path / "out/logit-own.json")
     assert told["resumed"] == [{"after": 1, "inexact": {"threads": [1, 2]}}]
     assert told["threads"] == 2
@@ -229,14 +244,14 @@ def test_other_threads_are_refused_unless_allowed_and_then_recorded(own, tmp_pat
 def test_another_machine_or_version_is_refused_unless_allowed(name, value, own, tmp_path, monkeypatch):
     begin(some(own, tmp_path), 1)
     if name in ("torch", "mnistctl"):
-        where = (runs, "__version__") if name == "mnistctl" else (runs.torch, "__version__")
+        where = (config, "__version__") if name == "mnistctl" else (config.torch, "__version__")
         monkeypatch.setattr(*where, value)
     else:
-        machine = runs.compute.machine()
-        monkeypatch.setattr(runs.compute, "machine", lambda: machine | {name: value})
+        machine = config.hardware_info()
+        monkeypatch.setattr(config, "hardware_info", lambda: machine | {name: value})
     with pytest.raises(CheckpointError, match=f"{name} .*, now {value}"):
-        list(runs.train(some(own, tmp_path), resume=True))
-    assert isinstance(list(runs.train(some(own, tmp_path), resume=True, allow_inexact=True))[-1], Finished)
+        list(train(some(own, tmp_path), resume=True))
+    assert isinstance(list(train(some(own, tmp_path), resume=True, allow_inexact=True))[-1], Finished)
 
 
 def test_other_digits_are_refused(own, tmp_path):
@@ -247,40 +262,40 @@ def test_other_digits_are_refused(own, tmp_path):
     labels[-1] ^= 1
     (copy / "train-labels-idx1-ubyte").write_bytes(labels)
     with pytest.raises(CheckpointError, match="the digits are others"):
-        list(runs.train(some(copy, tmp_path), resume=True))
+        list(train(some(copy, tmp_path), resume=True))
 
 
 def test_a_second_run_on_one_name_is_refused_at_once(own, tmp_path):
     options = some(own, tmp_path)
-    told = runs.train(options)
+    told = train(options)
     next(told)
     for flags in ({}, {"overwrite": True}, {"resume": True}):
         with pytest.raises(UsageError, match="another run of this name is going on"):
-            next(runs.train(options, **flags))
-    list(runs.train(some(own, tmp_path, name="other")))
+            next(train(options, **flags))
+    list(train(some(own, tmp_path, name="other")))
     told.close()
-    assert isinstance(list(runs.train(options, resume=True))[-1], Finished)
+    assert isinstance(list(train(options, resume=True))[-1], Finished)
     assert not [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
 
 
 def test_a_run_that_ended_between_its_record_and_its_checkpoints_is_finished(own, tmp_path, monkeypatch):
     options = some(own, tmp_path)
     with monkeypatch.context() as patched:
-        patched.setattr(unfinished.Unfinished, "clear", lambda self: None)
-        list(runs.train(options))
+        patched.setattr(RunCheckpoints, "clear", lambda self: None)
+        list(train(options))
     assert (tmp_path / "out/logit-own.unfinished").is_dir()
-    (told,) = runs.train(options)
+    (told,) = train(options)
     assert told.already
     assert not (tmp_path / "out/logit-own.unfinished").exists()
 
 
 def test_an_unfinished_replacement_leaves_the_finished_run_as_it_was(own, tmp_path):
     options = some(own, tmp_path)
-    list(runs.train(options))
+    list(train(options))
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
     begin(some(own, tmp_path, seed=1), 2, overwrite=True)
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
-    list(runs.train(some(own, tmp_path, seed=None), resume=True))
+    list(train(some(own, tmp_path, seed=None), resume=True))
     assert record.read(tmp_path / "out/logit-own.json")["seed"] == 1
 
 
@@ -292,23 +307,23 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_not_taken_unasked(ow
     newest.write_bytes(content)
     for flags in ({"resume": True}, {}):
         with pytest.raises(CheckpointError, match=r"epoch-0002.*delete it to go on after epoch 1"):
-            next(runs.train(some(own, tmp_path), **flags))
+            next(train(some(own, tmp_path), **flags))
     newest.unlink()
-    told = list(runs.train(some(own, tmp_path), resume=True))
+    told = list(train(some(own, tmp_path), resume=True))
     assert [e.epoch for e in told if isinstance(e, Epoch)] == [1, 2, 3]
 
 
 def test_a_vanished_folder_ends_the_run_and_is_not_made_again(own, tmp_path):
     with pytest.raises(OutputError, match="is gone"):
-        for event in runs.train(some(own, tmp_path)):
+        for event in train(some(own, tmp_path)):
             if isinstance(event, Epoch):
                 shutil.rmtree(tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_diverged_run_keeps_its_last_good_checkpoint(own, tmp_path):
-    options = some(own, tmp_path, rate=1e30, model="linear")
+    options = some(own, tmp_path, lr=1e30, model="linear")
     with pytest.raises(DivergedError, match="checkpoint after epoch 0 is kept"):
-        list(runs.train(options))
+        list(train(options))
     (kept,) = (tmp_path / "out/linear-own.unfinished").iterdir()
     assert checkpoint.load(kept, checkpoint.RUN)[0]["journal"]["epochs"] == []

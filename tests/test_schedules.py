@@ -2,7 +2,7 @@
 
 import pytest
 
-from mnistctl.schedules import constant, cosine
+from mnistctl.nn.schedules import constant, cosine
 
 
 def test_constant_is_the_peak_throughout():

@@ -8,11 +8,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mnistctl import checkpoint, compute, datasets, models
-from mnistctl.data import Digits
+from mnistctl import models
+from mnistctl.artifacts import checkpoint
+from mnistctl.data import datasets
+from mnistctl.data.digits import Digits
 from mnistctl.errors import DivergedError, UsageError
-from mnistctl.events import Averaged, Epoch, Mismatches
-from mnistctl.supervised import Training, _batches, _step, fit, judge, mismatches
+from mnistctl.evaluation.metrics import Mismatches, compute_score, find_mismatches
+from mnistctl.nn import device
+from mnistctl.nn.device import autocast_for
+from mnistctl.nn.fusion import micro_batch_size, optimize_for
+from mnistctl.training.classifier import ClassifierTraining, fit, iterate_batches, train_step
+from mnistctl.training.events import AveragedWeights, Epoch
 
 CPU = torch.device("cpu")
 
@@ -41,14 +47,14 @@ def test_pixels_run_from_minus_one_to_one(digits):
 
 def test_one_step_of_logit_is_the_step_that_calculus_gives(digits):
     recipe = models.load("logit")
-    training = Training(recipe, 0, CPU)
+    training = ClassifierTraining(recipe, 0, CPU)
     pixels, labels = digits[0].take(slice(0, 100))
     x, linear = pixels.flatten(1).double(), training.net[1]
     weight = linear.weight.detach().double().clone()
     logits = x @ weight.T + linear.bias.detach().double()
     gradient = (logits.softmax(1) - F.one_hot(labels, 10)).T @ x / 100
     training.optimizer.param_groups[0]["lr"] = 0.04
-    _step(training, recipe, pixels, labels)
+    train_step(training, recipe, pixels, labels)
     torch.testing.assert_close(
         linear.weight.detach().double(), weight - 0.04 * gradient, rtol=1e-4, atol=1e-6
     )
@@ -57,10 +63,10 @@ def test_one_step_of_logit_is_the_step_that_calculus_gives(digits):
 def test_a_sliced_batch_has_the_gradients_and_the_loss_of_a_whole_one(digits):
     recipe = replace(models.load("conv"), optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
     pixels, labels = digits[0].take(slice(0, 250))  # the last slice is a short one
-    training = Training(recipe, 0, CPU)
+    training = ClassifierTraining(recipe, 0, CPU)
     assert training.slice == 200
     training.net.eval()  # dropout off: the draws differ between slicings
-    sliced = _step(training, recipe, pixels, labels)
+    sliced = train_step(training, recipe, pixels, labels)
     gradients = [p.grad.clone() for p in training.net.parameters()]
     training.net.zero_grad()
     plain = recipe.net()
@@ -74,15 +80,15 @@ def test_a_sliced_batch_has_the_gradients_and_the_loss_of_a_whole_one(digits):
 
 def test_batch_norm_is_never_sliced():
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
-    assert compute.slice_of(net, 1000, CPU) == 1000
+    assert micro_batch_size(net, 1000, CPU) == 1000
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(digits):
-    recipe = replace(models.load("conv"), epochs=1, batch=300)
+    recipe = replace(models.load("conv"), epochs=1, batch_size=300)
     few = some(digits[0], 600), some(digits[1], 100)
     made = []
     for seed in (0, 0, 1):
-        training = Training(recipe, seed, CPU)
+        training = ClassifierTraining(recipe, seed, CPU)
         epochs(training, recipe, few)
         made.append(checkpoint.digest(training.net.state_dict()))
     assert made[0] == made[1] != made[2]
@@ -90,11 +96,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(digits):
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
 def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, digits, tmp_path):
-    recipe = replace(models.load(name), epochs=2, batch=50)
+    recipe = replace(models.load(name), epochs=2, batch_size=50)
     few = some(digits[0], 100), some(digits[1], 20)
-    whole = Training(recipe, 0, CPU)
+    whole = ClassifierTraining(recipe, 0, CPU)
     told = epochs(whole, recipe, few)
-    first, second = Training(recipe, 0, CPU), Training(recipe, 0, CPU)
+    first, second = ClassifierTraining(recipe, 0, CPU), ClassifierTraining(recipe, 0, CPU)
     events = fit(first, recipe, *few)
     while first.epoch < 1:
         if isinstance(next(events), Epoch):
@@ -107,23 +113,23 @@ def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, digits, tmp_
 
 
 def test_a_rate_that_is_far_too_high_diverges_and_says_so(digits):
-    recipe = replace(models.load("linear"), epochs=3, peak=1e12)
-    with pytest.raises(DivergedError, match="lower --rate"):
-        list(fit(Training(recipe, 0, CPU), recipe, *digits))
+    recipe = replace(models.load("linear"), epochs=3, peak_lr=1e12)
+    with pytest.raises(DivergedError, match="lower --lr"):
+        list(fit(ClassifierTraining(recipe, 0, CPU), recipe, *digits))
 
 
 def test_mismatches_are_the_digits_that_are_misread(digits):
     ten = some(digits[1], 10)
     outputs = F.one_hot(torch.tensor([0, 1, 2, 3, 4, 3, 6, 1, 8, 4]), 10).float()
-    missed = mismatches(outputs, ten)
+    missed = find_mismatches(outputs, ten)
     assert missed == Mismatches((5, 7, 9), (5, 7, 9), (3, 1, 4))
     assert missed.by_digit() == {5: [(3, 5)], 7: [(1, 7)], 9: [(4, 9)]}
     assert Mismatches((0, 1, 2), (5, 5, 0), (8, 3, 7)).by_digit() == {0: [(7, 2)], 5: [(3, 1), (8, 0)]}
 
 
 def test_a_net_is_judged_with_its_dropout_off(digits):
-    net = Training(models.load("conv"), 0, CPU).net
-    assert judge(net, digits[1])[0] == judge(net, digits[1])[0]
+    net = ClassifierTraining(models.load("conv"), 0, CPU).net
+    assert compute_score(net, digits[1])[0] == compute_score(net, digits[1])[0]
 
 
 @pytest.fixture(scope="module")
@@ -136,26 +142,26 @@ def normed():
             nn.Flatten(), nn.Linear(216, 10),
         )  # fmt: skip
 
-    return replace(models.load("wsimple"), net=net, epochs=6, peak=0.01, average=0.5)
+    return replace(models.load("wsimple"), net=net, epochs=6, peak_lr=0.01, swa_fraction=0.5)
 
 
 def test_averaging_adds_events_and_changes_no_epoch(digits, normed):
     few = (some(digits[0], 600), some(digits[1], 300))
-    regular = replace(normed, rates=lambda peak, n: normed.schedule(), average=None)
-    told = list(fit(Training(normed, 1, CPU), normed, *few))
-    plain = list(fit(Training(regular, 1, CPU), regular, *few))
+    regular = replace(normed, lr_schedule=lambda peak, n: normed.learning_rates(), swa_fraction=None)
+    told = list(fit(ClassifierTraining(normed, 1, CPU), normed, *few))
+    plain = list(fit(ClassifierTraining(regular, 1, CPU), regular, *few))
     kept = [replace(e, seconds=0) for e in told if isinstance(e, Epoch)]
     assert kept == [replace(e, seconds=0) for e in plain if isinstance(e, Epoch)]
     assert [(type(e).__name__, e.first, e.last, e.recomputed) for e in told[-2:]] == [
-        ("Averaged", 4, 6, False),
-        ("Averaged", 4, 6, True),
+        ("AveragedWeights", 4, 6, False),
+        ("AveragedWeights", 4, 6, True),
     ]
-    assert not any(isinstance(e, Averaged) for e in plain)
+    assert not any(isinstance(e, AveragedWeights) for e in plain)
 
 
 def test_the_averaged_weights_are_the_mean_of_those_after_each_averaged_epoch(digits, normed):
     few = (some(digits[0], 600), some(digits[1], 300))
-    training = Training(normed, 2, CPU)
+    training = ClassifierTraining(normed, 2, CPU)
     after = {}
     for event in fit(training, normed, *few):
         if isinstance(event, Epoch):
@@ -168,10 +174,10 @@ def test_the_averaged_weights_are_the_mean_of_those_after_each_averaged_epoch(di
 
 def test_recomputed_statistics_are_the_plain_mean_over_batches_in_training_mode(digits, normed):
     few = (some(digits[0], 600), some(digits[1], 300))
-    training = Training(normed, 3, CPU)
+    training = ClassifierTraining(normed, 3, CPU)
     *_, stale, recomputed = fit(training, normed, *few)
     convolution, norm = training.result[0], training.result[1]
-    batches = [x for x, _ in _batches(training, normed, few[0], normed.epochs + 1)]
+    batches = [x for x, _ in iterate_batches(training, normed, few[0], normed.epochs + 1)]
     with torch.no_grad():
         outputs = [convolution(x).double() for x in batches]
     means = torch.stack([y.mean((0, 2, 3)) for y in outputs]).mean(0)
@@ -180,21 +186,21 @@ def test_recomputed_statistics_are_the_plain_mean_over_batches_in_training_mode(
     torch.testing.assert_close(norm.running_mean.double(), means, **close)
     torch.testing.assert_close(norm.running_var.double(), variances, **close)
     assert stale.test_loss != recomputed.test_loss
-    score, _ = judge(training.result, few[1])
+    score, _ = compute_score(training.result, few[1])
     assert (score.loss, score.accuracy) == (recomputed.test_loss, recomputed.accuracy)
 
 
 @pytest.mark.parametrize("name", ["swa", "wsimple"])
 def test_a_finished_averaged_run_is_restored_with_its_average(name, digits, normed):
-    recipe = normed if name == "wsimple" else replace(models.load(name), epochs=3, batch=100)
+    recipe = normed if name == "wsimple" else replace(models.load(name), epochs=3, batch_size=100)
     few = (some(digits[0], 300), some(digits[1], 100))
-    whole = Training(recipe, 4, CPU)
+    whole = ClassifierTraining(recipe, 4, CPU)
     list(fit(whole, recipe, *few))
-    halfway = Training(recipe, 4, CPU)
+    halfway = ClassifierTraining(recipe, 4, CPU)
     for event in fit(halfway, recipe, *few):
         if isinstance(event, Epoch) and event.epoch == recipe.epochs - 1:
             break
-    resumed = Training(recipe, 4, CPU)
+    resumed = ClassifierTraining(recipe, 4, CPU)
     resumed.restore(halfway.state())
     list(fit(resumed, recipe, *few))
     assert checkpoint.digest(resumed.result.state_dict()) == checkpoint.digest(whole.result.state_dict())
@@ -208,7 +214,7 @@ def test_a_prepared_net_has_the_loss_and_the_gradients_of_the_plain_one(name, di
     for module in plain.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    fast = compute.prepare(copy.deepcopy(plain), CPU)
+    fast = optimize_for(copy.deepcopy(plain), CPU)
     pixels, labels = digits[0].take(slice(0, 20))
     losses = [F.cross_entropy(net(pixels.double()), labels) for net in (plain, fast)]
     for loss in losses:
@@ -220,11 +226,11 @@ def test_a_prepared_net_has_the_loss_and_the_gradients_of_the_plain_one(name, di
 
 def test_bf16_trains_in_bfloat16_and_is_scored_in_float32(digits):
     try:
-        compute.precision("bf16", CPU)
+        autocast_for("bf16", CPU)
     except UsageError as refused:
         pytest.skip(str(refused))
-    recipe = replace(models.load("conv"), batch=100, epochs=1)
-    training = Training(recipe, 0, CPU, precision="bf16")
+    recipe = replace(models.load("conv"), batch_size=100, epochs=1)
+    training = ClassifierTraining(recipe, 0, CPU, precision="bf16")
     seen = []
     training.net[-1].register_forward_hook(
         lambda module, args, out: seen.append((module.training, out.dtype))
@@ -238,6 +244,6 @@ def test_bf16_trains_in_bfloat16_and_is_scored_in_float32(digits):
 def test_bf16_is_refused_where_it_would_only_be_emulated(monkeypatch):
     for feature in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, feature, lambda: False)
-    monkeypatch.setattr(compute.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(device.platform, "machine", lambda: "x86_64")
     with pytest.raises(UsageError, match="would only emulate bfloat16"):
-        compute.precision("bf16", CPU)
+        autocast_for("bf16", CPU)

@@ -16,7 +16,9 @@ import pytest
 import stubs
 import torch
 
-from mnistctl import cli, datasets, executors, files, idx, ledger, models, runs, tally, trial, trials
+from mnistctl.artifacts import files
+from mnistctl.cli import app
+from mnistctl.data import datasets, idx
 from mnistctl.errors import (
     CheckpointError,
     DataError,
@@ -26,8 +28,24 @@ from mnistctl.errors import (
     UnmetError,
     UsageError,
 )
-from mnistctl.events import Lost, Trial, TrialsFinished, TrialsStarted
-from mnistctl.options import Options
+from mnistctl.models import CLASSIFIERS, load
+from mnistctl.models.published import load_published
+from mnistctl.training import classifier
+from mnistctl.training.environment import versions
+from mnistctl.training.options import RunOptions
+from mnistctl.training.run import train
+from mnistctl.trials import cluster as cluster_module
+from mnistctl.trials import executors, worker
+from mnistctl.trials import run as trials_run
+from mnistctl.trials.cluster import is_safe_address
+from mnistctl.trials.events import TrialEnded, TrialsFinished, TrialsStarted, WorkerDied
+from mnistctl.trials.executors import Backend, get_backend
+from mnistctl.trials.journal import TrialsJournal, read
+from mnistctl.trials.local import WorkerSlot
+from mnistctl.trials.options import TrialsOptions
+from mnistctl.trials.run import run_trials
+from mnistctl.trials.summary import summarize_trials
+from mnistctl.trials.worker import arms_of, run_trial, shared_epochs
 
 TESTS = Path(__file__).parent
 STUBS = TESTS / "stubs.py"
@@ -39,8 +57,8 @@ def digits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("own")
     for split, name, n in (("train", "train", 600), ("test", "t10k", 200)):
         arrays, _ = datasets.load("sample", None, split)
-        files.write(folder / f"{name}-images-idx3-ubyte", idx.pack(arrays.images[:n]))
-        files.write(folder / f"{name}-labels-idx1-ubyte", idx.pack(arrays.labels[:n]))
+        files.write(folder / f"{name}-images-idx3-ubyte", idx.dump(arrays.images[:n]))
+        files.write(folder / f"{name}-labels-idx1-ubyte", idx.dump(arrays.labels[:n]))
     return folder
 
 
@@ -79,21 +97,21 @@ class Here(Executor):
         return future
 
 
-HERE = executors.Place(lambda device, count: [executors.Slot(Here, 1, device)])
+HERE = Backend(lambda device, count: [WorkerSlot(Here, 1, device)])
 
 
 def asked(own, tmp_path, count=4, models=("logit",), **given):
     usual = {"epochs": 1, "dataset": "own", "data_dir": own, "out_dir": tmp_path / "out", "name": "t"}
-    options = Options(model=models[0], **{k: v for k, v in (usual | given).items() if v is not None})
-    return trials.Asked(models=models, count=count, options=options)
+    options = RunOptions(model=models[0], **{k: v for k, v in (usual | given).items() if v is not None})
+    return TrialsOptions(models=models, count=count, options=options)
 
 
 def stubbed(*given, place=HERE, **flags):
-    return trials.run(asked(*given), place, perform=stubs.perform, **flags)
+    return run_trials(asked(*given), place, perform=stubs.perform, **flags)
 
 
 def record(tmp_path):
-    return ledger.read(tmp_path / "out/trials/t.jsonl")
+    return read(tmp_path / "out/trials/t.jsonl")
 
 
 def values(tmp_path, *left_out):
@@ -144,34 +162,34 @@ def settings(own, **given):
         sums |= datasets.load("own", own, split)[1]
     return {
         "epochs": 6,
-        "batch": 100,
-        "rate": None,
+        "batch_size": 100,
+        "lr": None,
         "precision": "float32",
         "dataset": "own",
         "data_dir": str(own),
         "device": "cpu",
         "sha256": sums,
-        "versions": trial.versions(),
+        "versions": versions(),
         **given,
     }
 
 
 def alone(own, tmp_path, model, **given):
     """The digest and accuracy that `train MODEL --threads 1` leaves."""
-    options = Options(
+    options = RunOptions(
         model=model, dataset="own", data_dir=own, out_dir=tmp_path, threads=1, device="cpu", **given
     )
-    list(runs.train(options, overwrite=True))
-    told = json.loads(files.beside(options.stem, "json").read_text())
+    list(train(options, overwrite=True))
+    told = json.loads(files.with_ending(options.stem, "json").read_text())
     return told["digest"], told["accuracy"], [list(m.values()) for m in told["mismatches"]]
 
 
 def assert_columns_are_those_of_train(model, own, tmp_path, seed, **given):
-    told = trial.run(model, seed, settings(own, **given))
-    assert told["results"].keys() == trial.columns(model).keys()
-    for column, name in trial.columns(model).items():
+    told = run_trial(model, seed, settings(own, **given))
+    assert told["results"].keys() == arms_of(model).keys()
+    for column, name in arms_of(model).items():
         digest, accuracy, missed = alone(
-            own, tmp_path, name, seed=seed, **{"epochs": 6, "batch": 100} | given
+            own, tmp_path, name, seed=seed, **{"epochs": 6, "batch_size": 100} | given
         )
         assert (told["digests"][column], told["results"][column]) == (digest, accuracy)
         assert told["wrong"][column] == missed
@@ -183,61 +201,61 @@ def test_a_trial_gives_the_bits_that_train_gives(model, own, tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("model", models.CLASSIFIERS)
+@pytest.mark.parametrize("model", CLASSIFIERS)
 def test_a_trial_of_any_model_gives_the_bits_that_train_gives(model, own, tmp_path):
     for seed, epochs in ((0, 6), (1, 1), (5, 3)):
         assert_columns_are_those_of_train(model, own, tmp_path, seed, epochs=epochs)
 
 
 def test_the_shared_stretch_is_that_of_equal_rates():
-    swa, wsimple = models.load("swa"), models.load("wsimple")
-    assert trial.shared(swa.regular, swa) == 31  # of 50: the first averaged epoch is the last one shared
-    assert trial.shared(wsimple.regular, wsimple) == 0
-    assert trial.columns("swa") == {"regular": "conv", "averaging": "swa"}
-    assert trial.columns("wsimple") == {"regular": "simple", "averaging": "wsimple"}
+    swa, wsimple = load("swa"), load("wsimple")
+    assert shared_epochs(swa.baseline, swa) == 31  # of 50: the first averaged epoch is the last one shared
+    assert shared_epochs(wsimple.baseline, wsimple) == 0
+    assert arms_of("swa") == {"regular": "conv", "averaging": "swa"}
+    assert arms_of("wsimple") == {"regular": "simple", "averaging": "wsimple"}
     for epochs, stretch in ((1, 1), (2, 2), (3, 3), (10, 7), (25, 16)):
-        pair = [Options(model=name, epochs=epochs).recipe() for name in ("conv", "swa")]
-        assert trial.shared(*pair) == stretch
+        pair = [RunOptions(model=name, epochs=epochs).recipe() for name in ("conv", "swa")]
+        assert shared_epochs(*pair) == stretch
 
 
 def test_the_shared_stretch_is_trained_once(own, monkeypatch):
     epochs = []
-    batches = trial.fit.__globals__["_batches"]
+    batches = classifier.iterate_batches
 
     def counted(training, recipe, train, epoch):
         epochs.append(epoch)
         return batches(training, recipe, train, epoch)
 
-    monkeypatch.setitem(trial.fit.__globals__, "_batches", counted)
-    trial.run("swa", 0, settings(own, epochs=5, batch=600))
+    monkeypatch.setattr(classifier, "iterate_batches", counted)
+    run_trial("swa", 0, settings(own, epochs=5, batch_size=600))
     assert Counter(epochs) == {1: 1, 2: 1, 3: 1, 4: 1, 5: 2}
 
 
 def test_a_worker_with_other_versions_or_digits_is_refused(own, tmp_path):
     other = settings(own)["versions"] | {"torch": "1.0"}
     with pytest.raises(UsageError, match=r"torch .*, not 1\.0"):
-        trial.run("logit", 0, settings(own, versions=other))
+        run_trial("logit", 0, settings(own, versions=other))
     sums = settings(own)["sha256"]
     with pytest.raises(DataError, match="not those of the parent"):
-        trial.run("logit", 0, settings(own, sha256=sums | {"t10k-labels-idx1-ubyte": "0"}))
+        run_trial("logit", 0, settings(own, sha256=sums | {"t10k-labels-idx1-ubyte": "0"}))
     with pytest.raises(DataError, match="missing"):
-        trial.run("logit", 0, settings(tmp_path / "nowhere"[:0], data_dir=str(tmp_path / "nowhere")))
+        run_trial("logit", 0, settings(tmp_path / "nowhere"[:0], data_dir=str(tmp_path / "nowhere")))
 
 
 def test_a_refusal_by_a_worker_stops_everything(own, tmp_path, monkeypatch):
-    versions = trial.versions()
-    monkeypatch.setattr(trials.trial, "versions", lambda: versions | {"numpy": "0"})
+    ours = versions()
+    monkeypatch.setattr(worker, "versions", lambda: ours | {"numpy": "0"})
 
     def refuse(model, seed, told):
-        trial._agree("versions", told["versions"], versions)
+        worker._check_match("versions", told["versions"], worker.versions())
 
     with pytest.raises(UsageError, match="other versions: numpy"):
-        list(trials.run(asked(own, tmp_path), HERE, perform=refuse))
+        list(run_trials(asked(own, tmp_path), HERE, perform=refuse))
     assert record(tmp_path).trials == {}
 
 
 def test_a_trial_that_diverges_says_so(own):
-    told = trial.run("logit", 0, settings(own, rate=1e30, epochs=1))
+    told = run_trial("logit", 0, settings(own, lr=1e30, epochs=1))
     assert told.keys() == {"diverged"}
     assert "no longer a finite number" in told["diverged"]
 
@@ -248,12 +266,12 @@ def test_a_trial_that_diverges_says_so(own):
 def test_each_trial_is_told_and_recorded_once(own, tmp_path):
     told = list(stubbed(own, tmp_path))
     assert isinstance(told[0], TrialsStarted)
-    assert [event.seed for event in told if isinstance(event, Trial)] == [0, 1, 2, 3]
+    assert [event.seed for event in told if isinstance(event, TrialEnded)] == [0, 1, 2, 3]
     assert isinstance(told[-1], TrialsFinished)
     assert values(tmp_path) == expected(4)
     assert sorted(path.name for path in (tmp_path / "out/trials").iterdir()) == ["t.json", "t.jsonl", "t.png"]
     body = json.loads((tmp_path / "out/trials/t.json").read_text())
-    assert files.intact((tmp_path / "out/trials/t.json").read_bytes())
+    assert files.verify_checksum((tmp_path / "out/trials/t.json").read_bytes())
     assert body["columns"][0]["accuracies"] == [stubs.outcome(seed)["results"]["logit"] for seed in range(4)]
     assert body["columns"][0]["errors"][0] == {"index": 0, "true": 3, "wrong": 1, "read": {"5": 1}}
     assert body["columns"][0]["confusion"][3][5] == 4
@@ -264,10 +282,8 @@ def test_the_values_do_not_depend_on_the_workers(own, tmp_path):
     """Real trials, of threads, which take turns since random draws belong to the process."""
     found = []
     for workers in (1, 2, 4):
-        place = executors.Place(
-            lambda device, n, w=workers: [executors.Slot(lambda: ThreadPoolExecutor(w), w, device)]
-        )
-        list(trials.run(asked(own, tmp_path), place, overwrite=True))
+        place = Backend(lambda device, n, w=workers: [WorkerSlot(lambda: ThreadPoolExecutor(w), w, device)])
+        list(run_trials(asked(own, tmp_path), place, overwrite=True))
         found.append(values(tmp_path))
     assert found[0] == found[1] == found[2]
     assert len({line["digests"]["logit"] for line in found[0].values()}) == 4
@@ -286,7 +302,7 @@ def test_a_trial_is_begun_again_three_times_and_then_failed(deaths, own, tmp_pat
         assert "--name t --resume" in str(fault)
     else:
         assert deaths == 3
-    assert [event.times for event in told if isinstance(event, Lost)] == [1, 2, 3]
+    assert [event.times for event in told if isinstance(event, WorkerDied)] == [1, 2, 3]
     want = expected(4)
     if deaths == 4:
         want["logit", 1] = {"model": "logit", "seed": 1, "failed": "its worker died 4 times"}
@@ -324,7 +340,7 @@ def test_a_diverging_trial_leaves_the_others_and_ends_with_6(own, tmp_path):
 def stop_after(ended, *given, **flags):
     told = stubbed(*given, **flags)
     for event in told:
-        if isinstance(event, Trial) and not event.earlier:
+        if isinstance(event, TrialEnded) and not event.earlier:
             ended -= 1
             if not ended:
                 break
@@ -339,12 +355,12 @@ def test_a_torn_last_line_is_repeated_and_nothing_else(torn, own, tmp_path):
     last = whole.splitlines(keepends=True)[-1]
     path.write_bytes(whole[: -min(torn, len(last) - 1)])
     told = list(stubbed(own, tmp_path, resume=True))
-    assert [event.earlier for event in told if isinstance(event, Trial)] == [True, True, False, False]
+    assert [event.earlier for event in told if isinstance(event, TrialEnded)] == [True, True, False, False]
     assert values(tmp_path) == expected(4)
     assert begun(own)[0] == {0: 1, 1: 1, 2: 2, 3: 1}
     lines = path.read_bytes().splitlines(keepends=True)
     assert len(lines) == 5
-    assert all(files.intact(line) for line in lines)
+    assert all(files.verify_checksum(line) for line in lines)
 
 
 def test_a_damaged_earlier_line_is_refused_with_its_number(own, tmp_path):
@@ -365,7 +381,7 @@ def test_the_same_trials_again_are_done_already(own, tmp_path):
     for flags in ({}, {"resume": True}):
         told = list(stubbed(own, tmp_path, **flags))
         assert told[-1].already
-        assert not [event for event in told if isinstance(event, Trial)]
+        assert not [event for event in told if isinstance(event, TrialEnded)]
     assert begun(own)[0] == {0: 1, 1: 1, 2: 1, 3: 1}
 
 
@@ -382,7 +398,7 @@ def test_what_stands_is_refused_with_both_ways_on(own, tmp_path):
     with pytest.raises(UsageError, match="with -n 6"):
         list(stubbed(own, tmp_path, 6))
     with pytest.raises(UsageError, match="taken by other trials"):
-        list(trials.run(asked(own, tmp_path, epochs=2), HERE, perform=stubs.perform))
+        list(run_trials(asked(own, tmp_path, epochs=2), HERE, perform=stubs.perform))
     assert values(tmp_path) == expected(4)
 
 
@@ -398,15 +414,19 @@ def test_a_larger_n_extends_on_resume_and_a_smaller_one_is_refused(own, tmp_path
 
 @pytest.mark.parametrize(
     ("field", "value", "told"),
-    [("epochs", 2, "epochs 1, now 2"), ("batch", 50, "batch 100, now 50"), ("rate", 0.1, "rates")],
+    [
+        ("epochs", 2, "epochs 1, now 2"),
+        ("batch_size", 50, "batch 100, now 50"),
+        ("lr", 0.1, "rates"),
+    ],
 )
 def test_what_changed_is_refused_by_name_unless_mixed_and_then_marked(field, value, told, own, tmp_path):
     stop_after(2, own, tmp_path)
     other = asked(own, tmp_path, **{field: value})
     with pytest.raises(CheckpointError, match=told) as refused:
-        list(trials.run(other, HERE, perform=stubs.perform, resume=True))
+        list(run_trials(other, HERE, perform=stubs.perform, resume=True))
     assert "--allow-mixed" in str(refused.value)
-    list(trials.run(other, HERE, perform=stubs.perform, resume=True, allow_mixed=True))
+    list(run_trials(other, HERE, perform=stubs.perform, resume=True, allow_mixed=True))
     (note,) = record(tmp_path).resumed
     assert note["after"] == 2
     assert any(field[:4] in name for name in note["mixed"])
@@ -417,20 +437,20 @@ def test_each_stretch_of_mixed_trials_is_marked_and_what_adds_none_is_not(own, t
     stop_after(1, own, tmp_path)
     other = asked(own, tmp_path, epochs=2)
     mixed = {"resume": True, "allow_mixed": True}
-    told = trials.run(other, HERE, perform=stubs.perform, **mixed)
-    while not (isinstance(event := next(told), Trial) and not event.earlier):
+    told = run_trials(other, HERE, perform=stubs.perform, **mixed)
+    while not (isinstance(event := next(told), TrialEnded) and not event.earlier):
         pass
     told.close()
     list(stubbed(own, tmp_path, resume=True))  # as it began
-    list(trials.run(other, HERE, perform=stubs.perform, **mixed))  # there is nothing left to do
+    list(run_trials(other, HERE, perform=stubs.perform, **mixed))  # there is nothing left to do
     assert [(note["after"], "mixed" in note) for note in record(tmp_path).resumed] == [(1, True), (2, False)]
 
 
 def test_other_digits_and_versions_are_refused(own, tmp_path, monkeypatch):
     stop_after(1, own, tmp_path)
     with monkeypatch.context() as patched:
-        changed = trial.versions() | {"torch": "9.9"}
-        patched.setattr(trials.trial, "versions", lambda: changed)
+        changed = versions() | {"torch": "9.9"}
+        patched.setattr(trials_run, "versions", lambda: changed)
         with pytest.raises(CheckpointError, match=r"versions\.torch .*, now 9\.9"):
             list(stubbed(own, tmp_path, resume=True))
     path = own / "train-labels-idx1-ubyte"
@@ -445,10 +465,10 @@ def test_resume_knows_the_options_and_refuses_other_models_and_seeds(own, tmp_pa
     stop_after(2, own, tmp_path)
     bare = asked(own, tmp_path, None, epochs=None, dataset=None, data_dir=None)
     with pytest.raises(CheckpointError, match="--seed 1 is asked for"):
-        list(trials.run(asked(own, tmp_path, seed=1), HERE, resume=True, perform=stubs.perform))
+        list(run_trials(asked(own, tmp_path, seed=1), HERE, resume=True, perform=stubs.perform))
     with pytest.raises(CheckpointError, match="has trials of logit"):
-        list(trials.run(asked(own, tmp_path, models=("linear",)), HERE, resume=True))
-    list(trials.run(bare, HERE, perform=stubs.perform, resume=True))
+        list(run_trials(asked(own, tmp_path, models=("linear",)), HERE, resume=True))
+    list(run_trials(bare, HERE, perform=stubs.perform, resume=True))
     assert values(tmp_path) == expected(4)
 
 
@@ -463,7 +483,7 @@ def test_a_second_parent_is_refused_at_once(own, tmp_path):
 
 
 def test_several_models_share_their_seeds_and_are_paired(own, tmp_path):
-    body = list(trials.run(asked(own, tmp_path, 3, ("logit", "linear")), HERE))[-1].tally
+    body = list(run_trials(asked(own, tmp_path, 3, ("logit", "linear")), HERE))[-1].tally
     assert [column["label"] for column in body["columns"]] == ["logit", "linear"]
     assert all(column["seeds"] == [0, 1, 2] for column in body["columns"])
     (comparison,) = body["comparisons"]
@@ -482,7 +502,7 @@ def with_accuracies(accuracies, model="conv", asked=None):
         "count": len(accuracies),
         "started": "",
         "machine": {},
-        "asked": {"epochs": None, "batch": None, "rate": None} | (asked or {}),
+        "asked": {"epochs": None, "batch_size": None, "lr": None} | (asked or {}),
         "setting": {"columns": {model: {model: model}}, "dataset": {"name": "mnist"}},
         "support": [1000] * 10,
     }
@@ -490,10 +510,10 @@ def with_accuracies(accuracies, model="conv", asked=None):
         (model, seed): {"model": model, "seed": seed, "results": {model: value}, "wrong": {model: []}}
         for seed, value in enumerate(accuracies)
     }
-    return ledger.Ledger(header, lines)
+    return TrialsJournal(header, lines)
 
 
-THEIRS = tally.published("ktorch")["models"]
+THEIRS = load_published("ktorch")["models"]
 
 
 @pytest.mark.parametrize(
@@ -508,7 +528,7 @@ THEIRS = tally.published("ktorch")["models"]
     ],
 )
 def test_a_requirement_is_met_by_the_interval_of_the_difference(ours, require, met):
-    body = tally.tally(with_accuracies(ours), "ktorch", require)
+    body = summarize_trials(with_accuracies(ours), "ktorch", require)
     assert (body["unmet"] == []) is met
     (row,) = body["against"]
     assert row["says"]
@@ -516,7 +536,7 @@ def test_a_requirement_is_met_by_the_interval_of_the_difference(ours, require, m
 
 
 def test_a_single_published_run_is_taken_as_one_draw_and_said_to_be_one():
-    body = tally.tally(with_accuracies([99.30, 99.36, 99.33, 99.31], "lstm"), "ktorch", "same")
+    body = summarize_trials(with_accuracies([99.30, 99.36, 99.33, 99.31], "lstm"), "ktorch", "same")
     (row,) = body["against"]
     assert (row["method"], row["n"]) == ("single", (1, 4))
     assert "a single run" in row["says"]
@@ -524,14 +544,14 @@ def test_a_single_published_run_is_taken_as_one_draw_and_said_to_be_one():
 
 
 def test_trials_unlike_the_published_ones_are_said_to_be(own, tmp_path):
-    (row,) = tally.tally(with_accuracies([99.5, 99.6], asked={"epochs": 10}), "ktorch")["against"]
+    (row,) = summarize_trials(with_accuracies([99.5, 99.6], asked={"epochs": 10}), "ktorch")["against"]
     assert row["unlike"] == ["--epochs 10"]
 
 
 def test_an_unmet_requirement_ends_with_7_after_the_results(own, tmp_path):
     told = []
     with pytest.raises(UnmetError, match="--require same: logit is not shown to be as good") as fault:
-        for event in stubbed(own, tmp_path, against="ktorch", require="same"):
+        for event in stubbed(own, tmp_path, reference="ktorch", require="same"):
             told.append(event)
     assert fault.value.exit_code == 7
     assert isinstance(told[-1], TrialsFinished)
@@ -541,9 +561,9 @@ def test_an_unmet_requirement_ends_with_7_after_the_results(own, tmp_path):
 def test_results_are_printed_before_the_program_ends_with_6_or_7(asked, own, tmp_path, capsys):
     list(stubbed(own, tmp_path))
     words = ["trials", "logit", "-n", "4", "--epochs", "1", "--dataset", "own", "--data-dir", str(own)]
-    words += ["--out-dir", str(tmp_path / "out"), "--name", "t", "--against", "ktorch"]
+    words += ["--out-dir", str(tmp_path / "out"), "--name", "t", "--reference", "ktorch"]
     with pytest.raises(UnmetError):
-        cli.app([*words, "--require", "same", *asked], standalone_mode=False)
+        app([*words, "--require", "same", *asked], standalone_mode=False)
     printed = capsys.readouterr().out
     if not asked:
         assert "95 % interval" in printed
@@ -557,13 +577,13 @@ def test_results_are_printed_before_the_program_ends_with_6_or_7(asked, own, tmp
 # Real processes
 
 
-LOCAL = executors.place(workers=2)
+LOCAL = get_backend(workers=2)
 
 
 def test_a_killed_worker_costs_only_its_own_trial_a_try(own, tmp_path):
     (own / "die-1").write_text("3")
     told = list(stubbed(own, tmp_path, place=LOCAL))
-    assert sum(isinstance(event, Lost) for event in told) == 3
+    assert sum(isinstance(event, WorkerDied) for event in told) == 3
     assert values(tmp_path) == expected(4)
     count, pids = begun(own)
     assert count == {0: 1, 1: 4, 2: 1, 3: 1}
@@ -571,9 +591,9 @@ def test_a_killed_worker_costs_only_its_own_trial_a_try(own, tmp_path):
 
 
 def test_a_process_of_its_own_gives_the_bits_of_this_one(own, tmp_path):
-    list(trials.run(asked(own, tmp_path, 1, seed=2), executors.place(workers=1)))
+    list(run_trials(asked(own, tmp_path, 1, seed=2), get_backend(workers=1)))
     (line,) = values(tmp_path).values()
-    assert line["digests"] == trial.run("logit", 2, settings(own, epochs=1))["digests"]
+    assert line["digests"] == run_trial("logit", 2, settings(own, epochs=1))["digests"]
     assert "machine" not in line  # that of the record's head
 
 
@@ -631,8 +651,8 @@ def test_a_stopped_parent_leaves_no_orphans_and_resume_goes_on(number, own, tmp_
     ended = {seed for _, seed in record(tmp_path).trials}  # the slower worker may not have ended its first
     assert 2 <= len(ended) < 8
     (own / "slow").unlink()
-    told = list(stubbed(own, tmp_path, None, place=executors.place(workers=1), resume=True))
-    assert sum(event.earlier for event in told if isinstance(event, Trial)) == len(ended)
+    told = list(stubbed(own, tmp_path, None, place=get_backend(workers=1), resume=True))
+    assert sum(event.earlier for event in told if isinstance(event, TrialEnded)) == len(ended)
     assert values(tmp_path) == expected(8)
     again, _ = begun(own)
     assert all(again[seed] == 1 for seed in ended)
@@ -640,11 +660,11 @@ def test_a_stopped_parent_leaves_no_orphans_and_resume_goes_on(number, own, tmp_
 
 
 def test_the_command_prints_rows_table_statistics_and_paths(own, tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(trials.run.__kwdefaults__, "perform", stubs.perform)
-    monkeypatch.setattr(executors, "place", lambda *_, **__: HERE)
+    monkeypatch.setitem(run_trials.__kwdefaults__, "perform", stubs.perform)
+    monkeypatch.setattr(executors, "get_backend", lambda *_, **__: HERE)
     words = ["trials", "logit", "-n", "4", "--dataset", "own", "--data-dir", str(own), "--epochs", "1"]
     words += ["--out-dir", str(tmp_path / "out"), "--name", "t"]
-    cli.app([*words, "--against", "ktorch"], standalone_mode=False)
+    app([*words, "--reference", "ktorch"], standalone_mode=False)
     lines = capsys.readouterr().out.splitlines()
     assert "logit         1      0.1  90.37 %" in lines
     table = lines.index("accuracy| logit")
@@ -661,10 +681,10 @@ def test_the_command_prints_rows_table_statistics_and_paths(own, tmp_path, capsy
         "png",
         "json",
     ]
-    cli.app([*words, "--json"], standalone_mode=False)
+    app([*words, "--json"], standalone_mode=False)
     body = json.loads(capsys.readouterr().out)
     assert (body["version"], body["already"], body["columns"][0]["n"]) == (1, True, 4)
-    cli.app([*words, "--quiet"], standalone_mode=False)
+    app([*words, "--quiet"], standalone_mode=False)
     assert capsys.readouterr().out == "90.3050\n"
 
 
@@ -679,12 +699,12 @@ def test_the_command_prints_rows_table_statistics_and_paths(own, tmp_path, capsy
         (("logit", "logit", "-n", "2"), "named twice"),
         (("logit", "-n", "2", "--workers", "0"), "--workers 0"),
         (("logit", "-n", "2", "--name", "a/b"), "--name"),
-        (("logit", "-n", "2", "--require", "same"), "--against"),
-        (("logit", "-n", "2", "--against", "keras"), "ktorch"),
+        (("logit", "-n", "2", "--require", "same"), "--reference"),
+        (("logit", "-n", "2", "--reference", "keras"), "ktorch"),
         (("logit", "-n", "2", "--allow-mixed"), "--resume"),
         (("logit", "-n", "2", "--resume", "--overwrite"), "--overwrite"),
         (("logit", "-n", "2", "--device", "tpu"), "--device"),
-        (("logit", "-n", "2", "--batch", "5000"), "--batch"),
+        (("logit", "-n", "2", "--batch-size", "5000"), "--batch-size"),
         (("logit", "-n", "2", "--scheduler", "tcp://127.0.0.1:1"), "--executor dask"),
         (("logit", "-n", "2", "--executor", "nowhere:at_all"), "nowhere"),
         (("logit", "-n", "2", "--executor", "elsewhere"), "module:factory"),
@@ -694,7 +714,7 @@ def test_the_command_prints_rows_table_statistics_and_paths(own, tmp_path, capsy
 def test_a_bad_request_is_a_usage_error_and_leaves_nothing(words, told, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=told):
-        cli.app(["trials", *words, "--dataset", "sample"], standalone_mode=False)
+        app(["trials", *words, "--dataset", "sample"], standalone_mode=False)
     assert not list(tmp_path.glob("out/trials/*"))
 
 
@@ -707,20 +727,20 @@ def test_a_record_that_cannot_be_written_is_an_error_of_output(own, tmp_path):
 
 def test_any_executor_will_do_and_its_trials_are_the_same(own, tmp_path, monkeypatch):
     monkeypatch.setattr(stubs, "factory", Here, raising=False)
-    list(stubbed(own, tmp_path, place=executors.place("stubs:factory")))
+    list(stubbed(own, tmp_path, place=get_backend("stubs:factory")))
     assert values(tmp_path) == expected(4)
     monkeypatch.setattr(stubs, "factory", dict)
     with pytest.raises(UsageError, match="it gives no concurrent"):
-        list(stubbed(own, tmp_path, place=executors.place("stubs:factory"), overwrite=True))
+        list(stubbed(own, tmp_path, place=get_backend("stubs:factory"), overwrite=True))
 
 
 def test_the_cuda_devices_are_dealt_out(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert [slot.device for slot in executors.place().slots("cuda", 9)] == ["cuda:0", "cuda:1"]
-    more = executors.place(workers=3).slots("cuda", 9)
+    assert [slot.device for slot in get_backend().slots("cuda", 9)] == ["cuda:0", "cuda:1"]
+    more = get_backend(workers=3).slots("cuda", 9)
     assert [slot.device for slot in more] == ["cuda:0", "cuda:1", "cuda:0"]
-    assert [slot.device for slot in executors.place(workers=2).slots("cuda:1", 9)] == ["cuda:1"] * 2
-    assert len(executors.place(workers=5).slots("cpu", 3)) == 3
+    assert [slot.device for slot in get_backend(workers=2).slots("cuda:1", 9)] == ["cuda:1"] * 2
+    assert len(get_backend(workers=5).slots("cpu", 3)) == 3
 
 
 @pytest.mark.long
@@ -728,9 +748,9 @@ def test_real_trials_are_the_same_for_1_2_and_4_processes_one_of_them_killed(own
     found = []
     for workers in (1, 2, 4):
         lost = 0
-        many = asked(own, tmp_path, 8, ("logit", "swa"), batch=100)
-        for number, event in enumerate(trials.run(many, executors.place(workers=workers))):
-            lost += isinstance(event, Lost)
+        many = asked(own, tmp_path, 8, ("logit", "swa"), batch_size=100)
+        for number, event in enumerate(run_trials(many, get_backend(workers=workers))):
+            lost += isinstance(event, WorkerDied)
             if (workers, number) == (4, 3):
                 multiprocessing.active_children()[0].kill()
         assert lost <= 1  # none if it had nothing to do
@@ -738,7 +758,7 @@ def test_real_trials_are_the_same_for_1_2_and_4_processes_one_of_them_killed(own
         shutil.rmtree(tmp_path / "out")
     assert found[0] == found[1] == found[2]
     assert len(found[0]) == 16
-    digest, _, _ = alone(own, tmp_path, "logit", seed=5, epochs=1, batch=100)
+    digest, _, _ = alone(own, tmp_path, "logit", seed=5, epochs=1, batch_size=100)
     assert found[0]["logit", 5]["digests"]["logit"] == digest
 
 
@@ -760,13 +780,13 @@ def test_real_trials_are_the_same_for_1_2_and_4_processes_one_of_them_killed(own
     ],
 )
 def test_a_scheduler_is_safe_on_this_machine_or_by_tls(address, safe):
-    assert executors.safe(address) is safe
+    assert is_safe_address(address) is safe
 
 
 def test_without_dask_the_command_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(UsageError, match=r"pip install 'mnistctl\[cluster\]'"):
-        executors.place("dask")
+        get_backend("dask")
 
 
 @pytest.fixture
@@ -804,30 +824,28 @@ def test_a_cluster_gives_the_same_values_though_a_worker_is_killed(cluster, own,
     address, written, workers = cluster
     (own / "slow").write_text("0.2")
     told = []
-    for event in stubbed(own, tmp_path, 8, place=executors.place("dask", scheduler=address)):
+    for event in stubbed(own, tmp_path, 8, place=get_backend("dask", scheduler=address)):
         told.append(event)
-        if isinstance(event, Trial) and event.seed and workers[0].poll() is None:
+        if isinstance(event, TrialEnded) and event.seed and workers[0].poll() is None:
             _, pids = begun(own)
             if len(pids) == 2:
                 workers[0].kill()
     assert workers[0].poll() is not None
     assert values(tmp_path) == expected(8)
-    assert sum(isinstance(event, Trial) for event in told) == 8
-    again = list(
-        stubbed(own, tmp_path, 9, place=executors.place("dask", scheduler_file=written), resume=True)
-    )
-    assert sum(isinstance(event, Trial) and not event.earlier for event in again) == 1
+    assert sum(isinstance(event, TrialEnded) for event in told) == 8
+    again = list(stubbed(own, tmp_path, 9, place=get_backend("dask", scheduler_file=written), resume=True))
+    assert sum(isinstance(event, TrialEnded) and not event.earlier for event in again) == 1
 
 
 @pytest.mark.long
 def test_real_trials_on_a_cluster_are_those_of_this_machine(cluster, own, tmp_path):
     address, _, workers = cluster
-    many = asked(own, tmp_path, 6, ("logit", "swa"), epochs=3, batch=100)
-    list(trials.run(many, executors.place(workers=2)))
+    many = asked(own, tmp_path, 6, ("logit", "swa"), epochs=3, batch_size=100)
+    list(run_trials(many, get_backend(workers=2)))
     local = values(tmp_path)
     killed = False
-    for event in trials.run(many, executors.place("dask", scheduler=address), overwrite=True):
-        if isinstance(event, Trial) and not killed:
+    for event in run_trials(many, get_backend("dask", scheduler=address), overwrite=True):
+        if isinstance(event, TrialEnded) and not killed:
             workers[0].kill()
             killed = True
     assert values(tmp_path) == local
@@ -835,7 +853,7 @@ def test_real_trials_on_a_cluster_are_those_of_this_machine(cluster, own, tmp_pa
 
 @pytest.mark.long
 def test_a_cluster_of_ones_own_ends_with_the_trials_or_ctrl_c(own, tmp_path):
-    list(stubbed(own, tmp_path, place=executors.place("dask", workers=2)))
+    list(stubbed(own, tmp_path, place=get_backend("dask", workers=2)))
     assert values(tmp_path) == expected(4)
     assert not alive(begun(own)[1])
     (own / "slow").write_text("60")
@@ -856,7 +874,7 @@ def test_a_cluster_of_ones_own_ends_with_the_trials_or_ctrl_c(own, tmp_path):
 @pytest.mark.parametrize("deaths", [3, 4])
 def test_a_cluster_begins_a_trial_again_three_times_too(deaths, own, tmp_path):
     (own / "die-1").write_text(str(deaths))
-    told = stubbed(own, tmp_path, place=executors.place("dask", workers=2))
+    told = stubbed(own, tmp_path, place=get_backend("dask", workers=2))
     if deaths == 3:
         list(told)
         assert values(tmp_path) == expected(4)
@@ -869,6 +887,6 @@ def test_a_cluster_begins_a_trial_again_three_times_too(deaths, own, tmp_path):
 
 
 def test_a_scheduler_that_is_not_there_is_one_line(own, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "_CONNECTING", 0.5)
+    monkeypatch.setattr(cluster_module, "_CONNECT_SECONDS", 0.5)
     with pytest.raises(MnistctlError, match=r"tcp://127\.0\.0\.1:9"):
-        list(stubbed(own, tmp_path, place=executors.place("dask", scheduler="tcp://127.0.0.1:9")))
+        list(stubbed(own, tmp_path, place=get_backend("dask", scheduler="tcp://127.0.0.1:9")))

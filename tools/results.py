@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistctl import charts, describe, figures, files, inference, ledger, models, tally
+from mnistctl import models
+from mnistctl.artifacts import charts, files, grids
+from mnistctl.evaluation import statistics
+from mnistctl.models.published import load_published
+from mnistctl.models.summary import recipe_to_json
+from mnistctl.trials.conclusions import conclusion
+from mnistctl.trials.journal import TrialsJournal, read
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "ktorch"  # of the published accuracies
@@ -34,7 +40,7 @@ class Result:
     @property
     def full(self) -> bool:
         """Whether it is of the recipe as published: its epochs, in float32, on MNIST."""
-        whole = describe.recipe(models.load(self.model))
+        whole = recipe_to_json(models.load(self.model))
         same = all(whole.get(name) == value for name, value in self.recipe.items())  # older ones have fewer
         return same and self.precision == "float32" and self.dataset == "mnist"
 
@@ -141,12 +147,12 @@ def runs_in(records: Path) -> dict[str, dict[str, Any]]:
     return {name: told for name, told in found.items() if "recipe" in told and "seed" in told}
 
 
-def trials_in(records: Path) -> dict[str, ledger.Ledger]:
+def trials_in(records: Path) -> dict[str, TrialsJournal]:
     """The records of trials, by name."""
     found = {}
     for path in sorted(records.glob("*.jsonl")):
         if '"setting"' in path.read_text().partition("\n")[0]:
-            kept = ledger.read(path)
+            kept = read(path)
             assert kept is not None
             found[path.stem] = kept
     return found
@@ -172,7 +178,7 @@ def _results_of_runs(runs: dict[str, dict[str, Any]]) -> Iterator[Result]:
             )
 
 
-def _results_of_trials(trials: dict[str, ledger.Ledger]) -> Iterator[Result]:
+def _results_of_trials(trials: dict[str, TrialsJournal]) -> Iterator[Result]:
     for name, kept in trials.items():
         setting = kept.header["setting"]
         for (model, seed), line in sorted(kept.trials.items()):
@@ -201,23 +207,23 @@ def chosen(results: Sequence[Result], model: str) -> dict[int, Result]:
 
 def published(model: str) -> list[float]:
     """The published accuracies of the recipe, a run each."""
-    return list(tally.published(SOURCE)["models"].get(model, {}).get("accuracies", []))
+    return list(load_published(SOURCE)["models"].get(model, {}).get("accuracies", []))
 
 
-def _beside(model: str, ours: Sequence[float]) -> inference.Difference:
+def _beside(model: str, ours: Sequence[float]) -> statistics.Difference:
     theirs = published(model)
-    return inference.single(theirs[0], ours) if len(theirs) == 1 else inference.welch(theirs, ours)
+    return statistics.one_sample(theirs[0], ours) if len(theirs) == 1 else statistics.welch(theirs, ours)
 
 
 def _full(results: Sequence[Result]) -> Iterator[Sequence[object]]:
     for model in models.CLASSIFIERS:
-        theirs, runs = inference.summary(published(model)), chosen(results, model)
+        theirs, runs = statistics.summarize(published(model)), chosen(results, model)
         left = (model, theirs.n, f"{theirs.mean:.3f}")
         if not runs:
             yield (*left, 0, "not run in full", "", "", "", "", "")
             continue
         accuracies = [result.accuracy for result in runs.values()]
-        ours, difference = inference.summary(accuracies), _beside(model, accuracies)
+        ours, difference = statistics.summarize(accuracies), _beside(model, accuracies)
         names = sorted({f"`{result.record}`" for result in runs.values()})
         yield (
             *(*left, ours.n, f"{ours.mean:.3f}", _sd(ours)),
@@ -226,7 +232,7 @@ def _full(results: Sequence[Result]) -> Iterator[Sequence[object]]:
         )
 
 
-def _sd(told: inference.Summary) -> str:
+def _sd(told: statistics.Summary) -> str:
     return "" if told.sd is None else f"{told.sd:.3f}"
 
 
@@ -239,12 +245,12 @@ def _said(results: Sequence[Result], records: Path) -> Iterator[str]:
         accuracies = [result.accuracy for result in chosen(results, model).values()]
         if len(accuracies) > 1:
             difference = _beside(model, accuracies)
-            yield f"- {tally.says(difference, f'the published {model}', model, difference.p)}."
+            yield f"- {conclusion(difference, f'the published {model}', model, difference.p)}."
     conv, swa = (chosen(results, model) for model in ("conv", "swa"))
     shared = sorted(conv.keys() & swa.keys())
     if len(shared) > 1:
-        difference = inference.paired(*([each[seed].accuracy for seed in shared] for each in (conv, swa)))
-        yield f"- {tally.says(difference, 'conv', 'swa', difference.p)}."
+        difference = statistics.paired(*([each[seed].accuracy for seed in shared] for each in (conv, swa)))
+        yield f"- {conclusion(difference, 'conv', 'swa', difference.p)}."
     for path in sorted(records.glob("paths*.json")):
         told = _json(path)
         yield (
@@ -255,7 +261,7 @@ def _said(results: Sequence[Result], records: Path) -> Iterator[str]:
 
 
 def _mean(values: Sequence[float]) -> str:
-    return f"{inference.summary(values).mean:.3f}"
+    return f"{statistics.summarize(values).mean:.3f}"
 
 
 def _short(results: Sequence[Result]) -> Iterator[Sequence[object]]:
@@ -265,7 +271,7 @@ def _short(results: Sequence[Result]) -> Iterator[Sequence[object]]:
             place = list(models.CLASSIFIERS).index(result.model)
             groups.setdefault((place, result.record), []).append(result)
     for (_, record), group in sorted(groups.items()):
-        first, told = group[0], inference.summary([result.accuracy for result in group])
+        first, told = group[0], statistics.summarize([result.accuracy for result in group])
         yield (
             *(f"`{record}`", first.model, first.dataset, first.recipe["epochs"], first.precision, told.n),
             *(
@@ -310,7 +316,7 @@ def _costs_of_runs(records: Path, runs: dict[str, dict[str, Any]]) -> Iterator[C
         )
 
 
-def _costs_of_trials(records: Path, trials: dict[str, ledger.Ledger]) -> Iterator[Cost]:
+def _costs_of_trials(records: Path, trials: dict[str, TrialsJournal]) -> Iterator[Cost]:
     ratio = _ratio(records)
     for name, kept in trials.items():
         setting, lines = kept.header["setting"], [line for line in kept.trials.values() if "seconds" in line]
@@ -357,7 +363,7 @@ def curves(records: Path) -> list[Curve]:
 
 def picture(told: Sequence[Curve], path: Path) -> None:
     """The losses of every run over its epochs, classifiers on a logarithmic scale, generators beside them."""
-    with charts.drawn(10, 5) as (figure, pictures):
+    with charts._canvas(10, 5) as (figure, pictures):
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         for axes, title, generator in ((left, "Classifiers", False), (right, "Generators", True)):
             for curve in told:
@@ -370,7 +376,7 @@ def picture(told: Sequence[Curve], path: Path) -> None:
         left.set_yscale("log")
         left.yaxis.set_major_formatter("{x:g}")
         figure.subplots_adjust(left=0.1, right=0.95, top=0.93, bottom=0.28)
-    figures.write_png(path, pictures[0])
+    grids.write_png(path, pictures[0])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 """The commands: what can be asked for, and the one call that answers it."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from mnistctl import __version__
-from mnistctl.cli import data, judging, training
-from mnistctl.report import terminal
+from mnistctl.cli import download, evaluate, generate, show, train, trials
+from mnistctl.cli.output import terminal
 
 app = typer.Typer(
     help="Train, judge and understand small image models on MNIST.",
@@ -18,7 +19,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:
     if asked:
-        terminal.line(f"mnistctl {__version__}")
+        terminal.print_line(f"mnistctl {__version__}")
         raise typer.Exit
 
 
@@ -29,6 +30,26 @@ def root(
     ] = False,
 ) -> None:
     pass
+
+
+OLD_OPTIONS = {  # still accepted, hidden from help
+    "--rate": "--lr",
+    "--batch": "--batch-size",
+    "--threshold": "--min-confidence",
+    "--against": "--reference",
+}
+
+
+class Command(TyperCommand):
+    """A command that also takes the options' names of before version 0.1.0."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [_current_name(word) for word in args])
+
+
+def _current_name(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return OLD_OPTIONS.get(name, name) + equals + value
 
 
 EXAMPLES = {
@@ -46,9 +67,9 @@ EXAMPLES = {
     "train": {
         "mnistctl train --list": "what there is to train",
         "mnistctl train conv": "the recipe in full",
-        "mnistctl train conv --dataset sample --batch 100": "on the digits in the package",
+        "mnistctl train linear --dataset sample": "without a download",
         "mnistctl train conv --epochs 10 --name short": "files out/short.*",
-        "mnistctl train conv --resume": "go on where it was stopped",
+        "mnistctl train conv --resume": "continue a stopped run",
         "mnistctl train gan --tensorboard": "tensorboard --logdir out",
     },
     "trials": {
@@ -79,11 +100,11 @@ def _examples(command: str) -> str:
 
 
 for name, function in (
-    ("download", data.download),
-    ("show", data.show),
-    ("train", training.train),
-    ("trials", training.trials),
-    ("eval", judging.evaluate),
-    ("generate", judging.generate),
+    ("download", download.download),
+    ("show", show.show),
+    ("train", train.train),
+    ("trials", trials.trials),
+    ("eval", evaluate.evaluate),
+    ("generate", generate.generate),
 ):
-    app.command(name, epilog=_examples(name))(function)
+    app.command(name, cls=Command, epilog=_examples(name))(function)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from mnistctl.errors import UsageError, near
 
 if TYPE_CHECKING:
-    from mnistctl.adversarial import Recipe as Generator
-    from mnistctl.supervised import Recipe as Classifier
+    from mnistctl.models.recipe import ClassifierRecipe, GanRecipe
+
 
 CLASSIFIERS = {
     "logit": "One linear layer: logistic regression on 784 pixels.",
@@ -19,14 +19,13 @@ CLASSIFIERS = {
     "wsimple": "SimpNet, its last epochs' weights averaged.",
     "lstm": "Two recurrent layers that read the rows from top to bottom.",
 }
-
 GENERATORS = {
     "gan": "Two nets that train each other, one to draw digits, one to tell them from real ones.",
     "cgan": "The nets of gan, both told which digit is meant.",
 }
 
 
-def known(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -> None:
+def check_name(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -> None:
     """See that a model of those `among` is called `name`.
 
     Raises:
@@ -35,46 +34,46 @@ def known(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -> Non
     if name in among:
         return
     if name in CLASSIFIERS | GENERATORS:
-        raise UsageError(other(name))
+        raise UsageError(wrong_kind_error(name))
     hint = near(name, among)
     raise UsageError(f"no model is called {name!r}{hint} there are {', '.join(among)}")
 
 
-def other(name: str) -> str:
+def wrong_kind_error(name: str) -> str:
     """Why the model `name` is of no use where one of the other catalogue is needed."""
     if name in GENERATORS:
         return f"{name} draws digits and reads none; classifiers are {', '.join(CLASSIFIERS)}"
     return f"{name} reads digits and draws none; generators are {', '.join(GENERATORS)}"
 
 
-def load(name: str) -> "Classifier | Generator":
+def load(name: str) -> "ClassifierRecipe | GanRecipe":
     """The recipe of the model `name`.
 
     Raises:
         UsageError: no such model.
     """
-    known(name)
-    recipe: Classifier | Generator = import_module(f"mnistctl.models.{name}").recipe
+    check_name(name)
+    recipe: ClassifierRecipe | GanRecipe = import_module(f"mnistctl.models.{name}").recipe
     return recipe
 
 
-def classifier(name: str) -> "Classifier":
+def load_classifier(name: str) -> "ClassifierRecipe":
     """The recipe of the classifier `name`.
 
     Raises:
         UsageError: no such model, or a generator.
     """
-    known(name, CLASSIFIERS)
-    recipe: Classifier = import_module(f"mnistctl.models.{name}").recipe
+    check_name(name, CLASSIFIERS)
+    recipe: ClassifierRecipe = import_module(f"mnistctl.models.{name}").recipe
     return recipe
 
 
-def generator(name: str) -> "Generator":
+def load_generator(name: str) -> "GanRecipe":
     """The recipe of the generator `name`.
 
     Raises:
         UsageError: no such model, or a classifier.
     """
-    known(name, GENERATORS)
-    recipe: Generator = import_module(f"mnistctl.models.{name}").recipe
+    check_name(name, GENERATORS)
+    recipe: GanRecipe = import_module(f"mnistctl.models.{name}").recipe
     return recipe

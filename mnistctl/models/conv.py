@@ -4,9 +4,9 @@ from functools import partial
 
 from torch import nn
 
-from mnistctl.lamb import LAMB
-from mnistctl.schedules import cosine
-from mnistctl.supervised import Recipe
+from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.nn.lamb import LAMB
+from mnistctl.nn.schedules import cosine
 
 
 # fmt: off
@@ -20,15 +20,17 @@ def net() -> nn.Sequential:
         nn.Linear(800, 500), nn.ReLU(), nn.Dropout(0.5),   # 500
         nn.Linear(500, 10),                                # 10
     )
+
+
 # fmt: on
 
 
-recipe = Recipe(
+recipe = ClassifierRecipe(
     net=net,
     optimizer=partial(LAMB, lr=0.01, weight_decay=0.1),
     epochs=50,
-    peak=0.01,
-    rates=cosine(floor=0.0002),
-    batch=1000,
-    smoothing=0.01,
+    peak_lr=0.01,
+    lr_schedule=cosine(floor=0.0002),
+    batch_size=1000,
+    label_smoothing=0.01,
 )

@@ -5,15 +5,15 @@ from functools import partial
 from torch import nn
 from torch.optim import Adam
 
-from mnistctl.adversarial import NOISE, Recipe
-from mnistctl.schedules import constant
+from mnistctl.models.recipe import NOISE_SIZE, GanRecipe
+from mnistctl.nn.schedules import constant
 
 up = partial(nn.ConvTranspose2d, bias=False)  # in, out, kernel, stride, padding
 down = partial(nn.Conv2d, bias=False)
 
 
 # fmt: off
-def generator(channels: int = NOISE) -> nn.Sequential:
+def generator(channels: int = NOISE_SIZE) -> nn.Sequential:
     """[N, channels, 1, 1] of noise to [N, 1, 28, 28] pixels."""
     return nn.Sequential(
         up(channels, 256, 4, 1, 0), nn.BatchNorm2d(256), nn.ReLU(),       # 256 x 4 x 4
@@ -31,15 +31,17 @@ def discriminator(channels: int = 1) -> nn.Sequential:
         down(128, 256, 4, 2, 1), nn.BatchNorm2d(256), nn.LeakyReLU(0.2),  # 256 x 3 x 3
         down(256, 1, 3, 1, 0), nn.Flatten(0),                             #   1
     )
+
+
 # fmt: on
 
 
-recipe = Recipe(
+recipe = GanRecipe(
     generator=generator,
     discriminator=discriminator,
     optimizer=partial(Adam, lr=0.0002, betas=(0.5, 0.999)),
     epochs=20,
-    peak=0.0002,
-    rates=constant,
-    batch=60,
+    peak_lr=0.0002,
+    lr_schedule=constant,
+    batch_size=60,
 )

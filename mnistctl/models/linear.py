@@ -5,8 +5,8 @@ from functools import partial
 from torch import nn
 from torch.optim import SGD
 
-from mnistctl.schedules import constant
-from mnistctl.supervised import Recipe
+from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.nn.schedules import constant
 
 
 # fmt: off
@@ -17,14 +17,16 @@ def net() -> nn.Sequential:
         nn.Linear(784, 800), nn.ReLU(),  # 800
         nn.Linear(800, 10),              # 10
     )
+
+
 # fmt: on
 
 
-recipe = Recipe(
+recipe = ClassifierRecipe(
     net=net,
     optimizer=partial(SGD, lr=0.05, momentum=0.9, nesterov=True),
     epochs=50,
-    peak=0.05,
-    rates=constant,
-    batch=100,
+    peak_lr=0.05,
+    lr_schedule=constant,
+    batch_size=100,
 )

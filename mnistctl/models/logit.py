@@ -5,8 +5,8 @@ from functools import partial
 from torch import nn
 from torch.optim import SGD
 
-from mnistctl.schedules import constant
-from mnistctl.supervised import Recipe
+from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.nn.schedules import constant
 
 
 # fmt: off
@@ -16,7 +16,11 @@ def net() -> nn.Sequential:
         nn.Flatten(),        # 784
         nn.Linear(784, 10),  # 10
     )
+
+
 # fmt: on
 
 
-recipe = Recipe(net=net, optimizer=partial(SGD, lr=0.04), epochs=20, peak=0.04, rates=constant, batch=100)
+recipe = ClassifierRecipe(
+    net=net, optimizer=partial(SGD, lr=0.04), epochs=20, peak_lr=0.04, lr_schedule=constant, batch_size=100
+)

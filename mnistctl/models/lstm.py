@@ -3,9 +3,9 @@
 from torch import nn
 from torch.optim import AdamW
 
-from mnistctl.layers import LastStep
-from mnistctl.schedules import cycle
-from mnistctl.supervised import Recipe
+from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.nn.layers import LastStep
+from mnistctl.nn.schedules import cycle
 
 
 # fmt: off
@@ -17,15 +17,17 @@ def net() -> nn.Sequential:
         LastStep(),                                        # 128
         nn.Linear(128, 10),                                # 10
     )
+
+
 # fmt: on
 
 
-recipe = Recipe(
+recipe = ClassifierRecipe(
     net=net,
     optimizer=AdamW,
     epochs=40,
-    peak=0.001,
-    rates=cycle(1.0, 0.5, 0.2, 0.1),
-    batch=60,
+    peak_lr=0.001,
+    lr_schedule=cycle(1.0, 0.5, 0.2, 0.1),
+    batch_size=60,
     shuffle=False,
 )

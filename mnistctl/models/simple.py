@@ -5,8 +5,8 @@ from functools import partial
 from torch import nn
 from torch.optim import AdamW
 
-from mnistctl.schedules import cosine
-from mnistctl.supervised import Recipe
+from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.nn.schedules import cosine
 
 # fmt: off
 BLOCKS = (  # in, out, kernel, pool: Hasanpour et al., SimpNet, arXiv 1802.06205
@@ -24,6 +24,8 @@ BLOCKS = (  # in, out, kernel, pool: Hasanpour et al., SimpNet, arXiv 1802.06205
     (144, 178, 1, 1),
     (178, 216, 3, 7),  # 216 x 1 x 1
 )
+
+
 # fmt: on
 
 
@@ -45,12 +47,12 @@ def block(channels: int, filters: int, kernel: int, pool: int) -> nn.Sequential:
     )
 
 
-recipe = Recipe(
+recipe = ClassifierRecipe(
     net=net,
     optimizer=partial(AdamW, lr=0.01, betas=(0.5, 0.95), weight_decay=0.1),
     epochs=50,
-    peak=0.01,
-    rates=cosine(),
-    batch=100,
-    smoothing=0.01,
+    peak_lr=0.01,
+    lr_schedule=cosine(),
+    batch_size=100,
+    label_smoothing=0.01,
 )

@@ -4,4 +4,4 @@ from dataclasses import replace
 
 from mnistctl.models import conv
 
-recipe = replace(conv.recipe, average=0.4, regular=conv.recipe)  # epochs 31-50 of 50
+recipe = replace(conv.recipe, swa_fraction=0.4, baseline=conv.recipe)  # epochs 31-50 of 50

@@ -4,4 +4,6 @@ from dataclasses import replace
 
 from mnistctl.models import simple
 
-recipe = replace(simple.recipe, epochs=75, peak=0.002, average=1 / 3, regular=simple.recipe)  # epochs 51-75
+recipe = replace(
+    simple.recipe, epochs=75, peak_lr=0.002, swa_fraction=1 / 3, baseline=simple.recipe
+)  # epochs 51-75

@@ -1,0 +1,1 @@
+"""Files that are written: atomic files, checkpoints, records, grids, charts."""

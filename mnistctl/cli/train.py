@@ -1,0 +1,133 @@
+"""train and trials: a net by its recipe, once or many times."""
+
+from typing import Annotated
+
+import typer
+
+from mnistctl.artifacts import files
+from mnistctl.cli import completion
+from mnistctl.cli.download import ensure
+from mnistctl.cli.options import (
+    MACHINE,
+    OUT_DIR,
+    OUTPUT,
+    RECIPE,
+    RESUME,
+    BatchSize,
+    Epochs,
+    Json,
+    LearningRate,
+    Offline,
+    OptionalDataDir,
+    OptionalDataset,
+    OutDir,
+    Precision,
+    Quiet,
+    Threads,
+    flag,
+)
+from mnistctl.cli.output.show import print_models
+from mnistctl.cli.output.train import print_run
+from mnistctl.errors import UsageError
+from mnistctl.models import CLASSIFIERS, GENERATORS, check_name
+
+MODELS = CLASSIFIERS | GENERATORS
+
+
+def train(
+    model: Annotated[
+        str | None,
+        typer.Argument(help=f"One of {', '.join(MODELS)}.", autocompletion=completion.models),
+    ] = None,
+    list_: Annotated[
+        bool, flag("--list", help="What there is to train, with recipes and published figures, instead.")
+    ] = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    seed: Annotated[
+        int | None, typer.Option(help="One seed, one run.", show_default="0", rich_help_panel=RECIPE)
+    ] = None,
+    dataset: OptionalDataset = None,
+    data_dir: OptionalDataDir = None,
+    offline: Offline = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MNISTCTL_DEVICE",
+            help="auto, cpu, cuda, cuda:N or mps.",
+            show_default="auto",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+    threads: Threads = None,
+    precision: Precision = None,
+    out_dir: OutDir = OUT_DIR,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            help="The stem of its files; by default the model.",
+            autocompletion=completion.unfinished,
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, flag("--overwrite", help="Replace a run of that name.", rich_help_panel=OUTPUT)
+    ] = False,
+    tensorboard: Annotated[
+        bool, flag("--tensorboard", help="Follow it in TensorBoard, too.", rich_help_panel=OUTPUT)
+    ] = False,
+    resume: Annotated[
+        bool,
+        flag(
+            "--resume", help="Go on with a run that was stopped, by its own options.", rich_help_panel=RESUME
+        ),
+    ] = False,
+    allow_inexact: Annotated[
+        bool,
+        flag(
+            "--allow-inexact",
+            help="Go on even on another machine, thread count or version.",
+            rich_help_panel=RESUME,
+        ),
+    ] = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Train a net by its recipe, follow it after every epoch, and picture its mistakes or its digits."""
+    if list_:
+        from mnistctl.models.summary import list_models
+
+        print_models(list_models(), json=json)
+        return
+    if model is None:
+        raise UsageError(f"train what? there are {', '.join(MODELS)}; `mnistctl train --list` tells of each")
+    check_name(model)
+    from mnistctl.training.options import RunOptions
+
+    options = RunOptions(
+        model=model,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        dataset=dataset,
+        data_dir=data_dir,
+        device=device,
+        threads=threads,
+        precision=precision,
+        out_dir=out_dir,
+        name=name,
+    )
+    from mnistctl.training.tensorboard import folder, log_to_tensorboard, require_installed
+
+    asked = tensorboard or (resume and folder(options.stem).is_dir())
+    if asked:
+        require_installed()
+    if not resume:  # which digits, an unfinished run knows itself
+        ensure(options.get("dataset"), options.get("data_dir"), offline)
+    from mnistctl.training.run import train  # with torch, which a failed download need not wait for
+
+    told = train(options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
+    told = log_to_tensorboard(told, options.stem, asked=asked)
+    print_run(told, quiet=quiet, json=json, record=files.with_ending(options.stem, "json"))

@@ -1,0 +1,1 @@
+"""Use a trained net: load, predict, sample, export."""

@@ -1,0 +1,88 @@
+"""Recipes: everything that defines a training run, as data.
+
+A recipe is a frozen dataclass. A variant is `dataclasses.replace(recipe, ...)`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from mnistctl.nn.schedules import Schedule, hold_after
+
+NOISE_SIZE = 100  # length of the noise vector that a generator turns into an image
+REAL_TARGETS = (0.8, 1.0)  # range of the discriminator's targets for real digits, drawn anew for each
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierRecipe:
+    """How a classifier is trained.
+
+    Args:
+        net: makes the net, which maps pixels [N, 1, 28, 28] in [-1, 1] to logits [N, 10].
+        optimizer: makes the optimizer for the net's parameters.
+        epochs: number of passes over the training digits.
+        peak_lr: peak learning rate.
+        lr_schedule: maps (peak_lr, epochs) to one learning rate per epoch.
+        batch_size: digits per optimizer step; the last batch of an epoch may be shorter.
+        shuffle: draw a new order before every epoch; otherwise the order of the file.
+        label_smoothing: share of each target that is spread evenly over the ten classes.
+        swa_fraction: share of the epochs, at the end, whose weights are averaged (stochastic weight
+            averaging, Izmailov et al., arXiv 1803.05407); None for no averaging.
+        baseline: the recipe without averaging that trials compare this one with.
+    """
+
+    net: Callable[[], nn.Module]
+    optimizer: Callable[[Iterable[Tensor]], Optimizer]
+    epochs: int
+    peak_lr: float
+    lr_schedule: Schedule
+    batch_size: int
+    shuffle: bool = True
+    label_smoothing: float = 0.0
+    swa_fraction: float | None = None
+    baseline: "ClassifierRecipe | None" = None
+
+    @property
+    def swa_epochs(self) -> int:
+        """Number of final epochs whose weights are averaged: at least 1 with averaging, else 0."""
+        return 0 if self.swa_fraction is None else max(1, round(self.swa_fraction * self.epochs))
+
+    def learning_rates(self) -> tuple[float, ...]:
+        """The learning rate of each epoch. It is held from the first averaged epoch on."""
+        rates = self.lr_schedule(self.peak_lr, self.epochs)
+        return hold_after(rates, self.epochs - self.swa_epochs + 1) if self.swa_epochs else rates
+
+
+@dataclass(frozen=True, kw_only=True)
+class GanRecipe:
+    """How a generator and its discriminator are trained against each other.
+
+    Args:
+        generator: makes the net that maps noise [N, 100, 1, 1] to images [N, 1, 28, 28] in [-1, 1].
+        discriminator: makes the net that maps images to logits [N]; a higher logit means more real.
+        optimizer: makes an optimizer; called once for each net.
+        epochs: number of passes over the training digits.
+        peak_lr: peak learning rate of both optimizers.
+        lr_schedule: maps (peak_lr, epochs) to one learning rate per epoch.
+        batch_size: digits per step; a last short batch is dropped.
+        conditional: both nets take the digit [N] as a second input.
+    """
+
+    generator: Callable[[], nn.Module]
+    discriminator: Callable[[], nn.Module]
+    optimizer: Callable[[Iterable[Tensor]], Optimizer]
+    epochs: int
+    peak_lr: float
+    lr_schedule: Schedule
+    batch_size: int
+    conditional: bool = False
+
+    def condition(self, labels: Tensor) -> tuple[Tensor, ...]:
+        """The inputs of both nets after the first: the labels [N] of a conditional recipe, else none."""
+        return (labels,) if self.conditional else ()
+
+    def learning_rates(self) -> tuple[float, ...]:
+        """The learning rate of each epoch."""
+        return self.lr_schedule(self.peak_lr, self.epochs)

@@ -1,0 +1,1 @@
+"""What models and training loops are built from."""

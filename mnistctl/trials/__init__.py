@@ -1,0 +1,1 @@
+"""One recipe trained from many seeds, and the statistics."""
