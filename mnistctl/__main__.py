@@ -8,8 +8,9 @@ from types import FrameType
 from typing import NoReturn
 
 from mnistctl.cli import app
+from mnistctl.cli.errors import describe_error
 from mnistctl.cli.output.terminal import print_error, silence_stdout
-from mnistctl.errors import MnistctlError, StoppedError, near
+from mnistctl.errors import MnistctlError, StoppedError, suggest
 
 
 def main() -> NoReturn:
@@ -19,8 +20,11 @@ def main() -> NoReturn:
         signal.signal(number, _stop)
     try:
         code = app(standalone_mode=False, prog_name="mnistctl")  # however it was started
-    except (MnistctlError, StoppedError) as fault:
-        print_error(fault)
+    except MnistctlError as fault:
+        print_error(describe_error(fault), notes=getattr(fault, "__notes__", ()))
+        code = fault.exit_code
+    except StoppedError as fault:
+        print_error(str(fault), notes=getattr(fault, "__notes__", ()))
         code = fault.exit_code
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         silence_stdout()
@@ -46,10 +50,10 @@ def main() -> NoReturn:
 def _mistyped(told: str) -> str:
     """A mistake in the command line as Typer tells it, with the word that may have been meant."""
     if option := re.fullmatch(r"No such option: (\S+) \(Possible options: (.*)\)", told):
-        return f"No such option: {option[1]}{near(option[1], option[2].split(', '))}"
+        return f"No such option: {option[1]}{suggest(option[1], option[2].split(', '))}"
     if choice := re.fullmatch(r"(.*: )(?:Value error, )?'(.*)' is not one of (.*)\.", told, re.DOTALL):
         there = choice[3].replace("'", "")
-        return f"{choice[1]}{choice[2]!r}{near(choice[2], there.split(', '))} there are {there}"
+        return f"{choice[1]}{choice[2]!r}{suggest(choice[2], there.split(', '))} there are {there}"
     return told
 
 

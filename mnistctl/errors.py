@@ -1,17 +1,21 @@
-"""What can go wrong as expected: one sentence for the user, and the exit code that goes with it."""
+"""Expected failures: what is wrong, where, what helps, and the exit code that goes with each kind.
+
+The core raises these without knowing the command line. An error names the field that is wrong and the
+fields or actions that would help; `cli/errors.py` turns these into options and commands.
+"""
 
 import difflib
 from collections.abc import Iterable
 
 
-def near(name: str, among: Iterable[str]) -> str:
-    """What stands between a fault and the way out: whether one `among` these was meant, spelt like `name`."""
-    found = difflib.get_close_matches(name, list(among), 1)
-    return f"; did you mean {found[0]}?" if found else ";"
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` with the known name closest to `name`; `;` if none is close. The remedy follows."""
+    matches = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {matches[0]}?" if matches else ";"
 
 
 class StoppedError(BaseException):
-    """A signal asked the program to stop: Ctrl-C (SIGINT) or SIGTERM. As deep as KeyboardInterrupt."""
+    """The program was stopped by Ctrl-C (SIGINT) or SIGTERM. Like KeyboardInterrupt, not an Exception."""
 
     def __init__(self, signal: int) -> None:
         super().__init__("interrupted" if signal == 2 else "terminated")
@@ -19,9 +23,33 @@ class StoppedError(BaseException):
 
 
 class MnistctlError(Exception):
-    """An expected failure: says what, where and what to do next in one line."""
+    """An expected failure, told in one line.
+
+    Args:
+        message: what is wrong, and where.
+        field: name of the option or argument that is wrong, as a Python identifier ("batch_size").
+        value: its value.
+        remedies: what helps, in order: names of fields to set ("overwrite"), or actions ("download").
+
+    Attributes:
+        commands: for a remedy, the command line that carries it out; filled in by the command line.
+    """
 
     exit_code = 1
+
+    def __init__(
+        self, message: str, *, field: str | None = None, value: object = None, remedies: Iterable[str] = ()
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.value = value
+        self.remedies = tuple(remedies)
+        self.commands: dict[str, str] = {}
+
+    def __str__(self) -> str:
+        where = "" if self.field is None else f"{self.field} {self.value}: "
+        return f"{where}{self.message}" + (f"; try {', '.join(self.remedies)}" if self.remedies else "")
 
 
 class OutputError(MnistctlError):
@@ -29,13 +57,13 @@ class OutputError(MnistctlError):
 
 
 class UsageError(MnistctlError):
-    """The request itself is off: an unknown name, a bad number, a missing device, a taken name."""
+    """The request is wrong: an unknown name, a number out of range, a missing device, a name in use."""
 
     exit_code = 2
 
 
 class DataError(MnistctlError):
-    """The digits are missing, unreachable, or not what they should be."""
+    """The digits are missing, cannot be downloaded, or are damaged."""
 
     exit_code = 3
 
@@ -53,12 +81,12 @@ class CheckpointError(MnistctlError):
 
 
 class FailedTrialsError(MnistctlError):
-    """Some trials diverged, or their workers kept dying; the others stand."""
+    """Some trials diverged, or their workers kept dying. The other results stand."""
 
     exit_code = 6
 
 
 class UnmetError(MnistctlError):
-    """A requirement that was asked for is not met."""
+    """A requirement is not met."""
 
     exit_code = 7

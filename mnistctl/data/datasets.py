@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mnistctl.data import idx
-from mnistctl.errors import DataError, UsageError, near
+from mnistctl.errors import DataError, UsageError, suggest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +105,7 @@ def get_dataset(name: str) -> Dataset:
         UsageError: there is none.
     """
     if name not in DATASETS:
-        raise UsageError(f"--dataset {name!r}{near(name, DATASETS)} there are {', '.join(DATASETS)}")
+        raise UsageError(f"--dataset {name!r}{suggest(name, DATASETS)} there are {', '.join(DATASETS)}")
     return DATASETS[name]
 
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint, files
-from mnistctl.errors import CheckpointError, UsageError, near
+from mnistctl.errors import CheckpointError, UsageError, suggest
 
 
 def find_checkpoint(name: str, out_dir: Path) -> Path:
@@ -23,7 +23,7 @@ def find_checkpoint(name: str, out_dir: Path) -> Path:
         return path
     made = files.list_runs(out_dir, "safetensors")
     there = f"there: {', '.join(made)}" if made else "no net is there yet"
-    hint = near(name, [*made, *map(str, path.parent.glob("*.safetensors"))])
+    hint = suggest(name, [*made, *map(str, path.parent.glob("*.safetensors"))])
     raise CheckpointError(f"{name}: no such net in {out_dir} ({there}){hint} make one with `mnistctl train`")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mnistctl.errors import UsageError, near
+from mnistctl.errors import UsageError, suggest
 
 if TYPE_CHECKING:
     from mnistctl.models.recipe import ClassifierRecipe, GanRecipe
@@ -35,7 +35,7 @@ def check_name(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -
         return
     if name in CLASSIFIERS | GENERATORS:
         raise UsageError(wrong_kind_error(name))
-    hint = near(name, among)
+    hint = suggest(name, among)
     raise UsageError(f"no model is called {name!r}{hint} there are {', '.join(among)}")
 
 

@@ -10,6 +10,7 @@ from mnistctl import models
 from mnistctl.models.published import load_published
 from mnistctl.models.recipe import NOISE_SIZE, REAL_TARGETS, ClassifierRecipe, GanRecipe
 from mnistctl.nn.optim import make_optimizer
+from mnistctl.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,67 @@ def summarize_layers(net: nn.Module, *inputs: Tensor) -> list[LayerSummary]:
     for hook in hooks:
         hook.remove()
     return passed
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeSummary(Schema):
+    """A recipe as records hold it: what can be written as plain values.
+
+    Args:
+        epochs: number of epochs.
+        batch_size: digits per optimizer step.
+        lr_schedule: the learning rate of each epoch.
+        optimizer: name of the optimizer's class.
+        settings: the optimizer's settings, the peak learning rate as `lr`.
+        label_smoothing, shuffle, swa_epochs: of a classifier's recipe, see `ClassifierRecipe`.
+        conditional, real_targets: of a GAN's recipe, see `GanRecipe`.
+    """
+
+    epochs: int
+    batch_size: int
+    lr_schedule: tuple[float, ...]
+    optimizer: str
+    settings: dict[str, bool | int | float | tuple[float, ...]]
+    label_smoothing: float | None = None
+    shuffle: bool | None = None
+    swa_epochs: int | None = None
+    conditional: bool | None = None
+    real_targets: tuple[float, float] | None = None
+
+    @classmethod
+    def upgrade(cls, value: Any) -> Any:
+        """`value` with the keys of this version; those of records before version 3 differ."""
+        return {_OLD_KEYS.get(key, key): item for key, item in value.items()}
+
+
+_OLD_KEYS = {
+    "batch": "batch_size",
+    "rates": "lr_schedule",
+    "smoothing": "label_smoothing",
+    "averaged": "swa_epochs",
+    "targets": "real_targets",
+}
+
+
+def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
+    """The recipe as plain values."""
+    optimizer = make_optimizer(recipe.optimizer, nn.Linear(1, 1).parameters())
+    settings = {k: v for k, v in optimizer.defaults.items() if isinstance(v, int | float | tuple)}
+    shared: dict[str, Any] = {
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "lr_schedule": recipe.learning_rates(),
+        "optimizer": type(optimizer).__name__,
+        "settings": dict(sorted((settings | {"lr": recipe.peak_lr}).items())),
+    }
+    if isinstance(recipe, GanRecipe):
+        return RecipeSummary(**shared, conditional=recipe.conditional, real_targets=REAL_TARGETS)
+    return RecipeSummary(
+        **shared,
+        label_smoothing=recipe.label_smoothing,
+        shuffle=recipe.shuffle,
+        swa_epochs=recipe.swa_epochs,
+    )
 
 
 def recipe_to_json(told: ClassifierRecipe | GanRecipe) -> dict[str, Any]:

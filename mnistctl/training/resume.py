@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from mnistctl import models
 from mnistctl.artifacts import files
-from mnistctl.errors import CheckpointError, UsageError, near
+from mnistctl.errors import CheckpointError, UsageError, suggest
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import RunCheckpoint
 from mnistctl.training.events import Finished
@@ -72,7 +72,7 @@ def resume_finished(options: RunOptions, standing: dict[str, Any] | None) -> Fin
     """What --resume has to tell of a run that is finished already."""
     if standing is None:
         anew = options.resume().removesuffix(" --resume")
-        hint = near(options.stem.name, files.list_runs(options.out_dir, "unfinished"))
+        hint = suggest(options.stem.name, files.list_runs(options.out_dir, "unfinished"))
         raise CheckpointError(f"{options.stem}: no run to go on with is there{hint} `{anew}` begins one")
     options.check_matches(standing)
     return Finished(standing.get("accuracy"), standing["seconds"], already=True)

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, TextIO
 
@@ -24,9 +24,9 @@ def print_line(text: str, style: str = "") -> None:
         print(shown, flush=True)
 
 
-def print_error(fault: BaseException | str) -> None:
-    """One line about what went wrong, with the notes that were added to it on its way, on stderr."""
-    text = "; ".join([str(fault), *getattr(fault, "__notes__", ())])
+def print_error(message: str, notes: Iterable[str] = ()) -> None:
+    """One line on stderr: what went wrong, then the notes that were added to the exception."""
+    text = "; ".join([message, *notes])
     with suppress(OSError):  # nobody is left to tell
         print(_printable(f"mnistctl: {text}", sys.stderr), file=sys.stderr, flush=True)
 

@@ -22,7 +22,7 @@ from mnistctl.data import datasets, images
 from mnistctl.errors import OutputError
 from mnistctl.inference.predict import MIN_CONFIDENCE, predict_images
 
-RECORDS = Path(__file__).parents[1] / "records"
+RECORDS = Path(__file__).parents[2] / "records"
 CONV = str(RECORDS / "conv.safetensors")
 DIGITS = datasets.load("sample", None, "test")[0]
 

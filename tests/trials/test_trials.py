@@ -47,7 +47,7 @@ from mnistctl.trials.run import run_trials
 from mnistctl.trials.summary import summarize_trials
 from mnistctl.trials.worker import arms_of, run_trial, shared_epochs
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 STUBS = TESTS / "stubs.py"
 
 

@@ -23,7 +23,7 @@ from mnistctl.evaluation.fidelity import (
 )
 from mnistctl.inference import load
 
-CONV = Path(__file__).parents[1] / "records/conv.safetensors"
+CONV = Path(__file__).parents[2] / "records/conv.safetensors"
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 

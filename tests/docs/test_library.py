@@ -13,7 +13,7 @@ from PIL import Image
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/library.md").read_text()
 README = (ROOT / "README.md").read_text()
 TRAIN, LOAD, PLAIN, MODEL = re.findall(r"^```python\n(.*?)^```$", PAGE + README, re.M | re.S)

@@ -33,7 +33,7 @@ from mnistctl.training.gan import fixed_inputs
 from mnistctl.trials.journal import read
 from mnistctl.trials.summary import summarize_trials
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECORDS = ROOT / "records"
 README = (ROOT / "README.md").read_text()
 CONTRACT, SPEED, MISTAKES, GENERATORS_PAGE = (

@@ -22,7 +22,7 @@ from mnistctl.training.events import Epoch, Finished
 from mnistctl.training.options import RunOptions
 from mnistctl.training.run import train
 
-SLOWED = Path(__file__).with_name("slowed.py")
+SLOWED = Path(__file__).parents[1] / "slowed.py"
 EPOCHS = 6
 KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
 OF_TIME = ("seconds", "processor_seconds", "training_seconds", "started", "resumed", "checksum")

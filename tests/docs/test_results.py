@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def told():

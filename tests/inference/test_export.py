@@ -22,7 +22,7 @@ KINDS = [
     "lstm",
     *(pytest.param(name, marks=pytest.mark.long) for name in models.CLASSIFIERS if name != "lstm"),
 ]
-CONV = Path(__file__).parents[1] / "records/conv.safetensors"
+CONV = Path(__file__).parents[2] / "records/conv.safetensors"
 CPU = torch.device("cpu")
 
 

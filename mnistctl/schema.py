@@ -1,0 +1,59 @@
+"""Dataclasses that are read from JSON and written to it, every field checked against its type."""
+
+from pathlib import Path
+from typing import Any, Self
+
+
+class Schema:
+    """Base of dataclasses that stand in files.
+
+    Subclasses are dataclasses whose fields are plain types, other dataclasses, tuples, lists, dicts or Paths.
+    Bounds are given as `Annotated[int, msgspec.Meta(ge=0)]`. Keys that are no field are ignored, so that a
+    file with more in it can be read.
+    """
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """The dataclass that `value`, as `json.loads` gave it, describes.
+
+        Raises:
+            ValueError: a field is missing, or of another type; the message names it.
+        """
+        import msgspec
+
+        try:
+            return msgspec.convert(cls.upgrade(value), cls, dec_hook=_decode, str_keys=True)
+        except msgspec.ValidationError as error:
+            raise ValueError(_readable(error)) from None
+        except (RecursionError, AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"not {cls.__name__} ({error})") from None
+
+    @classmethod
+    def upgrade(cls, value: Any) -> Any:
+        """`value` with the keys of this version. Subclasses that have had other keys override this."""
+        return value
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that `json.dumps` takes."""
+        import msgspec
+
+        body: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_encode, str_keys=True)
+        return body
+
+
+def _decode(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"expected {kind.__name__}")
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _readable(error: Exception) -> str:
+    # msgspec: "Expected `int`, got `str` - at `$.recipe.epochs`"
+    what, _, where = str(error).partition(" - at `$.")
+    return f"{where.rstrip('`')}: {what.replace('`', '')}" if where else what.replace("`", "")
