@@ -1,7 +1,13 @@
 """Dataclasses that are read from JSON and written to it, every field checked against its type."""
 
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Any, Self
+
+
+def in_memory(**options: Any) -> Any:
+    """A dataclass field that `to_json` leaves out: an array that figures are drawn from, for example."""
+    return field(repr=False, compare=False, metadata={"json": False}, **options)
 
 
 class Schema:
@@ -34,11 +40,14 @@ class Schema:
         return value
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values that `json.dumps` takes."""
+        """Plain values that `json.dumps` takes, of every field that is not `in_memory`."""
         import msgspec
 
-        body: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_encode, str_keys=True)
-        return body
+        return {
+            each.name: msgspec.to_builtins(getattr(self, each.name), enc_hook=_encode, str_keys=True)
+            for each in fields(self)  # type: ignore[arg-type]
+            if each.metadata.get("json", True)
+        }
 
 
 def _decode(kind: type, value: object) -> object:
