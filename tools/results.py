@@ -1,11 +1,11 @@
-"""Make docs/results.md and docs/results.png from records/ alone.
+"""Make docs/results.md and docs/results.png from the records in records/.
 
 python tools/results.py [RECORDS [DOCS]]
 """
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +15,31 @@ from mnistctl.artifacts import charts, files, grids
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
 from mnistctl.models.summary import recipe_to_json
+from mnistctl.trials import journal
 from mnistctl.trials.conclusions import conclusion
-from mnistctl.trials.journal import TrialsJournal, read
+from mnistctl.trials.journal import TrialsJournal
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "ktorch"  # of the published accuracies
-
-_TWINS = {"swa": "conv", "wsimple": "simple"}  # which train as another recipe does, and were timed as it
+# A model's colour in every chart of the documents: those of Okabe and Ito, which colour-blind readers can
+# tell apart. Their yellow is too pale for a line on white; linear and swa have a grey and a dark yellow.
+COLOURS = {
+    "logit": "#000000",
+    "linear": "#7F7F7F",
+    "conv": "#0072B2",
+    "swa": "#948700",
+    "simple": "#D55E00",
+    "wsimple": "#E69F00",
+    "lstm": "#009E73",
+    "gan": "#CC79A7",
+    "cgan": "#56B4E9",
+}
+_SAME_TRAINING = {"swa": "conv", "wsimple": "simple"}  # averaged recipes train as these, which were timed
 
 
 @dataclass(frozen=True)
 class Result:
-    """One accuracy of one seed: by a run, or by a column of trials."""
+    """The accuracy of one seed: of a run, or of one arm of a trial."""
 
     model: str
     seed: int
@@ -39,149 +52,154 @@ class Result:
 
     @property
     def full(self) -> bool:
-        """Whether it is of the recipe as published: its epochs, in float32, on MNIST."""
-        whole = recipe_to_json(models.load(self.model))
-        same = all(whole.get(name) == value for name, value in self.recipe.items())  # older ones have fewer
+        """Whether this is the published recipe: all its epochs, in float32, on MNIST."""
+        published_recipe = recipe_to_json(models.load(self.model))
+        # Older records have fewer keys.
+        same = all(published_recipe.get(name) == value for name, value in self.recipe.items())
         return same and self.precision == "float32" and self.dataset == "mnist"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a record took: by the clock, of the processor, and what the plain loop would have."""
+    """The time of a record, in seconds."""
 
     record: str
     command: str
-    clock: float  # seconds
-    processor: float  # seconds
-    measured: bool  # else the clock's times the threads, which is the most it can be
-    plain: float  # seconds of the processor
-    machine: str
+    clock: float
+    processor: float
+    measured: bool  # False: `processor` is clock time times threads, an upper bound
+    plain_loop: float  # processor time of an ordinary PyTorch loop, estimated
+    processor_type: str
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The losses of a run, an epoch each."""
+    """The training losses of a run, one per epoch. `part` is the net of a generator's run, else empty."""
 
-    name: str
+    record: str
+    model: str
+    part: str
     losses: list[float]
-    generator: bool
 
 
 def main() -> None:
     """Write the page and its picture."""
     records = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "records"
     docs = Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "docs"
-    files.write(docs / "results.md", page(records))
-    picture(curves(records), docs / "results.png")
+    files.write(docs / "results.md", make_page(records))
+    draw_curves(read_curves(records), docs / "results.png")
 
 
-def page(records: Path) -> str:
-    """The page, of what stands in the folder `records`."""
-    runs, trials, results = runs_in(records), trials_in(records), results_in(records)
-    costs = [*_costs_of_runs(records, runs), *_costs_of_trials(records, trials)]
+def make_page(records: Path) -> str:
+    """The text of docs/results.md for the folder `records`."""
+    runs, trials, results = read_runs(records), read_trials(records), read_results(records)
+    slowdowns = read_slowdowns(records)
+    costs = [*_costs_of_runs(runs, slowdowns), *_costs_of_trials(trials, slowdowns)]
     parts = [
         "# Results",
         _OPENING,
-        "## In full",
-        _table(_FULL, _full(results)),
-        "### What that allows to be said",
-        "\n".join(_said(results, records)),
-        "## Shorter, or in bfloat16",
+        "## Full recipes",
+        _table(_FULL_HEAD, _full_rows(results)),
+        "### Conclusions",
+        "\n".join(_conclusions(results, records)),
+        "## Shorter runs and bfloat16",
         _SHORTER,
-        _table(_SHORT, _short(results)),
+        _table(_SHORT_HEAD, _short_rows(results)),
         "## Generators",
-        _table(_DRAWN, _generators(records, runs)),
-        "## Losses",
-        "![the training losses of every run, epoch by epoch](results.png)",
+        _table(_GENERATORS_HEAD, _generator_rows(records, runs)),
+        "## Training losses",
+        "![training loss by epoch, one panel per model](results.png)",
         _LOSSES,
-        "## What it cost",
-        _COSTLY,
-        _table(_COSTS, _costs(costs)),
-        _sum(costs),
+        "## Cost",
+        _COST,
+        _table(_COST_HEAD, _cost_rows(costs)),
+        _total(costs),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 _OPENING = """\
-Every recipe as far as it was run with this tool, beside the published figures (ktorch's). This page is made
-from the records in `records/` by `python tools/results.py`, and from nothing else; a test makes it again.
-Accuracies are of MNIST's 10,000 test digits in percent, after the last epoch or of the averaged weights;
-intervals are Student's at 95 %."""
+The accuracy of every recipe that was run with this tool, next to the accuracy that ktorch published.
+`python tools/results.py` makes this page from `records/`; a test checks that it gives exactly this page.
+Accuracies are in percent, on MNIST's 10,000 test images, after the last epoch or of the averaged weights.
+Intervals are 95 % t intervals."""
 
 _SHORTER = """\
-Not the published recipe: fewer epochs (over which the rates anneal all the same), another precision, or other
-digits. The published mean of the full recipe stands beside for orientation alone."""
+These runs differ from the published recipe: fewer epochs (the learning rate still anneals over all of them),
+another precision or another data set. The published mean of the full recipe is given for orientation."""
 
 _LOSSES = """\
-The mean over an epoch's batches while training, label smoothing included; a generator's is their median."""
+Mean training loss of each epoch, label smoothing included; for a generator, the median over the batches.
+lstm was run with four seeds and simple with two. All classifiers share one scale."""
 
-_COSTLY = """\
-*Clock* is the time that runs took, most of them beside other work on the same two cores. *Processor* is the
-time of all their threads, as the run itself took it; where a record is older than that, its clock times its
-threads, the most that it can be. *Plain loop*: the same on the way that `records/speed.json` calls plain, by
-its ratio there for the recipe and the precision; an estimate, since the ratio is of training passes alone."""
+_COST = """\
+*Clock* is wall-clock time; most runs shared their two cores with other work. *Processor* is the time of all
+threads of the run; records without that figure give clock time multiplied by the number of threads, which is
+an upper bound. *Plain loop* is an estimate for an ordinary PyTorch loop (`plain` in [speed](speed.md)): the
+processor time multiplied by that loop's slowdown in `records/speed.json`, which was measured on training
+passes alone."""
 
-_FULL = "model | published: n | mean | here: n | mean | SD | interval | difference | interval | records"
-_SHORT = "record | model | digits | epochs | precision | seeds | accuracy | SD | published, in full"
-_DRAWN = (
-    "record | epochs | precision | losses: discriminator | generator | Frechet distance | of real digits "
-    "| read as asked, %"
+_FULL_HEAD = "model | published: n | mean | here: n | mean | SD | interval | difference | interval | records"
+_SHORT_HEAD = "record | model | data set | epochs | precision | seeds | accuracy | SD | published, in full"
+_GENERATORS_HEAD = (
+    "record | epochs | precision | losses: discriminator | generator | Frechet distance | of real images "
+    "| conditional accuracy, %"
 )
-_COSTS = "record | command | clock, s | processor, s | plain loop, s | which processor"
+_COST_HEAD = "record | command | clock, s | processor, s | plain loop, s | processor type"
 
 
 def _table(head: str, rows: Iterable[Sequence[object]]) -> str:
-    lines = [head.split(" | "), ["---"] * head.count("|") + ["---"], *rows]
+    lines = [head.split(" | "), ["---"] * (head.count("|") + 1), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
-def _json(path: Path) -> dict[str, Any]:
-    told = json.loads(path.read_text())
-    assert isinstance(told, dict)
-    return told
+def _read_json(path: Path) -> dict[str, Any]:
+    body = json.loads(path.read_text())
+    assert isinstance(body, dict)
+    return body
 
 
-def runs_in(records: Path) -> dict[str, dict[str, Any]]:
-    """The records of runs, by name; other JSON in the folder has no losses and seed."""
-    found = {path.stem: _json(path) for path in sorted(records.glob("*.json"))}
-    return {name: told for name, told in found.items() if "recipe" in told and "seed" in told}
+def read_runs(records: Path) -> dict[str, dict[str, Any]]:
+    """The records of runs, by name. Other JSON files in the folder have no recipe and seed."""
+    bodies = {path.stem: _read_json(path) for path in sorted(records.glob("*.json"))}
+    return {name: body for name, body in bodies.items() if "recipe" in body and "seed" in body}
 
 
-def trials_in(records: Path) -> dict[str, TrialsJournal]:
-    """The records of trials, by name."""
-    found = {}
+def read_trials(records: Path) -> dict[str, TrialsJournal]:
+    """The journals of trials, by name. Other .jsonl files are the logs of runs."""
+    journals = {}
     for path in sorted(records.glob("*.jsonl")):
         if '"setting"' in path.read_text().partition("\n")[0]:
-            kept = read(path)
-            assert kept is not None
-            found[path.stem] = kept
-    return found
+            trials = journal.read(path)
+            assert trials is not None
+            journals[path.stem] = trials
+    return journals
 
 
-def results_in(records: Path) -> list[Result]:
-    """All accuracies that the records in a folder have."""
-    return [*_results_of_runs(runs_in(records)), *_results_of_trials(trials_in(records))]
+def read_results(records: Path) -> list[Result]:
+    """Every accuracy in the folder `records`."""
+    return [*_results_of_runs(read_runs(records)), *_results_of_trials(read_trials(records))]
 
 
 def _results_of_runs(runs: dict[str, dict[str, Any]]) -> Iterator[Result]:
-    for name, told in runs.items():
-        if told["model"] in models.CLASSIFIERS:
+    for name, run in runs.items():
+        if run["model"] in models.CLASSIFIERS:
             yield Result(
-                told["model"],
-                told["seed"],
-                told["accuracy"],
-                told["recipe"],
-                told.get("precision", "float32"),
-                told["dataset"]["name"],
+                run["model"],
+                run["seed"],
+                run["accuracy"],
+                run["recipe"],
+                run.get("precision", "float32"),
+                run["dataset"]["name"],
                 name,
                 trial=False,
             )
 
 
 def _results_of_trials(trials: dict[str, TrialsJournal]) -> Iterator[Result]:
-    for name, kept in trials.items():
-        setting = kept.header["setting"]
-        for (model, seed), line in sorted(kept.trials.items()):
+    for name, entries in trials.items():
+        setting = entries.header["setting"]
+        for (model, seed), line in sorted(entries.trials.items()):
             for column, accuracy in line.get("results", {}).items():
                 trained = setting["columns"][model][column]
                 yield Result(
@@ -196,187 +214,213 @@ def _results_of_trials(trials: dict[str, TrialsJournal]) -> Iterator[Result]:
                 )
 
 
-def chosen(results: Sequence[Result], model: str) -> dict[int, Result]:
-    """One result of the full recipe for each seed: that of a trial, where there are several."""
-    found: dict[int, Result] = {}
+def choose_results(results: Sequence[Result], model: str) -> dict[int, Result]:
+    """One result of the full recipe for each seed; a trial goes before a run of the same seed."""
+    chosen: dict[int, Result] = {}
     for result in sorted(results, key=lambda result: (result.seed, not result.trial, result.record)):
         if result.model == model and result.full:
-            found.setdefault(result.seed, result)
-    return found
+            chosen.setdefault(result.seed, result)
+    return chosen
 
 
-def published(model: str) -> list[float]:
-    """The published accuracies of the recipe, a run each."""
+def published_accuracies(model: str) -> list[float]:
+    """The published accuracies of the recipe, one per run."""
     return list(load_published(SOURCE)["models"].get(model, {}).get("accuracies", []))
 
 
-def _beside(model: str, ours: Sequence[float]) -> statistics.Difference:
-    theirs = published(model)
-    return statistics.one_sample(theirs[0], ours) if len(theirs) == 1 else statistics.welch(theirs, ours)
+def _compare_with_published(model: str, accuracies: Sequence[float]) -> statistics.Difference:
+    published = published_accuracies(model)
+    if len(published) == 1:
+        return statistics.one_sample(published[0], accuracies)
+    return statistics.welch(published, accuracies)
 
 
-def _full(results: Sequence[Result]) -> Iterator[Sequence[object]]:
+def _full_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
     for model in models.CLASSIFIERS:
-        theirs, runs = statistics.summarize(published(model)), chosen(results, model)
-        left = (model, theirs.n, f"{theirs.mean:.3f}")
+        published, runs = statistics.summarize(published_accuracies(model)), choose_results(results, model)
+        left = (model, published.n, f"{published.mean:.3f}")
         if not runs:
             yield (*left, 0, "not run in full", "", "", "", "", "")
             continue
         accuracies = [result.accuracy for result in runs.values()]
-        ours, difference = statistics.summarize(accuracies), _beside(model, accuracies)
+        ours, difference = statistics.summarize(accuracies), _compare_with_published(model, accuracies)
         names = sorted({f"`{result.record}`" for result in runs.values()})
         yield (
-            *(*left, ours.n, f"{ours.mean:.3f}", _sd(ours)),
-            *(_span(ours.interval, ""), f"{difference.difference:+.3f}", _span(difference.interval, "+")),
-            ", ".join(names),
+            *(*left, ours.n, f"{ours.mean:.3f}", _format_sd(ours)),
+            *(_format_interval(ours.interval, ""), f"{difference.difference:+.3f}"),
+            *(_format_interval(difference.interval, "+"), ", ".join(names)),
         )
 
 
-def _sd(told: statistics.Summary) -> str:
-    return "" if told.sd is None else f"{told.sd:.3f}"
+def _format_sd(summary: statistics.Summary) -> str:
+    return "" if summary.sd is None else f"{summary.sd:.3f}"
 
 
-def _span(interval: tuple[float, float] | None, sign: str) -> str:
+def _format_interval(interval: tuple[float, float] | None, sign: str) -> str:
     return "" if interval is None else " to ".join(f"{end:{sign}.3f}" for end in interval)
 
 
-def _said(results: Sequence[Result], records: Path) -> Iterator[str]:
-    for model in models.CLASSIFIERS:
-        accuracies = [result.accuracy for result in chosen(results, model).values()]
-        if len(accuracies) > 1:
-            difference = _beside(model, accuracies)
-            yield f"- {conclusion(difference, f'the published {model}', model, difference.p)}."
-    conv, swa = (chosen(results, model) for model in ("conv", "swa"))
-    shared = sorted(conv.keys() & swa.keys())
-    if len(shared) > 1:
-        difference = statistics.paired(*([each[seed].accuracy for seed in shared] for each in (conv, swa)))
-        yield f"- {conclusion(difference, 'conv', 'swa', difference.p)}."
-    for path in sorted(records.glob("paths*.json")):
-        told = _json(path)
-        yield (
-            f"- {told['recipe']}, {len(told['fast'])} seeds each by this tool and by a plain loop: means "
-            f"{_mean(told['fast'])} and {_mean(told['plain'])}, difference {told['difference']:+.3f} "
-            f"({_span(told['interval'], '+')}; `{path.stem}`)."
-        )
-
-
-def _mean(values: Sequence[float]) -> str:
+def _format_mean(values: Sequence[float]) -> str:
     return f"{statistics.summarize(values).mean:.3f}"
 
 
-def _short(results: Sequence[Result]) -> Iterator[Sequence[object]]:
+def _conclusions(results: Sequence[Result], records: Path) -> Iterator[str]:
+    for model in models.CLASSIFIERS:
+        accuracies = [result.accuracy for result in choose_results(results, model).values()]
+        if len(accuracies) > 1:
+            difference = _compare_with_published(model, accuracies)
+            yield f"- {conclusion(difference, f'the published {model}', model, difference.p)}."
+    conv, swa = (choose_results(results, model) for model in ("conv", "swa"))
+    shared = sorted(conv.keys() & swa.keys())
+    if len(shared) > 1:
+        pairs = ([each[seed].accuracy for seed in shared] for each in (conv, swa))
+        difference = statistics.paired(*pairs)
+        yield f"- {conclusion(difference, 'conv', 'swa', difference.p)}."
+    for path in sorted(records.glob("paths*.json")):
+        paths = _read_json(path)
+        yield (
+            f"- {paths['recipe']}, {len(paths['fast'])} seeds each with this tool and with a plain loop: "
+            f"means {_format_mean(paths['fast'])} and {_format_mean(paths['plain'])}, difference "
+            f"{paths['difference']:+.3f} ({_format_interval(paths['interval'], '+')}; `{path.stem}`)."
+        )
+
+
+def _short_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
+    order = list(models.CLASSIFIERS)
     groups: dict[tuple[int, str], list[Result]] = {}
     for result in results:
         if not result.full:
-            place = list(models.CLASSIFIERS).index(result.model)
-            groups.setdefault((place, result.record), []).append(result)
+            groups.setdefault((order.index(result.model), result.record), []).append(result)
     for (_, record), group in sorted(groups.items()):
-        first, told = group[0], statistics.summarize([result.accuracy for result in group])
+        first, summary = group[0], statistics.summarize([result.accuracy for result in group])
         yield (
-            *(f"`{record}`", first.model, first.dataset, first.recipe["epochs"], first.precision, told.n),
-            *(
-                f"{told.mean:.3f}",
-                _sd(told),
-                _mean(published(first.model)),
-            ),
+            *(f"`{record}`", first.model, first.dataset, first.recipe["epochs"], first.precision),
+            *(summary.n, f"{summary.mean:.3f}", _format_sd(summary)),
+            _format_mean(published_accuracies(first.model)),
         )
 
 
-def _generators(records: Path, runs: dict[str, dict[str, Any]]) -> Iterator[Sequence[object]]:
-    for name, told in runs.items():
-        if told["model"] in models.GENERATORS:
-            judged = _json(records / f"{name}-eval.json")
-            losses = told["discriminator_losses"][-1], told["generator_losses"][-1]
-            scores = *losses, judged["frechet"]["value"], judged["frechet_floor"]
-            asked = "" if judged["asked"] is None else f"{judged['asked']['value']:.2f}"
-            about = f"`{name}`", told["recipe"]["epochs"], told["precision"]
-            yield (*about, *(f"{score:.3f}" for score in scores), asked)
+def _generator_rows(records: Path, runs: dict[str, dict[str, Any]]) -> Iterator[Sequence[object]]:
+    for name, run in runs.items():
+        if run["model"] in models.GENERATORS:
+            # The evaluations in records/ are of the first version, with its keys.
+            evaluation = _read_json(records / f"{name}-eval.json")
+            losses = run["discriminator_losses"][-1], run["generator_losses"][-1]
+            scores = *losses, evaluation["frechet"]["value"], evaluation["frechet_floor"]
+            accuracy = evaluation["asked"] and f"{evaluation['asked']['value']:.2f}"
+            about = f"`{name}`", run["recipe"]["epochs"], run["precision"]
+            yield (*about, *(f"{score:.3f}" for score in scores), accuracy or "")
 
 
-def _ratio(records: Path) -> Callable[[str, str], float]:
-    """How many times as long as ours the plain loop takes, by model and precision."""
-    recipes = _json(records / "speed.json")["recipes"]
-
-    def ratio(model: str, precision: str) -> float:
-        told = recipes[_TWINS.get(model, model)]
-        times = told["plain_over_bf16"] if precision == "bf16" else told["times_as_long_as_ours"]["plain"]
-        return float(times)
-
-    return ratio
+def read_slowdowns(records: Path) -> dict[tuple[str, str], float]:
+    """The plain loop's time divided by ours, by model and precision."""
+    slowdowns = {}
+    for name, row in _read_json(records / "speed.json")["recipes"].items():
+        slowdowns[name, "float32"] = float(row["times_as_long_as_ours"]["plain"])
+        slowdowns[name, "bf16"] = float(row["plain_over_bf16"])
+    return slowdowns
 
 
-def _costs_of_runs(records: Path, runs: dict[str, dict[str, Any]]) -> Iterator[Cost]:
-    ratio = _ratio(records)
-    for name, told in runs.items():
-        measured = "processor_seconds" in told
-        spent = told["processor_seconds"] if measured else told["seconds"] * told["threads"]
-        plain = spent * ratio(told["model"], told.get("precision", "float32"))
-        yield Cost(
-            name, told["command"], told["seconds"], spent, measured, plain, told["machine"]["processor"]
-        )
+def _plain_loop(seconds: float, model: str, precision: str, slowdowns: dict[tuple[str, str], float]) -> float:
+    return seconds * slowdowns[_SAME_TRAINING.get(model, model), precision]
 
 
-def _costs_of_trials(records: Path, trials: dict[str, TrialsJournal]) -> Iterator[Cost]:
-    ratio = _ratio(records)
-    for name, kept in trials.items():
-        setting, lines = kept.header["setting"], [line for line in kept.trials.values() if "seconds" in line]
+def _costs_of_runs(
+    runs: dict[str, dict[str, Any]], slowdowns: dict[tuple[str, str], float]
+) -> Iterator[Cost]:
+    for name, run in runs.items():
+        measured = "processor_seconds" in run
+        seconds = run["processor_seconds"] if measured else run["seconds"] * run["threads"]
+        plain_loop = _plain_loop(seconds, run["model"], run.get("precision", "float32"), slowdowns)
+        processor = run["machine"]["processor"]
+        yield Cost(name, run["command"], run["seconds"], seconds, measured, plain_loop, processor)
+
+
+def _costs_of_trials(
+    trials: dict[str, TrialsJournal], slowdowns: dict[tuple[str, str], float]
+) -> Iterator[Cost]:
+    for name, entries in trials.items():
+        precision = entries.header["setting"]["precision"]
+        lines = [line for line in entries.trials.values() if "seconds" in line]
         measured = all("processor_seconds" in line for line in lines)
-        clock = sum(line["seconds"] for line in lines)
-        times = [line["processor_seconds"] if measured else line["seconds"] for line in lines]
-        plain = sum(
-            time * ratio(line["model"], setting["precision"]) for time, line in zip(times, lines, strict=True)
+        times = [line["processor_seconds" if measured else "seconds"] for line in lines]
+        plain_loop = sum(
+            _plain_loop(time, line["model"], precision, slowdowns)
+            for time, line in zip(times, lines, strict=True)
         )
-        command, machine = kept.header["command"], kept.header["machine"]["processor"]
-        yield Cost(name, command, clock, sum(times), measured, plain, machine)
+        clock = sum(line["seconds"] for line in lines)
+        command, processor = entries.header["command"], entries.header["machine"]["processor"]
+        yield Cost(name, command, clock, sum(times), measured, plain_loop, processor)
 
 
-def _costs(costs: Sequence[Cost]) -> Iterator[Sequence[object]]:
+def _cost_rows(costs: Sequence[Cost]) -> Iterator[Sequence[object]]:
     for cost in sorted(costs, key=lambda cost: cost.record):
-        most = "" if cost.measured else "at most "
-        times = f"{cost.clock:,.0f}", f"{most}{cost.processor:,.0f}", f"{cost.plain:,.0f}"
-        yield (f"`{cost.record}`", f"`{cost.command}`", *times, cost.machine)
+        bound = "" if cost.measured else "at most "
+        times = f"{cost.clock:,.0f}", f"{bound}{cost.processor:,.0f}", f"{cost.plain_loop:,.0f}"
+        yield (f"`{cost.record}`", f"`{cost.command}`", *times, cost.processor_type)
 
 
-def _sum(costs: Sequence[Cost]) -> str:
-    spent, plain = (sum(getattr(cost, name) for cost in costs) / 3600 for name in ("processor", "plain"))
-    times = f"{plain:.1f}, {plain / spent:.2f} times as much"
-    return f"In all at most {spent:.1f} hours of processor time; with the plain loop about {times}."
+def _total(costs: Sequence[Cost]) -> str:
+    ours = sum(cost.processor for cost in costs) / 3600
+    plain_loop = sum(cost.plain_loop for cost in costs) / 3600
+    return (
+        f"In total at most {ours:.1f} hours of processor time; a plain loop would take about "
+        f"{plain_loop:.1f} hours, {plain_loop / ours:.2f} times as long."
+    )
 
 
-def curves(records: Path) -> list[Curve]:
-    """The losses of every run of more than one epoch on MNIST, as its own lines have them."""
-    found = []
-    for name, told in runs_in(records).items():
-        if told["dataset"]["name"] != "mnist":
+def read_curves(records: Path) -> list[Curve]:
+    """The losses of every run on MNIST of more than one epoch, from its log."""
+    curves = []
+    for name, run in read_runs(records).items():
+        if run["dataset"]["name"] != "mnist":
             continue
         lines = [json.loads(line) for line in (records / f"{name}.jsonl").read_text().splitlines()]
-        rows = [line for line in lines if "event" not in line]
-        if len(rows) < 2:
+        epochs = [line for line in lines if "event" not in line]
+        if len(epochs) < 2:
             continue
-        if told["model"] in models.CLASSIFIERS:
-            found.append(Curve(name, [row["loss"] for row in rows], generator=False))
+        if run["model"] in models.CLASSIFIERS:
+            curves.append(Curve(name, run["model"], "", [epoch["loss"] for epoch in epochs]))
         else:
-            for side in ("discriminator", "generator"):
-                found.append(Curve(f"{name}, {side}", [row[side] for row in rows], generator=True))
-    return found
+            for part in ("discriminator", "generator"):
+                curves.append(Curve(name, run["model"], part, [epoch[part] for epoch in epochs]))
+    return curves
 
 
-def picture(told: Sequence[Curve], path: Path) -> None:
-    """The losses of every run over its epochs, classifiers on a logarithmic scale, generators beside them."""
-    with charts._canvas(10, 5) as (figure, pictures):
-        left, right = figure.subplots(1, 2, width_ratios=(3, 2))
-        for axes, title, generator in ((left, "Classifiers", False), (right, "Generators", True)):
-            for curve in told:
-                if curve.generator == generator:
-                    axes.plot(range(1, len(curve.losses) + 1), curve.losses, label=curve.name)
-            axes.set(title=title, xlabel="epoch", ylabel="training loss")
-            axes.legend(
-                loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2 if generator else 4, fontsize=9
-            )
-        left.set_yscale("log")
-        left.yaxis.set_major_formatter("{x:g}")
-        figure.subplots_adjust(left=0.1, right=0.95, top=0.93, bottom=0.28)
-    grids.write_png(path, pictures[0])
+def draw_curves(curves: Sequence[Curve], path: Path) -> None:
+    """Write a chart with one panel per model; all classifiers share one scale, and the generators another."""
+    with charts._canvas(10, 7) as (figure, images):
+        panels = figure.subplots(3, 3).flat
+        for panel, model in zip(panels, COLOURS, strict=True):
+            runs = [curve for curve in curves if curve.model == model]
+            for curve in runs:
+                epochs = range(1, len(curve.losses) + 1)
+                style, label_offset = ("--", -9) if curve.part == "discriminator" else ("-", 13)
+                panel.plot(epochs, curve.losses, style, color=COLOURS[model], linewidth=1.3)
+                if curve.part:
+                    middle = len(curve.losses) // 2
+                    panel.annotate(
+                        curve.part,
+                        (middle, curve.losses[middle - 1]),
+                        (0, label_offset),
+                        textcoords="offset points",
+                        ha="center",
+                        va="center",
+                    )
+            seeds = f", {len(runs)} seeds" if model in models.CLASSIFIERS and len(runs) > 1 else ""
+            longest = max(len(curve.losses) for curve in runs)
+            panel.set_title(f"{model}, {longest} epochs{seeds}", color=COLOURS[model], weight="bold")
+            panel.set_xlim(0, longest + 1)
+            panel.xaxis.get_major_locator().set_params(integer=True)
+            if model in models.CLASSIFIERS:
+                panel.set(yscale="log", ylim=(3e-5, 2))
+                panel.yaxis.set_major_formatter("{x:g}")
+            else:
+                panel.set_ylim(0, 4)
+        figure.supxlabel("epoch", fontsize=10)
+        figure.supylabel("training loss", fontsize=10)
+        figure.subplots_adjust(left=0.09, right=0.98, top=0.95, bottom=0.08, hspace=0.38, wspace=0.25)
+    grids.write_png(path, images[0])
 
 
 if __name__ == "__main__":

@@ -83,16 +83,16 @@ def test_what_the_commands_print_is_what_they_printed_when_the_page_was_followed
 
 
 def test_the_figures_are_the_records():
-    reached = results.results_in(RECORDS)
+    reached = results.read_results(RECORDS)
     section = README.split("## The models")[1].split("\n## ")[0]
     shown = dict(re.findall(r"^\| (\w+) (\| [\d,]+ \|.*) \|$", section, re.M))
     assert shown.keys() == models.CLASSIFIERS.keys()
     for model, row in shown.items():
         parameters = sum(layer.parameters for layer in summarize_nets(models.load(model))[""])
-        theirs = statistics.summarize(results.published(model))
+        theirs = statistics.summarize(results.published_accuracies(model))
         published = f"{theirs.mean:.3f}" + (f", mean of {theirs.n}" if theirs.n > 1 else "")
         start = f"| {parameters:,} | {published} | "
-        runs = results.chosen(reached, model)
+        runs = results.choose_results(reached, model)
         if runs:
             ours = statistics.summarize([result.accuracy for result in runs.values()])
             first = json.loads((RECORDS / f"{model}.json").read_text())
