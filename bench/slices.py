@@ -46,7 +46,7 @@ def main() -> None:
     runs = {}
     for name, (made, n) in VARIANTS.items():
         run = runs[name] = ClassifierTraining(recipe, 0, CPU)
-        run.net, run.slice = made(recipe.net()), n
+        run.net, run.micro_batch_size = made(recipe.net()), n
         run.optimizer = recipe.optimizer(run.net.parameters())
         train_step(run, recipe, pixels, labels)  # the first step also allocates
     seconds: dict[str, list[float]] = {name: [] for name in runs}

@@ -1,4 +1,8 @@
-"""Classifiers: what a recipe is, how a net is trained by it, and how a net is scored."""
+"""The training loop of classifiers.
+
+`fit` runs the epochs, `train_step` takes one step of the optimizer. Both are read from top to bottom; what
+makes them fast is in `nn/fusion.py` and `nn/optim.py`, and does not change what they compute.
+"""
 
 import math
 import time
@@ -23,32 +27,42 @@ from mnistctl.training.state import optimizer_state, restore_optimizer_state
 
 
 class ClassifierTraining:
-    """All that a run needs to go on: the net, its optimizer, their average, the epochs behind it, the seed.
+    """The state of a classifier's training: net, optimizer, averaged weights, epochs done, seed.
 
-    Every draw is a function of the seed and the epoch's number, so there is no random state to keep.
+    No random state is part of it. Every random draw is a function of the seed and the epoch's number, so a
+    resumed run draws what an uninterrupted one draws.
+
+    Args:
+        recipe: what to train and how.
+        seed: seed of the initial weights and of every epoch.
+        device: where to train.
+        precision: arithmetic of the forward pass, float32 or bf16.
+
+    Raises:
+        UsageError: the device only emulates the precision.
     """
 
     def __init__(
         self, recipe: ClassifierRecipe, seed: int, device: torch.device, *, precision: str = "float32"
     ) -> None:
-        self.arithmetic = autocast_for(precision, device)
-        torch.manual_seed(derive_seed(seed, 0))
+        self.autocast = autocast_for(precision, device)
+        torch.manual_seed(derive_seed(seed, 0))  # the initial weights
         self.net = optimize_for(recipe.net(), device)
-        self.slice = micro_batch_size(self.net, recipe.batch_size, device)
-        self.weights = list(self.net.parameters())
-        self._make = recipe.optimizer
-        self.optimizer = make_optimizer(recipe.optimizer, self.weights)
+        self.micro_batch_size = micro_batch_size(self.net, recipe.batch_size, device)
+        self.params = list(self.net.parameters())
+        self._make_optimizer = recipe.optimizer
+        self.optimizer = make_optimizer(recipe.optimizer, self.params)
         self.averaged_model = AveragedModel(self.net) if recipe.swa_epochs else None
         self.epoch = 0
         self.seed = seed
 
     @property
-    def result(self) -> nn.Module:
-        """The net that the run is about: the averaged one where there is one."""
+    def final_net(self) -> nn.Module:
+        """The net that the run is evaluated by: the averaged one if the recipe averages weights."""
         return self.net if self.averaged_model is None else self.averaged_model.module
 
     def state(self) -> dict[str, Tensor]:
-        """The whole state as named tensors, which it shares with the run: copy them to keep them."""
+        """The whole state as named tensors. They share memory with the training: copy them to keep them."""
         average = {} if self.averaged_model is None else self.averaged_model.state_dict()
         parts = {
             "net": self.net.state_dict(),
@@ -57,112 +71,168 @@ class ClassifierTraining:
         }
         return checkpoint.flatten_state(**parts) | {"epoch": torch.tensor(self.epoch)}
 
-    def restore(self, kept: Mapping[str, Tensor]) -> None:
-        """Go back to what `state` gave, in this or another process, for the same recipe and seed.
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a `state` of the same recipe and seed, from this or another process.
 
         Raises:
-            ValueError: it is the state of something else.
+            ValueError: it is the state of another recipe.
         """
         try:
             net, moments, average, number = checkpoint.split_state(
-                kept, "net", "optimizer", "average", "epoch"
+                state, "net", "optimizer", "average", "epoch"
             )
             epoch = int(number[""])
-            restore_optimizer_state(self.optimizer, self._make, self.weights, moments, epoch > 0)
+            restore_optimizer_state(
+                self.optimizer, self._make_optimizer, self.params, moments, stepped=epoch > 0
+            )
             self.net.load_state_dict(net)
             if self.averaged_model is not None:
                 self.averaged_model.load_state_dict(average)
-        except (KeyError, RuntimeError) as fault:
-            raise ValueError(f"not the state of this run: {fault}") from None
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"not the state of this run: {error}") from None
         self.epoch = epoch
 
 
 def fit(
     training: ClassifierTraining, recipe: ClassifierRecipe, train: Digits, test: Digits
 ) -> Iterator[Progress | Epoch | AveragedWeights]:
-    """Train in place from the epoch after `training.epoch` to the recipe's last, telling each as it ends.
+    """Train from the epoch after `training.epoch` to the recipe's last one.
 
-    An averaged recipe then tells the average: with the last epoch's batch norm statistics, and once more
-    after they were recomputed, where the net has any.
+    The generator's consumer sets the pace: it may print, plot, save a checkpoint or stop between two events.
+
+    Args:
+        training: the state to start from; it is trained in place.
+        recipe: the recipe that `training` was made of.
+        train: the digits to train on.
+        test: the digits to score after every epoch.
+
+    Yields:
+        Progress after every step, Epoch after every epoch. A recipe with weight averaging then yields
+        AveragedWeights: with the batch norm statistics of the last epoch, and, if the net has batch norm,
+        once more with recomputed ones.
 
     Raises:
-        DivergedError: a loss or a weight is no longer finite; that epoch is not told.
+        DivergedError: a loss or a weight is no longer finite. That epoch is not yielded.
     """
-    rates = recipe.learning_rates()
-    first = recipe.epochs - recipe.swa_epochs + 1
-    iterations = math.ceil(len(train) / recipe.batch_size)
+    learning_rates = recipe.learning_rates()
+    first_averaged = recipe.epochs - recipe.swa_epochs + 1
+    steps = math.ceil(len(train) / recipe.batch_size)
+
     for epoch in range(training.epoch + 1, recipe.epochs + 1):
-        began = time.perf_counter()
+        started = time.perf_counter()
+
+        # The learning rate changes once an epoch.
+        lr = learning_rates[epoch - 1]
         for group in training.optimizer.param_groups:
-            group["lr"] = rates[epoch - 1]
+            group["lr"] = lr
+
+        # One pass over the training digits. The losses add up on the device: reading each one there would
+        # make the processor wait for every step.
         training.net.train()
-        losses = torch.zeros((), device=train.device)
-        for done, (pixels, labels) in enumerate(iterate_batches(training, recipe, train, epoch), start=1):
-            losses += train_step(training, recipe, pixels, labels)
-            yield Progress(epoch, done, iterations)
-        loss = losses.item() / iterations
+        loss_sum = torch.zeros((), device=train.device)
+        for step, (x, y) in enumerate(iterate_batches(training, recipe, train, epoch), start=1):
+            loss_sum += train_step(training, recipe, x, y)
+            yield Progress(epoch, step, steps)
+        loss = loss_sum.item() / steps  # the plain mean over the batches, label smoothing included
+
+        # Score the test digits: plain cross entropy and accuracy, dropout off.
         score, _ = compute_score(training.net, test)
-        weights = torch.stack(torch._foreach_norm(list(training.net.parameters())))
-        if not (math.isfinite(loss) and math.isfinite(score.loss) and bool(weights.isfinite().all())):
+
+        # A run that has left the finite numbers cannot come back.
+        norms = torch.stack(torch._foreach_norm(list(training.net.parameters())))
+        if not (math.isfinite(loss) and math.isfinite(score.loss) and bool(norms.isfinite().all())):
             raise DivergedError(
-                f"epoch {epoch}: the loss is {loss}, no longer a finite number; try a lower --lr "
-                f"(the peak was {recipe.peak_lr:g})"
+                f"epoch {epoch}: the loss is {loss}, no longer a finite number; lower the learning rate "
+                f"(the peak was {recipe.peak_lr:g})",
+                remedies=("lr",),
             )
-        if training.averaged_model is not None and epoch >= first:
+
+        # The last epochs' weights join the average. The loop itself goes on with its own weights.
+        if training.averaged_model is not None and epoch >= first_averaged:
             training.averaged_model.update_parameters(training.net)
+
         training.epoch = epoch
-        yield Epoch(epoch, rates[epoch - 1], loss, score.loss, score.accuracy, time.perf_counter() - began)
+        yield Epoch(epoch, lr, loss, score.loss, score.accuracy, time.perf_counter() - started)
+
     if training.averaged_model is not None:
-        yield from _evaluate_average(training, recipe, train, test)
-
-
-def _evaluate_average(
-    training: ClassifierTraining, recipe: ClassifierRecipe, train: Digits, test: Digits
-) -> Iterator[AveragedWeights]:
-    assert training.averaged_model is not None
-    first = recipe.epochs - recipe.swa_epochs + 1
-    net = training.averaged_model.module
-    began = time.perf_counter()
-    score, _ = compute_score(net, test)
-    seconds = time.perf_counter() - began
-    yield AveragedWeights(first, recipe.epochs, score.loss, score.accuracy, False, seconds)
-    if has_batch_norm(net):
-        began = time.perf_counter()
-        batches = iterate_batches(training, recipe, train, recipe.epochs + 1)
-        with training.arithmetic():
-            update_bn((pixels for pixels, _ in batches), net)
-        score, _ = compute_score(net, test)
-        seconds = time.perf_counter() - began
-        yield AveragedWeights(first, recipe.epochs, score.loss, score.accuracy, True, seconds)
+        yield from _score_average(training, recipe, train, test)
 
 
 def iterate_batches(
     training: ClassifierTraining, recipe: ClassifierRecipe, digits: Digits, epoch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    torch.manual_seed(derive_seed(training.seed, epoch))  # whatever the caller drew between epochs
+    """The batches of one epoch: pixels [B, 1, 28, 28] in [-1, 1] and labels [B]; the last may be shorter.
+
+    The order is drawn anew from (seed, epoch), whatever the caller drew in between. The dropout masks of the
+    epoch's steps continue the same stream of random numbers.
+    """
+    torch.manual_seed(derive_seed(training.seed, epoch))
     order = torch.randperm(len(digits)) if recipe.shuffle else torch.arange(len(digits))
     yield from digits.batches(order, recipe.batch_size)
 
 
-def train_step(
-    training: ClassifierTraining, recipe: ClassifierRecipe, pixels: Tensor, labels: Tensor
-) -> Tensor:
-    for weight in training.weights:
-        weight.grad = None  # what zero_grad does, in a tenth of its time
-    if len(labels) <= training.slice:
-        loss = _loss(training, recipe, pixels, labels)
+def train_step(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: Tensor) -> Tensor:
+    """Take one step of the optimizer on a batch, and return its loss.
+
+    A large batch passes the net in micro-batches that fit the processor's caches. Each one's loss is
+    weighted by its share of the batch, so that the gradients add up to those of the whole batch.
+
+    Args:
+        training: the state; its net must be in training mode.
+        recipe: the recipe that `training` was made of.
+        x: pixels [B, 1, 28, 28] in [-1, 1].
+        y: labels [B].
+
+    Returns:
+        The batch's mean loss, label smoothing included: a tensor without dimensions, on the device.
+    """
+    for param in training.params:
+        param.grad = None  # what optimizer.zero_grad() does, in a tenth of its time
+
+    if len(y) <= training.micro_batch_size:
+        loss = _loss(training, recipe, x, y)
         loss.backward()
-    else:  # gives the same for one slice; but a small net's time goes into calls like these
-        loss = torch.zeros((), device=pixels.device)
-        for x, y in zip(pixels.split(training.slice), labels.split(training.slice), strict=True):
-            part = _loss(training, recipe, x, y) * (len(y) / len(labels))
-            part.backward()
-            loss += part.detach()
+    else:
+        size = training.micro_batch_size
+        loss = torch.zeros((), device=x.device)
+        for micro_x, micro_y in zip(x.split(size), y.split(size), strict=True):
+            micro_loss = _loss(training, recipe, micro_x, micro_y) * (len(micro_y) / len(y))
+            micro_loss.backward()
+            loss += micro_loss.detach()
+
     optimizer_step(training.optimizer)
     return loss.detach()
 
 
-def _loss(training: ClassifierTraining, recipe: ClassifierRecipe, pixels: Tensor, labels: Tensor) -> Tensor:
-    with training.arithmetic():
-        outputs = training.net(pixels)
-    return F.cross_entropy(outputs.float(), labels, label_smoothing=recipe.label_smoothing)
+def _loss(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: Tensor) -> Tensor:
+    with training.autocast():
+        logits = training.net(x)  # [B, 10]
+    # In float32 under bf16, too: a loss in bfloat16 has two or three digits.
+    return F.cross_entropy(logits.float(), y, label_smoothing=recipe.label_smoothing)
+
+
+def _score_average(
+    training: ClassifierTraining, recipe: ClassifierRecipe, train: Digits, test: Digits
+) -> Iterator[AveragedWeights]:
+    """Score the averaged weights, then recompute their batch norm statistics and score them once more.
+
+    The statistics of the last epoch belong to other weights. New ones are the plain mean over the training
+    batches, in training mode with dropout on, as `torch.optim.swa_utils.update_bn` takes them.
+    """
+    assert training.averaged_model is not None
+    first = recipe.epochs - recipe.swa_epochs + 1
+    net = training.averaged_model.module
+
+    started = time.perf_counter()
+    score, _ = compute_score(net, test)
+    seconds = time.perf_counter() - started
+    yield AveragedWeights(first, recipe.epochs, score.loss, score.accuracy, False, seconds)
+
+    if has_batch_norm(net):
+        started = time.perf_counter()
+        batches = iterate_batches(training, recipe, train, recipe.epochs + 1)
+        with training.autocast():
+            update_bn((x for x, _ in batches), net)
+        score, _ = compute_score(net, test)
+        seconds = time.perf_counter() - started
+        yield AveragedWeights(first, recipe.epochs, score.loss, score.accuracy, True, seconds)

@@ -1,4 +1,7 @@
-"""Generators: what a recipe is, how two nets train each other by it, and how a net draws digits."""
+"""The training loop of GANs: a generator and a discriminator, trained against each other.
+
+`fit` runs the epochs, `train_step` takes one step of each net.
+"""
 
 import math
 import statistics
@@ -7,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import Optimizer
 
 from mnistctl.artifacts import checkpoint
@@ -22,137 +25,185 @@ from mnistctl.nn.seeding import derive_seed
 from mnistctl.training.events import GanEpoch, Progress
 from mnistctl.training.state import optimizer_state, restore_optimizer_state
 
+# The optimizers' parts of a training state. They keep their first names, which checkpoints hold.
+_G_OPTIMIZER, _D_OPTIMIZER = "drawer", "judge"
+
 
 class GanTraining:
-    """All that a run needs to go on: both nets, their optimizers, the epochs behind them, the seed.
+    """The state of a GAN's training: both nets, their optimizers, epochs done, seed.
 
-    Every draw is a function of the seed and the epoch's number, so there is no random state to keep.
+    No random state is part of it. Every random draw is a function of the seed and the epoch's number, so a
+    resumed run draws what an uninterrupted one draws.
+
+    Args:
+        recipe: what to train and how.
+        seed: seed of the initial weights and of every epoch.
+        device: where to train.
+        precision: arithmetic of the forward passes, float32 or bf16.
+
+    Raises:
+        UsageError: the device only emulates the precision.
     """
 
     def __init__(
         self, recipe: GanRecipe, seed: int, device: torch.device, *, precision: str = "float32"
     ) -> None:
-        self.arithmetic = autocast_for(precision, device)
-        torch.manual_seed(derive_seed(seed, 0))
+        self.autocast = autocast_for(precision, device)
+        torch.manual_seed(derive_seed(seed, 0))  # the initial weights, the generator's first
         self.generator = optimize_for(recipe.generator(), device)
         self.discriminator = optimize_for(recipe.discriminator(), device)
-        self.drawing, self.judging = (list(net.parameters()) for net in (self.generator, self.discriminator))
-        self._make = recipe.optimizer
-        self.drawer, self.judge = (
-            make_optimizer(recipe.optimizer, weights) for weights in (self.drawing, self.judging)
-        )
+        self.g_params = list(self.generator.parameters())
+        self.d_params = list(self.discriminator.parameters())
+        self._make_optimizer = recipe.optimizer
+        self.g_optimizer = make_optimizer(recipe.optimizer, self.g_params)
+        self.d_optimizer = make_optimizer(recipe.optimizer, self.d_params)
         self.epoch = 0
         self.seed = seed
 
-    def nets(self) -> dict[str, Tensor]:
-        """The weights and statistics of both nets as named tensors, shared with the run."""
+    def net_state(self) -> dict[str, Tensor]:
+        """Parameters and batch norm statistics of both nets as named tensors, memory shared."""
         return checkpoint.flatten_state(
             generator=self.generator.state_dict(), discriminator=self.discriminator.state_dict()
         )
 
     def state(self) -> dict[str, Tensor]:
-        """The whole state as named tensors, which it shares with the run: copy them to keep them."""
-        kept = checkpoint.flatten_state(
-            drawer=optimizer_state(self.drawer), judge=optimizer_state(self.judge)
-        )
-        return self.nets() | kept | {"epoch": torch.tensor(self.epoch)}
+        """The whole state as named tensors. They share memory with the training: copy them to keep them."""
+        parts = {
+            _G_OPTIMIZER: optimizer_state(self.g_optimizer),
+            _D_OPTIMIZER: optimizer_state(self.d_optimizer),
+        }
+        return self.net_state() | checkpoint.flatten_state(**parts) | {"epoch": torch.tensor(self.epoch)}
 
-    def restore(self, kept: Mapping[str, Tensor]) -> None:
-        """Go back to what `state` gave, in this or another process, for the same recipe and seed.
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a `state` of the same recipe and seed, from this or another process.
 
         Raises:
-            ValueError: it is the state of something else.
+            ValueError: it is the state of another recipe.
         """
-        names = ("generator", "discriminator", "drawer", "judge", "epoch")
+        names = ("generator", "discriminator", _G_OPTIMIZER, _D_OPTIMIZER, "epoch")
         try:
-            generator, discriminator, drawer, judge, number = checkpoint.split_state(kept, *names)
+            generator, discriminator, g_moments, d_moments, number = checkpoint.split_state(state, *names)
             epoch = int(number[""])
-            restore_optimizer_state(self.drawer, self._make, self.drawing, drawer, epoch > 0)
-            restore_optimizer_state(self.judge, self._make, self.judging, judge, epoch > 0)
+            for optimizer, params, moments in (
+                (self.g_optimizer, self.g_params, g_moments),
+                (self.d_optimizer, self.d_params, d_moments),
+            ):
+                restore_optimizer_state(optimizer, self._make_optimizer, params, moments, stepped=epoch > 0)
             self.generator.load_state_dict(generator)
             self.discriminator.load_state_dict(discriminator)
-        except (KeyError, RuntimeError) as fault:
-            raise ValueError(f"not the state of this run: {fault}") from None
+        except (KeyError, RuntimeError) as error:
+            raise ValueError(f"not the state of this run: {error}") from None
         self.epoch = epoch
 
 
 def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Progress | GanEpoch]:
-    """Train both nets in place from the epoch after `training.epoch` to the recipe's last, telling each.
+    """Train both nets from the epoch after `training.epoch` to the recipe's last one.
 
-    A last short batch is left out.
+    Args:
+        training: the state to start from; it is trained in place.
+        recipe: the recipe that `training` was made of.
+        train: the digits to train on; a last short batch of an epoch is dropped.
+
+    Yields:
+        Progress after every step, GanEpoch after every epoch.
 
     Raises:
-        DivergedError: a loss or a weight is no longer finite; that epoch is not told.
+        DivergedError: a loss or a weight is no longer finite. That epoch is not yielded.
     """
-    rates = recipe.learning_rates()
-    iterations = len(train) // recipe.batch_size
+    learning_rates = recipe.learning_rates()
+    steps = len(train) // recipe.batch_size
+
     for epoch in range(training.epoch + 1, recipe.epochs + 1):
-        began = time.perf_counter()
-        for optimizer in (training.drawer, training.judge):
+        started = time.perf_counter()
+
+        # The learning rate changes once an epoch, for both nets.
+        lr = learning_rates[epoch - 1]
+        for optimizer in (training.g_optimizer, training.d_optimizer):
             for group in optimizer.param_groups:
-                group["lr"] = rates[epoch - 1]
+                group["lr"] = lr
         training.generator.train()
         training.discriminator.train()
-        torch.manual_seed(derive_seed(training.seed, epoch))  # whatever the caller drew between epochs
-        order = torch.randperm(len(train))[: iterations * recipe.batch_size]
+
+        # One pass over the training digits, in an order drawn anew from (seed, epoch). The noise and the
+        # targets of the epoch's steps continue the same stream of random numbers.
+        torch.manual_seed(derive_seed(training.seed, epoch))
+        order = torch.randperm(len(train))[: steps * recipe.batch_size]
         losses = []
-        for done, (pixels, labels) in enumerate(train.batches(order, recipe.batch_size), start=1):
-            losses.append(train_step(training, recipe, pixels, labels))
-            yield Progress(epoch, done, iterations)
-        judged, drawn = (statistics.median(each) for each in torch.stack(losses).T.tolist())
-        weights = torch.stack(torch._foreach_norm([*training.drawing, *training.judging]))
-        if not (math.isfinite(judged + drawn) and bool(weights.isfinite().all())):
+        for step, (x, y) in enumerate(train.batches(order, recipe.batch_size), start=1):
+            losses.append(train_step(training, recipe, x, y))
+            yield Progress(epoch, step, steps)
+        d_loss, g_loss = (statistics.median(each) for each in torch.stack(losses).T.tolist())
+
+        # A run that has left the finite numbers cannot come back.
+        norms = torch.stack(torch._foreach_norm([*training.g_params, *training.d_params]))
+        if not (math.isfinite(d_loss + g_loss) and bool(norms.isfinite().all())):
             raise DivergedError(
-                f"epoch {epoch}: the median losses are {judged} and {drawn}, these or the weights no longer "
-                f"finite numbers; try a lower --lr (it was {recipe.peak_lr:g})"
+                f"epoch {epoch}: a loss (medians {d_loss} and {g_loss}) or a weight is no longer a finite "
+                f"number; lower the learning rate (it was {recipe.peak_lr:g})",
+                remedies=("lr",),
             )
+
         training.epoch = epoch
         ended = datetime.now().astimezone().isoformat(timespec="seconds")
-        yield GanEpoch(epoch, ended, judged, drawn, time.perf_counter() - began)
+        yield GanEpoch(epoch, ended, d_loss, g_loss, time.perf_counter() - started)
 
 
 def train_step(training: GanTraining, recipe: GanRecipe, real: Tensor, labels: Tensor) -> Tensor:
-    """One step of each net on the pixels `real` [B, 1, 28, 28] and their digits; the losses of both, [2].
+    """Take one step of the discriminator, then one of the generator.
 
-    The discriminator learns to tell `real` from as many pictures that the generator draws; then the generator
-    from what the changed discriminator says of these (Goodfellow et al., arXiv 1406.2661, algorithm 1, with
-    the loss of its section 3 that does not saturate). Both losses are binary cross entropies in float32, the
-    sigmoid a part of them; the targets of real digits are below 1 (one-sided label smoothing, Salimans et
-    al., arXiv 1606.03498, section 3.4), here drawn anew for each.
+    Goodfellow et al., arXiv 1406.2661, algorithm 1, with the non-saturating loss of the generator (section 3
+    there). The targets of real digits are below 1 (one-sided label smoothing, Salimans et al., arXiv
+    1606.03498, section 3.4), here drawn anew for each digit.
+
+    Args:
+        training: the state; its nets must be in training mode.
+        recipe: the recipe that `training` was made of.
+        real: pixels of real digits [B, 1, 28, 28] in [-1, 1].
+        labels: their labels [B].
+
+    Returns:
+        The losses of the discriminator and the generator: [2], on the device.
     """
     generator, discriminator = training.generator, training.discriminator
     noise = torch.randn(len(real), NOISE_SIZE, 1, 1, device=real.device)
-    asked = recipe.condition(torch.randint(10, (len(real),), device=real.device))
-    targets = torch.empty(len(real), device=real.device).uniform_(*REAL_TARGETS)
+    fake_condition = recipe.condition(torch.randint(10, (len(real),), device=real.device))
+    real_targets = torch.empty(len(real), device=real.device).uniform_(*REAL_TARGETS)
 
-    with training.arithmetic():
-        drawn = generator(noise, *asked)
-        of_real = discriminator(real, *recipe.condition(labels)).float()
-        of_drawn = discriminator(drawn.detach(), *asked).float()
-    judging = _cross_entropy(of_real, targets) + _cross_entropy(of_drawn, torch.zeros_like(of_drawn))
-    _update(judging, training.judge, training.judging)
+    # The discriminator learns to tell real digits from generated ones. `detach` keeps its gradient out of
+    # the generator. The logits leave autocast as float32, so that the loss, sigmoid included, is exact.
+    with training.autocast():
+        fake = generator(noise, *fake_condition)  # [B, 1, 28, 28]
+        real_logits = discriminator(real, *recipe.condition(labels)).float()  # [B]
+        fake_logits = discriminator(fake.detach(), *fake_condition).float()
+    d_loss = binary_cross_entropy_with_logits(real_logits, real_targets)
+    d_loss = d_loss + binary_cross_entropy_with_logits(fake_logits, torch.zeros_like(fake_logits))
+    _update(d_loss, training.d_optimizer, training.d_params)
 
-    with training.arithmetic():
-        of_drawn = discriminator(drawn, *asked).float()
-    drawing = _cross_entropy(of_drawn, torch.ones_like(of_drawn))
-    _update(drawing, training.drawer, training.drawing)
-    return torch.stack((judging.detach(), drawing.detach()))
+    # The generator learns to make the updated discriminator take the same images for real ones.
+    with training.autocast():
+        fake_logits = discriminator(fake, *fake_condition).float()
+    g_loss = binary_cross_entropy_with_logits(fake_logits, torch.ones_like(fake_logits))
+    _update(g_loss, training.g_optimizer, training.g_params)
+
+    return torch.stack((d_loss.detach(), g_loss.detach()))
 
 
-_cross_entropy = F.binary_cross_entropy_with_logits
-
-
-def _update(loss: Tensor, optimizer: Optimizer, weights: list[nn.Parameter]) -> None:
-    for weight in weights:
-        weight.grad = None
-    loss.backward(inputs=weights)  # of no other net's weights
+def _update(loss: Tensor, optimizer: Optimizer, params: list[nn.Parameter]) -> None:
+    for param in params:
+        param.grad = None
+    loss.backward(inputs=params)  # no gradients for the other net, which would be thrown away
     optimizer_step(optimizer)
 
 
 def fixed_inputs(recipe: GanRecipe, seed: int) -> tuple[Tensor, ...]:
-    """What the grid after each epoch is drawn from, for `sample`, row by row.
+    """The inputs of the grid that a run draws after every epoch, for `generate_images`.
 
-    Ten rows of six; or, of a conditional net, ten noises, each of them for the digits 0 to 9.
+    Args:
+        recipe: a conditional recipe gives ten noise vectors, each for the digits 0 to 9; another one sixty.
+        seed: the run's seed.
+
+    Returns:
+        Noise [N, 100, 1, 1] and, for a conditional recipe, digits [N].
     """
     torch.manual_seed(derive_seed(seed, 0, 1))
     if recipe.conditional:

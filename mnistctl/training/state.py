@@ -1,4 +1,4 @@
-"""The state of a run as named tensors, and back: the parts it has, and what an optimizer remembers."""
+"""The state of an optimizer as named tensors, and back."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -12,41 +12,58 @@ from mnistctl.nn.optim import optimizer_step, without_dynamo
 
 @without_dynamo()
 def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
-    """Each moment under the number of its weight and its own name: `0.exp_avg`; shared, not copied."""
-    return flatten_state(**{str(place): kept for place, kept in optimizer.state_dict()["state"].items()})
+    """The optimizer's tensors, each named by its parameter's index and its own name: `0.exp_avg`.
+
+    They share memory with the optimizer. There are none before its first step.
+    """
+    state = optimizer.state_dict()["state"]
+    return flatten_state(**{str(index): tensors for index, tensors in state.items()})
 
 
 @without_dynamo()
 def restore_optimizer_state(
     optimizer: Optimizer,
-    make: Callable[[Iterable[Tensor]], Optimizer],
-    weights: list[nn.Parameter],
-    given: Mapping[str, Tensor],
+    make_optimizer: Callable[[Iterable[Tensor]], Optimizer],
+    params: list[nn.Parameter],
+    state: Mapping[str, Tensor],
+    *,
     stepped: bool,
 ) -> None:
-    """Put back into `optimizer`, of the kind that `make` makes for `weights`, what `moments` gave.
+    """Put the tensors that `optimizer_state` returned back into an optimizer.
+
+    Fused kernels trust the types, shapes and memory formats of these tensors, so all are checked.
+
+    Args:
+        optimizer: the optimizer to fill.
+        make_optimizer: makes an optimizer of the same kind and settings.
+        params: the optimizer's parameters, in order.
+        state: the named tensors.
+        stepped: whether the optimizer had taken a step.
 
     Raises:
-        KeyError: one is missing, of another type or shape than a kernel would trust it to have, or foreign.
+        KeyError: a tensor is missing, unknown, or of another type or shape.
     """
-    # What a step leaves, seen on one number.
+    # A step on a single number shows which tensors this kind of optimizer keeps.
     number = nn.Parameter(torch.zeros(1))
     number.grad = torch.zeros(1)
-    trial = make([number])
+    probe = make_optimizer([number])
     if stepped:
-        optimizer_step(trial)
-    expected = trial.state_dict()["state"].get(0, {})
-    left = dict(given)
-    kept: dict[int, dict[str, Tensor]] = {}
-    for place, weight in enumerate(weights):
-        for name, like in expected.items():
-            tensor = left.pop(f"{place}.{name}", torch.empty(0, 0))
-            if tensor.dtype != like.dtype or tensor.shape != (weight.shape if like.dim() else ()):
-                raise KeyError(f"the moment {place}.{name}")
-            # In the weight's own memory format, which a file does not keep and a fused kernel assumes.
-            same = torch.empty_like(weight if like.dim() else tensor, dtype=tensor.dtype, device="cpu")
-            kept.setdefault(place, {})[name] = same.copy_(tensor)
-    if left:
-        raise KeyError(f"the moment {min(left)}")
+        optimizer_step(probe)
+    expected = probe.state_dict()["state"].get(0, {})
+
+    unused = dict(state)
+    restored: dict[int, dict[str, Tensor]] = {}
+    for index, param in enumerate(params):
+        for name, example in expected.items():
+            tensor = unused.pop(f"{index}.{name}", torch.empty(0, 0))
+            shape = param.shape if example.dim() else ()  # a tensor per weight, or a counter
+            if tensor.dtype != example.dtype or tensor.shape != shape:
+                raise KeyError(f"the optimizer's {index}.{name}")
+            # In the parameter's own memory format, which a file does not keep and a fused kernel assumes.
+            like = param if example.dim() else tensor
+            copy = torch.empty_like(like, dtype=tensor.dtype, device="cpu").copy_(tensor)
+            restored.setdefault(index, {})[name] = copy
+    if unused:
+        raise KeyError(f"the optimizer's {min(unused)}")
     groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": kept, "param_groups": groups})
+    optimizer.load_state_dict({"state": restored, "param_groups": groups})

@@ -89,7 +89,7 @@ class ClassifierTask:
         )
         self._averages: list[AveragedWeights] = []
         self.accuracy: float | None = None
-        self.parameters = sum(p.numel() for p in self._training.weights)
+        self.parameters = sum(p.numel() for p in self._training.params)
         self.iterations = -(-len(self._train) // recipe.batch_size)
         self.state, self.restore = self._training.state, self._training.restore
 
@@ -104,7 +104,7 @@ class ClassifierTask:
             yield event
 
     def conclude(self) -> Iterator[Mismatches]:
-        score, outputs = compute_score(self._training.result, self._test)
+        score, outputs = compute_score(self._training.final_net, self._test)
         self.accuracy = score.accuracy
         self._missed = find_mismatches(outputs, self._test)
         yield self._missed
@@ -118,13 +118,13 @@ class ClassifierTask:
             **({"averages": [asdict(a) for a in self._averages]} if self._averages else {}),
             "accuracy": self.accuracy,
             "mismatches": [{"index": i, "true": t, "predicted": p} for i, t, p in missed],
-            "digest": checkpoint.digest(self._training.result.state_dict()),
+            "digest": checkpoint.digest(self._training.final_net.state_dict()),
             "state_digest": checkpoint.digest(self._training.state()),
         }
 
     def leave(self, rows: list[Epoch]) -> None:
         stem = self._setting.stem
-        weights = self._training.result.state_dict()
+        weights = self._training.final_net.state_dict()
         checkpoint.save(
             files.with_ending(stem, "safetensors"), checkpoint.NET, {"model": self._setting.model}, weights
         )
@@ -146,7 +146,7 @@ class GanTask:
         self._size = make_grid(black, self._columns).shape
         self._grids: list[ImageArray] = []
         self.accuracy: float | None = None
-        self.parameters = sum(p.numel() for p in self._training.drawing + self._training.judging)
+        self.parameters = sum(p.numel() for p in self._training.g_params + self._training.d_params)
         self.iterations = len(self._train) // recipe.batch_size
 
     @property
@@ -181,14 +181,14 @@ class GanTask:
         return {
             "discriminator_losses": [row.discriminator for row in rows],
             "generator_losses": [row.generator for row in rows],
-            "digest": checkpoint.digest(self._training.nets()),
+            "digest": checkpoint.digest(self._training.net_state()),
             "state_digest": checkpoint.digest(self._training.state()),
         }
 
     def leave(self, rows: list[GanEpoch]) -> None:
         stem = self._setting.stem
         about = {"model": self._setting.model}
-        checkpoint.save(files.with_ending(stem, "safetensors"), checkpoint.NET, about, self._training.nets())
+        checkpoint.save(files.with_ending(stem, "safetensors"), checkpoint.NET, about, self._training.net_state())
         _write_lines(stem, [asdict(row) for row in rows])
         for path, grid in zip(grid_paths(stem, self._recipe.epochs), self._grids, strict=True):
             write_png(path, grid)  # those of an earlier sitting may have gone since

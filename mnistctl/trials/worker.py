@@ -1,13 +1,13 @@
-"""One trial, in whatever process it is run: a recipe trained from one seed, and what came of each column."""
+"""One trial: train a recipe from one seed and measure it, in whatever process it runs."""
 
 import platform
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,139 +15,191 @@ from mnistctl import models
 from mnistctl.artifacts import checkpoint
 from mnistctl.data import datasets
 from mnistctl.data.digits import Digits
-from mnistctl.errors import DataError, DivergedError, UsageError
+from mnistctl.errors import DataError, UsageError
 from mnistctl.evaluation.metrics import compute_score, find_mismatches
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.nn.device import get_device, hardware_info, set_deterministic, set_threads, tune_malloc
+from mnistctl.schema import Schema
 from mnistctl.training.classifier import ClassifierTraining, fit
 from mnistctl.training.environment import versions
 from mnistctl.training.events import Epoch
 from mnistctl.training.options import RunOptions
 
-BASELINE, AVERAGED = "regular", "averaging"  # the two columns of a recipe that averages
-_SAME_FIELDS = (
-    "net",
-    "optimizer",
-    "batch_size",
-    "shuffle",
-    "label_smoothing",
-)  # what an epoch depends on, beside its rate
-_ONE_AT_A_TIME = (
-    threading.Lock()
-)  # random draws and thread counts belong to the process: one trial at a time in it
+BASELINE, AVERAGED = "baseline", "averaged"  # the two arms of a recipe that averages weights
+# Besides the learning rate, an epoch depends on these fields of the recipe.
+_FIELDS_OF_AN_EPOCH = ("net", "optimizer", "batch_size", "shuffle", "label_smoothing")
+# The random generators and the number of threads are global to a process, so it runs one trial at a time.
+_PROCESS_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialSettings:
+    """What a worker needs to know besides the model and the seed.
+
+    Args:
+        epochs, batch_size, lr: None means: as the recipe has it.
+        precision: "float32" or "bf16".
+        dataset: name of the data set.
+        data_dir: folder of data sets, an absolute path.
+        device: device to train on.
+        sha256: checksums of the data set's files, which must be the same for the worker.
+        versions: versions of mnistctl, torch, numpy and Python, which must be the same for the worker.
+    """
+
+    epochs: int | None
+    batch_size: int | None
+    lr: float | None
+    precision: str
+    dataset: str
+    data_dir: str
+    device: str
+    sha256: dict[str, str]
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialResult(Schema):
+    """What a worker sends back. The first three fields have one entry for each arm.
+
+    Args:
+        accuracies: test accuracy in percent.
+        digests: digest of the final weights.
+        mismatches: (index, true digit, predicted digit) of each test image with a wrong prediction.
+        seconds: wall-clock time of training and evaluation.
+        processor_seconds: processor time of training and evaluation.
+        machine: hardware and system of the worker; None if it is the one in the journal's header.
+    """
+
+    accuracies: dict[str, float]
+    digests: dict[str, str]
+    mismatches: dict[str, tuple[tuple[int, int, int], ...]]
+    seconds: float
+    processor_seconds: float | None = None
+    machine: dict[str, str | int] | None = None
+
+    def __post_init__(self) -> None:
+        if not self.accuracies.keys() == self.digests.keys() == self.mismatches.keys():
+            raise ValueError("accuracies, digests and mismatches are of different arms")
+
+
+RunTrial = Callable[[str, int, TrialSettings], TrialResult]  # model, seed, settings
 
 
 def arms_of(model: str) -> dict[str, str]:
-    """What a trial of `model` gives: each column, and the model that gives the same under `train`.
+    """The arms of a trial of `model`: for each, the model whose recipe it trains.
+
+    A recipe that averages weights has two arms, the baseline and the averaged one. Others have one, which is
+    called as the model.
 
     Raises:
-        UsageError: no such model.
+        UsageError: there is no such model.
     """
-    regular = models.load_classifier(model).baseline
-    if regular is None:
+    baseline = models.load_classifier(model).baseline
+    if baseline is None:
         return {model: model}
     return {
-        BASELINE: next(n for n in models.CLASSIFIERS if models.load_classifier(n) is regular),
+        BASELINE: next(name for name in models.CLASSIFIERS if models.load_classifier(name) is baseline),
         AVERAGED: model,
     }
 
 
 def shared_epochs(one: ClassifierRecipe, other: ClassifierRecipe) -> int:
-    """How many epochs two recipes have in common from the first on: those of equal rates, if all else is."""
-    if any(getattr(one, field) != getattr(other, field) for field in _SAME_FIELDS):
+    """How many epochs, counted from the first, two recipes train in exactly the same way."""
+    if any(getattr(one, field) != getattr(other, field) for field in _FIELDS_OF_AN_EPOCH):
         return 0
     rates = zip(one.learning_rates(), other.learning_rates(), strict=False)
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], rates))
 
 
-def run_trial(model: str, seed: int, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Train `model` from `seed` on one thread, as `train --threads 1` does; plain values in and out.
-
-    `settings` has `epochs, batch, rate` (None for the recipe's own), `precision, dataset, data_dir, device`,
-    and what must be the same here: `versions`, and `sha256` of the digits' files.
-
-    Gives `results` and `digests` of the weights by column, `wrong` by column ([index, true digit, answer]),
-    `seconds` by the clock, `processor_seconds`, and `machine`; or only `diverged`, the reason, when a loss or
-    weight is no longer finite.
+def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
+    """Train `model` from `seed` on one thread. Each arm has the bits of a run of its recipe on one thread.
 
     Raises:
-        UsageError, DataError: versions, device or digits here are not those of the parent.
+        DivergedError: a loss or a weight is no longer finite.
+        UsageError: the versions here are not those of the settings, or the device does not exist.
+        DataError: the data set here is missing, damaged, or not that of the settings.
     """
-    _check_match("versions", settings["versions"], versions())
-    with _ONE_AT_A_TIME:
+    _check_versions(settings.versions)
+    with _PROCESS_LOCK:
         set_threads(1)
         set_deterministic()
         tune_malloc()
-        device = get_device(settings["device"])
-        sums = tuple(sorted(settings["sha256"].items()))
-        train, test = _load_digits(settings["dataset"], settings["data_dir"], device, sums)
-        began, spent = time.perf_counter(), time.process_time()
-        told: dict[str, Any] = {"results": {}, "digests": {}, "wrong": {}}
-        try:
-            for column, training in _train_arms(model, seed, settings, device, train, test):
-                score, outputs = compute_score(training.result, test)
-                missed = find_mismatches(outputs, test)
-                told["results"][column] = score.accuracy
-                told["digests"][column] = checkpoint.digest(training.result.state_dict())
-                told["wrong"][column] = [
-                    list(row) for row in zip(missed.indices, missed.true, missed.predicted, strict=True)
-                ]
-        except DivergedError as fault:
-            return {"diverged": str(fault)}
-        return told | {
-            "seconds": time.perf_counter() - began,
-            "processor_seconds": time.process_time() - spent,
-            "machine": hardware_info(),
-        }
+        device = get_device(settings.device)
+        checksums = tuple(sorted(settings.sha256.items()))
+        train, test = _load_digits(settings.dataset, settings.data_dir, device, checksums)
+        start, processor_start = time.perf_counter(), time.process_time()
+        accuracies, digests, mismatches = {}, {}, {}
+        for arm, training in _train_arms(model, seed, settings, device, train, test):
+            score, logits = compute_score(training.final_net, test)
+            wrong = find_mismatches(logits, test)
+            accuracies[arm] = score.accuracy
+            digests[arm] = checkpoint.digest(training.final_net.state_dict())
+            mismatches[arm] = tuple(zip(wrong.indices, wrong.true, wrong.predicted, strict=True))
+        return TrialResult(
+            accuracies=accuracies,
+            digests=digests,
+            mismatches=mismatches,
+            seconds=time.perf_counter() - start,
+            processor_seconds=time.process_time() - processor_start,
+            machine=hardware_info(),
+        )
 
 
 def _train_arms(
-    model: str, seed: int, settings: Mapping[str, Any], device: torch.device, train: Digits, test: Digits
+    model: str, seed: int, settings: TrialSettings, device: torch.device, train: Digits, test: Digits
 ) -> Iterator[tuple[str, ClassifierTraining]]:
-    """Each column's training at its end; the stretch that two columns share is trained once."""
-    recipes = {
-        column: RunOptions(
-            model=name, **{f: settings[f] for f in ("epochs", "batch_size", "lr")}
-        ).classifier()
-        for column, name in arms_of(model).items()
+    """Train each arm and yield it at its end."""
+    options = RunOptions(epochs=settings.epochs, batch_size=settings.batch_size, lr=settings.lr)
+    recipes = {arm: options.classifier_recipe(name) for arm, name in arms_of(model).items()}
+    trainings = {
+        arm: ClassifierTraining(recipe, seed, device, precision=settings.precision)
+        for arm, recipe in recipes.items()
     }
-    precision = settings["precision"]
-    if len(recipes) == 1:
-        ((column, recipe),) = recipes.items()
-        training = ClassifierTraining(recipe, seed, device, precision=precision)
-        _exhaust(fit(training, recipe, train, test))
-        yield column, training
-        return
-    regular, averaging = recipes[BASELINE], recipes[AVERAGED]
-    fork = shared_epochs(regular, averaging)
-    plain = ClassifierTraining(regular, seed, device, precision=precision)
-    training = ClassifierTraining(averaging, seed, device, precision=precision)
-    for event in fit(training, averaging, train, test):
+    if len(recipes) == 2:
+        _train_pair(recipes, trainings, train, test)
+    else:
+        for arm, recipe in recipes.items():
+            for _ in fit(trainings[arm], recipe, train, test):
+                pass
+    yield from trainings.items()
+
+
+def _train_pair(
+    recipes: Mapping[str, ClassifierRecipe],
+    trainings: Mapping[str, ClassifierTraining],
+    train: Digits,
+    test: Digits,
+) -> None:
+    """Train the averaged arm and the baseline. The epochs that both share are trained once."""
+    fork = shared_epochs(recipes[BASELINE], recipes[AVERAGED])
+    baseline, averaged = trainings[BASELINE], trainings[AVERAGED]
+    for event in fit(averaged, recipes[AVERAGED], train, test):
         if isinstance(event, Epoch) and event.epoch == fork:
-            plain.restore(training.state())  # which copies; the average, if it has begun, is left behind
-    _exhaust(fit(plain, regular, train, test))
-    yield BASELINE, plain
-    yield AVERAGED, training
-
-
-def _exhaust(told: Iterable[object]) -> None:
-    for _ in told:
+            # `restore` copies the tensors. It takes the weights, and not their average if that has begun.
+            baseline.restore(averaged.state())
+    for _ in fit(baseline, recipes[BASELINE], train, test):
         pass
 
 
 @lru_cache(maxsize=2)
 def _load_digits(
-    name: str, folder: str, device: torch.device, expected: tuple[tuple[str, str], ...]
+    dataset: str, data_dir: str, device: torch.device, checksums: tuple[tuple[str, str], ...]
 ) -> tuple[Digits, Digits]:
-    # Once a process, unless other digits are expected than the last time.
-    train, sums = datasets.load(name, Path(folder), "train")
-    test, more = datasets.load(name, Path(folder), "test")
-    if sums | more != dict(expected):
-        raise DataError(f"{folder}: the digits are not those of the parent on {platform.node()}")
+    """The train and test split on the device. A process loads them once, unless the checksums change."""
+    train, train_checksums = datasets.load(dataset, Path(data_dir), "train")
+    test, test_checksums = datasets.load(dataset, Path(data_dir), "test")
+    if train_checksums | test_checksums != dict(checksums):
+        message = f"{data_dir}: the files on {platform.node()} are not those of the process that started it"
+        raise DataError(message)
     return Digits.of(train, device), Digits.of(test, device)
 
 
-def _check_match(what: str, expected: Mapping[str, str], here: Mapping[str, str]) -> None:
-    differing = [f"{n} {here.get(n)}, not {v}" for n, v in expected.items() if here.get(n) != v]
-    if differing:
-        raise UsageError(f"the worker on {platform.node()} has other {what}: {'; '.join(differing)}")
+def _check_versions(expected: Mapping[str, str]) -> None:
+    here = versions()
+    differences = [
+        f"{name} {here.get(name)} instead of {version}"
+        for name, version in expected.items()
+        if here.get(name) != version
+    ]
+    if differences:
+        raise UsageError(f"the worker on {platform.node()} has other versions: {', '.join(differences)}")

@@ -35,7 +35,7 @@ def out(tmp_path_factory):
     """A folder of nets that have learned nothing: gan, cgan and, to judge by, conv."""
     folder = tmp_path_factory.mktemp("out")
     for name in models.GENERATORS:
-        weights = GanTraining(models.load_generator(name), 0, CPU).nets()
+        weights = GanTraining(models.load_generator(name), 0, CPU).net_state()
         checkpoint.save(folder / f"{name}.safetensors", checkpoint.NET, {"model": name}, weights)
     torch.manual_seed(0)
     weights = models.load_classifier("conv").net().state_dict()

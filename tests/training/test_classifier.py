@@ -64,7 +64,7 @@ def test_a_sliced_batch_has_the_gradients_and_the_loss_of_a_whole_one(digits):
     recipe = replace(models.load("conv"), optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
     pixels, labels = digits[0].take(slice(0, 250))  # the last slice is a short one
     training = ClassifierTraining(recipe, 0, CPU)
-    assert training.slice == 200
+    assert training.micro_batch_size == 200
     training.net.eval()  # dropout off: the draws differ between slicings
     sliced = train_step(training, recipe, pixels, labels)
     gradients = [p.grad.clone() for p in training.net.parameters()]
@@ -166,8 +166,8 @@ def test_the_averaged_weights_are_the_mean_of_those_after_each_averaged_epoch(di
     for event in fit(training, normed, *few):
         if isinstance(event, Epoch):
             after[event.epoch] = [p.detach().double().clone() for p in training.net.parameters()]
-    assert training.result is not training.net
-    for place, averaged in enumerate(training.result.parameters()):
+    assert training.final_net is not training.net
+    for place, averaged in enumerate(training.final_net.parameters()):
         mean = torch.stack([after[epoch][place] for epoch in (4, 5, 6)]).mean(0)
         torch.testing.assert_close(averaged.double(), mean, rtol=1e-5, atol=1e-7)
 
@@ -176,7 +176,7 @@ def test_recomputed_statistics_are_the_plain_mean_over_batches_in_training_mode(
     few = (some(digits[0], 600), some(digits[1], 300))
     training = ClassifierTraining(normed, 3, CPU)
     *_, stale, recomputed = fit(training, normed, *few)
-    convolution, norm = training.result[0], training.result[1]
+    convolution, norm = training.final_net[0], training.final_net[1]
     batches = [x for x, _ in iterate_batches(training, normed, few[0], normed.epochs + 1)]
     with torch.no_grad():
         outputs = [convolution(x).double() for x in batches]
@@ -186,7 +186,7 @@ def test_recomputed_statistics_are_the_plain_mean_over_batches_in_training_mode(
     torch.testing.assert_close(norm.running_mean.double(), means, **close)
     torch.testing.assert_close(norm.running_var.double(), variances, **close)
     assert stale.test_loss != recomputed.test_loss
-    score, _ = compute_score(training.result, few[1])
+    score, _ = compute_score(training.final_net, few[1])
     assert (score.loss, score.accuracy) == (recomputed.test_loss, recomputed.accuracy)
 
 
@@ -203,7 +203,7 @@ def test_a_finished_averaged_run_is_restored_with_its_average(name, digits, norm
     resumed = ClassifierTraining(recipe, 4, CPU)
     resumed.restore(halfway.state())
     list(fit(resumed, recipe, *few))
-    assert checkpoint.digest(resumed.result.state_dict()) == checkpoint.digest(whole.result.state_dict())
+    assert checkpoint.digest(resumed.final_net.state_dict()) == checkpoint.digest(whole.final_net.state_dict())
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)

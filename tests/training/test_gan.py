@@ -100,7 +100,7 @@ def test_a_duel_is_the_recipe_taken_step_by_step(name, digits, doubles):
     torch.manual_seed(1)
     ours = [train_step(training, recipe, real, labels) for _ in range(2)]
     torch.testing.assert_close(torch.stack(ours).double(), torch.tensor(theirs), rtol=1e-6, atol=1e-6)
-    for weights, gradients in ((training.drawing, drawing), (training.judging, judging)):
+    for weights, gradients in ((training.g_params, drawing), (training.d_params, judging)):
         for weight, gradient in zip(weights, gradients, strict=True):
             torch.testing.assert_close(
                 weight.grad, gradient, rtol=1e-3, atol=1e-5 * gradient.abs().max().item()
@@ -120,12 +120,12 @@ def test_the_loss_of_a_sure_discriminator_is_exact_in_bfloat16(digits):
 
     recipe = small(discriminator=Sure)
     training = GanTraining(recipe, 0, CPU)
-    training.arithmetic = lambda: torch.autocast("cpu", torch.bfloat16)
+    training.autocast = lambda: torch.autocast("cpu", torch.bfloat16)
     judging, _ = train_step(training, recipe, *digits.take(slice(0, 20)))
     # Of real digits 20 (1 - target) between 0 and 4, of generated ones 20.
     assert 20 < float(judging) < 24
     assert judging.dtype == torch.float32
-    assert 0.9 < float(training.judging[0].grad) < 1.3
+    assert 0.9 < float(training.d_params[0].grad) < 1.3
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -180,7 +180,7 @@ def test_the_same_seed_gives_the_same_nets_and_another_seed_others(digits):
     for seed in (0, 0, 1):
         training = GanTraining(small(), seed, CPU)
         rows(training, small(), some(digits, 40))
-        made.append(checkpoint.digest(training.nets()))
+        made.append(checkpoint.digest(training.net_state()))
     assert made[0] == made[1] != made[2]
 
 
