@@ -59,7 +59,7 @@ def main() -> None:
                 rounds[-1][f"train {model}"] = {"wall": wall, "training": seconds}
             print(json.dumps({"round": number, **ratios(rounds[-1])}), flush=True)
     every = [ratios(seconds) for seconds in rounds]
-    conv, swa = (RunOptions(model=name, epochs=asked.epochs).recipe() for name in ("conv", "swa"))
+    conv, swa = (RunOptions(epochs=asked.epochs).recipe(name) for name in ("conv", "swa"))
     body = {
         "command": f"python bench/trials.py --epochs {asked.epochs} --rounds {asked.rounds}"
         f" --precision {asked.precision}",

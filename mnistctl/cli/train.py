@@ -6,12 +6,13 @@ import typer
 
 from mnistctl.artifacts import files
 from mnistctl.cli import completion
+from mnistctl.cli.commands import resume_command, start_command, train_command
 from mnistctl.cli.download import ensure
+from mnistctl.cli.errors import with_commands
 from mnistctl.cli.options import (
     MACHINE,
     OUT_DIR,
     OUTPUT,
-    RECIPE,
     RESUME,
     BatchSize,
     Epochs,
@@ -21,8 +22,11 @@ from mnistctl.cli.options import (
     OptionalDataDir,
     OptionalDataset,
     OutDir,
+    Overwrite,
     Precision,
     Quiet,
+    Resume,
+    Seed,
     Threads,
     flag,
 )
@@ -45,9 +49,7 @@ def train(
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
-    seed: Annotated[
-        int | None, typer.Option(help="One seed, one run.", show_default="0", rich_help_panel=RECIPE)
-    ] = None,
+    seed: Seed = None,
     dataset: OptionalDataset = None,
     data_dir: OptionalDataDir = None,
     offline: Offline = False,
@@ -71,18 +73,11 @@ def train(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, flag("--overwrite", help="Replace a run of that name.", rich_help_panel=OUTPUT)
-    ] = False,
+    overwrite: Overwrite = False,
     tensorboard: Annotated[
         bool, flag("--tensorboard", help="Follow it in TensorBoard, too.", rich_help_panel=OUTPUT)
     ] = False,
-    resume: Annotated[
-        bool,
-        flag(
-            "--resume", help="Go on with a run that was stopped, by its own options.", rich_help_panel=RESUME
-        ),
-    ] = False,
+    resume: Resume = False,
     allow_inexact: Annotated[
         bool,
         flag(
@@ -106,7 +101,6 @@ def train(
     from mnistctl.training.options import RunOptions
 
     options = RunOptions(
-        model=model,
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -121,13 +115,29 @@ def train(
     )
     from mnistctl.training.tensorboard import folder, log_to_tensorboard, require_installed
 
-    asked = tensorboard or (resume and folder(options.stem).is_dir())
-    if asked:
+    run_path = options.run_path(model)
+    logging = tensorboard or (resume and folder(run_path).is_dir())
+    if logging:
         require_installed()
-    if not resume:  # which digits, an unfinished run knows itself
+    if not resume:  # a checkpoint has the name of its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
-    from mnistctl.training.run import train  # with torch, which a failed download need not wait for
+    from mnistctl.training import run  # loads torch, so it comes after a download that may fail
 
-    told = train(options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
-    told = log_to_tensorboard(told, options.stem, asked=asked)
-    print_run(told, quiet=quiet, json=json, record=files.with_ending(options.stem, "json"))
+    resuming = resume_command(model, options)
+    with with_commands(resume=resuming, start=start_command(model, options)):
+        events = run.train(
+            model,
+            options,
+            command=train_command(model, options),
+            overwrite=overwrite,
+            resume=resume,
+            allow_inexact=allow_inexact,
+        )
+        events = log_to_tensorboard(events, run_path, asked=logging)
+        print_run(
+            events,
+            quiet=quiet,
+            json=json,
+            record=files.with_ending(run_path, "json"),
+            resume_command=resuming,
+        )

@@ -22,7 +22,9 @@ from mnistctl.cli.options import (
     OptionalDataDir,
     OptionalDataset,
     OutDir,
+    Overwrite,
     Precision,
+    Resume,
     flag,
 )
 from mnistctl.cli.output.trials import print_trials
@@ -92,13 +94,8 @@ def trials(
             rich_help_panel=OUTPUT,
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, flag("--overwrite", help="Replace trials of that name.", rich_help_panel=OUTPUT)
-    ] = False,
-    resume: Annotated[
-        bool,
-        flag("--resume", help="Go on with what is missing, by its own options.", rich_help_panel=RESUME),
-    ] = False,
+    overwrite: Overwrite = False,
+    resume: Resume = False,
     allow_mixed: Annotated[
         bool,
         flag(
@@ -134,7 +131,6 @@ def trials(
         insecure=insecure,
     )
     options = RunOptions(
-        model=model[0],
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,

@@ -35,6 +35,7 @@ class RunCheckpoint:
     run: dict[str, Any]  # what makes it this run, as its record will tell it
     machine: dict[str, Any]
     options: dict[str, Any]
+    command: str
     journal: RunProgress
     tensors: dict[str, Tensor]
 
@@ -114,7 +115,9 @@ def _load_checkpoint(path: Path) -> RunCheckpoint:
     try:
         told = about["journal"]
         journal = RunProgress(**told | {"epochs": [_epoch_from_json(row) for row in told["epochs"]]})
-        held = RunCheckpoint(path, about["run"], about["machine"], about["options"], journal, tensors)
+        held = RunCheckpoint(
+            path, about["run"], about["machine"], about["options"], about["command"], journal, tensors
+        )
         epoch = tensors["epoch"].item()
     except (KeyError, TypeError, RuntimeError) as fault:
         raise CheckpointError(f"{path}: not the checkpoint of a run ({fault})") from None

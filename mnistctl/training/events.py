@@ -8,7 +8,7 @@ class Started:
     """A run is about to take its first step, or its next one.
 
     `after` is the number of epochs that it has behind it from earlier sittings, None at its very beginning:
-    they are told once more. `resume` is the command that goes on with it, should it be stopped.
+    they are told once more.
     """
 
     model: str
@@ -23,7 +23,6 @@ class Started:
     dataset: str
     digits: int
     after: int | None
-    resume: str
 
 
 @dataclass(frozen=True)

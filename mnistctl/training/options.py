@@ -1,28 +1,43 @@
-"""What a user may ask of a run, and the commands that say so."""
+"""The options of a run, shared by `train` and `trials`, and their default values."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from mnistctl import models
 from mnistctl.errors import CheckpointError, UsageError
+from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
     from mnistctl.models.recipe import ClassifierRecipe, GanRecipe
+    from mnistctl.training.record import RunSettings
 
 
 DEFAULTS = {"seed": 0, "dataset": "mnist", "data_dir": Path("data"), "device": "auto", "precision": "float32"}
 MAX_EPOCHS = 1_000_000
-_FOLDERS = ("out_dir", "data_dir")  # where a run is; the rest of the fields are the run
+_MAX_INT = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """What is asked; None stands for what the recipe or the machine says, or what is USUAL."""
+class RunOptions(Schema):
+    """The options of a run. None means: as the recipe, the machine or `DEFAULTS` has it.
 
-    model: str
+    Args:
+        out_dir: folder of the files that the run writes.
+        data_dir: folder with the data set's files.
+        epochs: number of training epochs.
+        batch_size: images per optimizer step.
+        lr: peak learning rate.
+        seed: random seed.
+        device: "auto", "cpu", "cuda", "cuda:N" or "mps".
+        threads: number of processor threads.
+        precision: "float32" or "bf16", of the forward pass while training.
+        dataset: name of the data set.
+        name: name of the run's files; None for the model's name, with the data set's unless that is MNIST.
+    """
+
     out_dir: Path = Path("out")
     data_dir: Path | None = None
     epochs: int | None = None
@@ -36,42 +51,43 @@ class RunOptions:
     name: str | None = None
 
     def get(self, field: str) -> Any:
-        """What was asked of `field`, else what is usual."""
-        asked = getattr(self, field)
-        return DEFAULTS[field] if asked is None else asked
+        """The value of `field`, or its default where the option is None."""
+        value = getattr(self, field)
+        return DEFAULTS[field] if value is None else value
 
-    @property
-    def stem(self) -> Path:
-        """The path of the run's files, less their endings.
+    def run_path(self, model: str) -> Path:
+        """The path of the run's files without their endings: `out/conv`.
 
         Raises:
-            UsageError: the name is not that of a file.
+            UsageError: `name` is not a plain file name.
         """
         dataset = self.get("dataset")
-        default = self.model if dataset == "mnist" else f"{self.model}-{dataset}"
-        stem = default if self.name is None else self.name
-        if not stem or not stem.isprintable() or stem.startswith(".") or Path(stem).name != stem:
-            raise UsageError(f"--name {stem!r}: give a plain file name, without folders or a leading dot")
-        return self.out_dir / stem
+        default = model if dataset == "mnist" else f"{model}-{dataset}"
+        name = default if self.name is None else self.name
+        if not name or not name.isprintable() or name.startswith(".") or Path(name).name != name:
+            message = "give a plain file name, without folders or a leading dot"
+            raise UsageError(message, field="name", value=repr(name))
+        return self.out_dir / name
 
-    def recipe(self) -> "ClassifierRecipe | GanRecipe":
-        """The model's recipe as it was asked for.
+    def recipe(self, model: str) -> "ClassifierRecipe | GanRecipe":
+        """The recipe of `model`, with the number of epochs, the batch size and the rate of these options.
 
         Raises:
-            UsageError: no such model, or a number out of range.
+            UsageError: there is no such model, or a number is out of range.
         """
-        recipe = models.load(self.model)
-        for flag, value, least, most in (
-            ("--epochs", self.epochs, 1, MAX_EPOCHS),
-            ("--batch-size", self.batch_size, 1, 2**63 - 1),
-            ("--seed", self.seed, 0, 2**63 - 1),
+        recipe = models.load(model)
+        for field, low, high in (
+            ("epochs", 1, MAX_EPOCHS),
+            ("batch_size", 1, _MAX_INT),
+            ("seed", 0, _MAX_INT),
         ):
-            if value is not None and value < least:
-                raise UsageError(f"{flag} {value}: give {least} or more")
-            if value is not None and value > most:
-                raise UsageError(f"{flag} {value}: give {most} or less")
+            value = getattr(self, field)
+            if value is not None and value < low:
+                raise UsageError(f"give {low} or more", field=field, value=value)
+            if value is not None and value > high:
+                raise UsageError(f"give {high} or less", field=field, value=value)
         if self.lr is not None and not 0 < self.lr < float("inf"):
-            raise UsageError(f"--lr {self.lr:g}: give a number above 0")
+            raise UsageError("give a number above 0", field="lr", value=f"{self.lr:g}")
         return replace(
             recipe,
             epochs=recipe.epochs if self.epochs is None else self.epochs,
@@ -79,66 +95,55 @@ class RunOptions:
             peak_lr=recipe.peak_lr if self.lr is None else self.lr,
         )
 
-    def classifier(self) -> "ClassifierRecipe":
-        """As `recipe`, of a model that must be a classifier.
+    def classifier_recipe(self, model: str) -> "ClassifierRecipe":
+        """As `recipe`, for a model that must be a classifier.
 
         Raises:
-            UsageError: it is none, or as `recipe`.
+            UsageError: it is a generator, or as `recipe`.
         """
-        models.check_name(self.model, models.CLASSIFIERS)
-        return cast("ClassifierRecipe", self.recipe())
+        models.check_name(model, models.CLASSIFIERS)
+        return cast("ClassifierRecipe", self.recipe(model))
 
-    def command(self) -> str:
-        """What repeats the run, wherever its folders are."""
-        return self._command(lambda field: field not in _FOLDERS)
-
-    def resume(self) -> str:
-        """What goes on with the run."""
-        found = ("name", *_FOLDERS) if self.name is not None else ("name", "dataset", *_FOLDERS)
-        return f"{self._command(lambda field: field in found)} --resume"
-
-    def _command(self, told: Callable[[str], bool]) -> str:
-        return " ".join([f"mnistctl train {self.model}", *self.to_argv(told)])
-
-    def to_argv(self, told: Callable[[str], bool]) -> list[str]:
-        """The options that were given and are not usual, of the fields that are to be told, as typed."""
+    def to_argv(self, included: Callable[[str], bool]) -> list[str]:
+        """The options that differ from their defaults, of the fields that `included` accepts, as typed."""
         words = []
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name != "model" and told(field.name) and value not in (None, field.default):
+            if included(field.name) and value not in (None, field.default):
                 words.append(f"--{field.name.replace('_', '-')} {shlex.quote(str(value))}")
         return words
 
     def to_dict(self) -> dict[str, Any]:
-        """The options as a checkpoint keeps them, for `joined`."""
-        kept = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "out_dir"}
-        return kept | {"data_dir": str(self.get("data_dir"))}
+        """The options as a checkpoint stores them: without `out_dir`, which is where the checkpoint is."""
+        body = replace(self, data_dir=self.get("data_dir")).to_json()
+        del body["out_dir"]
+        return body
 
-    def check_matches(self, run: Mapping[str, Any]) -> None:
-        """See that what is asked for is what the `run` of a checkpoint or record has.
+    def with_saved(self, saved: "RunOptions") -> "RunOptions":
+        """The options of an unfinished run, `saved` in its checkpoint, with the folders and the name of these."""
+        data_dir = self.data_dir or saved.data_dir
+        return replace(saved, out_dir=self.out_dir, data_dir=data_dir, name=self.name)
+
+    def check_matches(self, model: str, settings: "RunSettings") -> None:
+        """Check that the options that are set are those of an earlier run of this name.
 
         Raises:
-            CheckpointError: it is not; both values are told.
+            CheckpointError: one differs; the error has both values.
         """
-        has = {
-            "model": run["model"],
-            "--epochs": run["recipe"]["epochs"],
-            "--batch-size": run["recipe"]["batch"],
-            "--lr": run["recipe"]["settings"]["lr"],
-            "--seed": run["seed"],
-            "--precision": run["precision"],
-            "--dataset": run["dataset"]["name"],
+        run_path = self.run_path(model)
+        if model != settings.model:
+            message = f"{run_path}: is a run of {settings.model}, not of {model}"
+            raise CheckpointError(message, remedies=("overwrite", "name"))
+        saved = {
+            "epochs": settings.recipe.epochs,
+            "batch_size": settings.recipe.batch_size,
+            "lr": settings.recipe.settings.get("lr"),
+            "seed": settings.seed,
+            "precision": settings.precision,
+            "dataset": settings.dataset.name,
         }
-        for flag, value in has.items():
-            asked = getattr(self, flag.removeprefix("--").replace("-", "_"))
-            if asked not in (None, value):
-                anew = "leave it out, or begin anew with --overwrite"
-                raise CheckpointError(
-                    f"{self.stem}: {flag} {asked} is asked for, the run has {value}; {anew}"
-                )
-
-    def with_saved(self, kept: Mapping[str, Any]) -> "RunOptions":
-        """The options that a checkpoint kept, in the places that are asked for now."""
-        theirs = {field.name: kept[field.name] for field in fields(self) if field.name != "out_dir"}
-        theirs["data_dir"] = self.data_dir or Path(kept["data_dir"])
-        return RunOptions(**theirs | {"out_dir": self.out_dir, "name": self.name})
+        for field, value in saved.items():
+            option = getattr(self, field)
+            if option not in (None, value):
+                message = f"the run {run_path} has {value}; leave the option out to continue that run"
+                raise CheckpointError(message, field=field, value=option, remedies=("overwrite", "name"))

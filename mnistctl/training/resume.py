@@ -12,6 +12,7 @@ from mnistctl.training import outputs
 from mnistctl.training.checkpoints import RunCheckpoint
 from mnistctl.training.events import Finished
 from mnistctl.training.options import RunOptions
+from mnistctl.training.record import RunSettings
 
 T = TypeVar("T")
 
@@ -62,28 +63,25 @@ def check_environment(
     return inexact
 
 
-def unfinished_message(options: RunOptions, held: RunCheckpoint) -> str:
+def unfinished_error(run_path: Path, held: RunCheckpoint) -> UsageError:
     done = f"epoch {len(held.journal.epochs)} of {held.run['recipe']['epochs']}"
-    ways = f"`{options.resume()}` goes on with it, --overwrite begins anew"
-    return f"{options.stem}: an unfinished run stands there ({done}); {ways}; or give another --name"
+    return UsageError(f"{run_path}: unfinished run ({done})", remedies=("resume", "overwrite", "name"))
 
 
-def resume_finished(options: RunOptions, standing: dict[str, Any] | None) -> Finished:
+def resume_finished(model: str, options: RunOptions, standing: dict[str, Any] | None) -> Finished:
     """What --resume has to tell of a run that is finished already."""
     if standing is None:
-        anew = options.resume().removesuffix(" --resume")
-        hint = suggest(options.stem.name, files.list_runs(options.out_dir, "unfinished"))
-        raise CheckpointError(f"{options.stem}: no run to go on with is there{hint} `{anew}` begins one")
-    options.check_matches(standing)
+        run_path = options.run_path(model)
+        hint = suggest(run_path.name, files.list_runs(options.out_dir, "unfinished"))
+        raise CheckpointError(f"{run_path}: nothing to resume{hint.removesuffix(';')}", remedies=("start",))
+    options.check_matches(model, RunSettings.from_json(standing))
     return Finished(standing.get("accuracy"), standing["seconds"], already=True)
 
 
-def check_same_run(options: RunOptions, standing: dict[str, Any], run: dict[str, Any]) -> Finished:
+def check_same_run(run_path: Path, standing: dict[str, Any], run: dict[str, Any]) -> Finished:
     """What there is to tell where this very run stands finished; a different one is refused."""
     if any(standing.get(key) != value for key, value in run.items()):
-        path, free = (
-            files.with_ending(options.stem, "json"),
-            "give --overwrite, or another --name or --out-dir",
-        )
-        raise UsageError(f"{path}: taken by a different run ({outputs.describe_run(standing)}); {free}")
+        path = files.with_ending(run_path, "json")
+        message = f"{path}: belongs to a different run ({outputs.describe_run(standing)})"
+        raise UsageError(message, remedies=("overwrite", "name", "out_dir"))
     return Finished(standing.get("accuracy"), standing["seconds"], already=True)

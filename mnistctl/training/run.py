@@ -20,7 +20,7 @@ from mnistctl.training.resume import (
     read_existing,
     resume_finished,
     stale_grids,
-    unfinished_message,
+    unfinished_error,
 )
 from mnistctl.training.tasks import Task, TaskEvent
 
@@ -28,7 +28,13 @@ Event = Started | TaskEvent | Finished
 
 
 def train(
-    options: RunOptions, *, overwrite: bool = False, resume: bool = False, allow_inexact: bool = False
+    model: str,
+    options: RunOptions,
+    *,
+    command: str = "",
+    overwrite: bool = False,
+    resume: bool = False,
+    allow_inexact: bool = False,
 ) -> Iterator[Event]:
     """Train a net as `options` ask, tell it as it goes, and leave its files under `options.out_dir`.
 
@@ -48,8 +54,8 @@ def train(
         raise UsageError("--resume goes on with a run and --overwrite begins it anew: give one of them")
     if allow_inexact and not resume:
         raise UsageError("--allow-inexact is of use with --resume only")
-    options.recipe()  # a bad number is told before anything is touched
-    stem = options.stem
+    options.recipe(model)  # a bad number is told before anything is touched
+    stem = options.run_path(model)
     files.prepare_folder(options.out_dir)
     with files.run_lock(stem):
         unfinished = RunCheckpoints(stem)
@@ -63,14 +69,14 @@ def train(
             unfinished.clear()  # it was stopped between its record and this
             held = None
         if held is None and resume:
-            yield resume_finished(options, standing)
+            yield resume_finished(model, options, standing)
             return
         if held is not None and not resume:
-            raise UsageError(unfinished_message(options, held))
+            raise unfinished_error(stem, held)
         with checkpoint_errors(held):
-            asked = resolve(options, held, allow_inexact)
+            asked = resolve(model, options, held, allow_inexact, command)
         if held is None and standing is not None:
-            yield check_same_run(options, standing, asked.run)
+            yield check_same_run(stem, standing, asked.run)
             return
         yield from _execute(asked, unfinished, held, given_up, replaced, began)
 
@@ -104,13 +110,13 @@ def _execute(
 
     def keep() -> None:
         time_it()
-        about = {"options": options.to_dict(), "run": run, "machine": asked.machine}
+        about = {"command": asked.command, "options": options.to_dict(), "run": run, "machine": asked.machine}
         unfinished.save(journal, about, task.state())
 
     if held is None:
         keep()
     yield Started(
-        model=options.model,
+        model=run["model"],
         parameters=task.parameters,
         epochs=run["recipe"]["epochs"],
         batch_size=run["recipe"]["batch"],
@@ -122,7 +128,6 @@ def _execute(
         dataset=run["dataset"]["name"],
         digits=len(asked.setting.train.labels),
         after=None if held is None else task.epoch,
-        resume=options.resume(),
     )
     yield from journal.epochs
     try:
@@ -154,7 +159,7 @@ def _build_record(asked: RunConfig, task: Task, journal: RunProgress) -> dict[st
     result = task.result(journal.epochs)
     judging = sum(average["seconds"] for average in result.get("averages", ()))
     return {
-        "command": asked.options.command(),
+        "command": asked.command,
         **asked.run,
         "parameters": task.parameters,
         "started": journal.started,

@@ -20,7 +20,7 @@ class TrialsOptions:
 
     models: tuple[str, ...]
     count: int | None
-    options: RunOptions  # whose model does not matter
+    options: RunOptions
 
     @property
     def stem(self) -> Path:
@@ -30,7 +30,7 @@ class TrialsOptions:
             UsageError: the name is not that of a file.
         """
         folder = self.options.out_dir / "trials"
-        return replace(self.options, model="-".join(self.models), out_dir=folder).stem
+        return replace(self.options, out_dir=folder).run_path("-".join(self.models))
 
     @property
     def first(self) -> int:
@@ -44,7 +44,7 @@ class TrialsOptions:
             UsageError: not so.
         """
         for model in self.models:
-            replace(self.options, model=model).classifier()
+            self.options.classifier_recipe(model)
         if len(set(self.models)) < len(self.models):
             raise UsageError("a model is named twice; -n gives the number of its trials")
         if self.count is not None and not 1 <= self.count <= _MAX_TRIALS:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -130,7 +129,7 @@ def _journal_header(asked: TrialsOptions, place: Backend) -> dict[str, Any]:
     test, more = datasets.load(name, folder, "test")
     columns = {model: arms_of(model) for model in asked.models}
     names = sorted({name for column in columns.values() for name in column.values()})
-    recipes = {name: replace(options, model=name).classifier() for name in names}
+    recipes = {name: options.classifier_recipe(name) for name in names}
     for recipe in recipes.values():
         if recipe.batch_size > len(train.labels):
             raise UsageError(

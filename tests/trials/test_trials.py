@@ -102,7 +102,7 @@ HERE = Backend(lambda device, count: [WorkerSlot(Here, 1, device)])
 
 def asked(own, tmp_path, count=4, models=("logit",), **given):
     usual = {"epochs": 1, "dataset": "own", "data_dir": own, "out_dir": tmp_path / "out", "name": "t"}
-    options = RunOptions(model=models[0], **{k: v for k, v in (usual | given).items() if v is not None})
+    options = RunOptions(**{k: v for k, v in (usual | given).items() if v is not None})
     return TrialsOptions(models=models, count=count, options=options)
 
 
@@ -176,11 +176,9 @@ def settings(own, **given):
 
 def alone(own, tmp_path, model, **given):
     """The digest and accuracy that `train MODEL --threads 1` leaves."""
-    options = RunOptions(
-        model=model, dataset="own", data_dir=own, out_dir=tmp_path, threads=1, device="cpu", **given
-    )
-    list(train(options, overwrite=True))
-    told = json.loads(files.with_ending(options.stem, "json").read_text())
+    options = RunOptions(dataset="own", data_dir=own, out_dir=tmp_path, threads=1, device="cpu", **given)
+    list(train(model, options, overwrite=True))
+    told = json.loads(files.with_ending(options.run_path(model), "json").read_text())
     return told["digest"], told["accuracy"], [list(m.values()) for m in told["mismatches"]]
 
 
@@ -214,7 +212,7 @@ def test_the_shared_stretch_is_that_of_equal_rates():
     assert arms_of("swa") == {"regular": "conv", "averaging": "swa"}
     assert arms_of("wsimple") == {"regular": "simple", "averaging": "wsimple"}
     for epochs, stretch in ((1, 1), (2, 2), (3, 3), (10, 7), (25, 16)):
-        pair = [RunOptions(model=name, epochs=epochs).recipe() for name in ("conv", "swa")]
+        pair = [RunOptions(epochs=epochs).recipe(name) for name in ("conv", "swa")]
         assert shared_epochs(*pair) == stretch
 
 

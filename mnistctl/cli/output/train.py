@@ -3,6 +3,7 @@
 import json as jsons
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _NARROW = 60  # columns; below, the rows give up decimals
 
 
-def print_run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path) -> None:
+def print_run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path, resume_command: str) -> None:
     """Follow a run as it happens: header, a row an epoch, the headline, the mismatches, the paths."""
     say: Callable[..., None] = print_line if not (quiet or json) else lambda *_: None
     wide = Console().width >= _NARROW
@@ -31,12 +32,15 @@ def print_run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path)
     from mnistctl.evaluation.metrics import Mismatches
 
     missed: Mismatches | None = None
-    with progress_bars(TextColumn("{task.completed}/{task.total}")) as bars, with_resume_hint() as going:
+    with (
+        progress_bars(TextColumn("{task.completed}/{task.total}")) as bars,
+        resume_hint(resume_command) as hint,
+    ):
         task = bars.add_task("", total=None)
         for event in told:
             match event:
                 case events.Started():
-                    going.append(event)
+                    hint.shown = True
                     for text in _run_header(event):
                         say(text)
                     say(_epoch_columns(event.model, wide), "bold")
@@ -57,7 +61,7 @@ def print_run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path)
                     paths.append(path)
                 case events.Finished():
                     finished = event
-                    going.clear()
+                    hint.shown = False
         bars.remove_task(task)
     if finished.already:
         say(f"already done: finished in {finished.seconds:.1f} s; --overwrite does it again")
@@ -78,6 +82,30 @@ def print_run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path)
     elif quiet:
         body = jsons.loads(record.read_bytes())
         print_line(f"{body['discriminator_losses'][-1]:.3f} {body['generator_losses'][-1]:.3f}")
+
+
+@dataclass
+class ResumeHint:
+    """Whether an interruption is answered with the command that resumes: once there is something to resume."""
+
+    shown: bool = False
+
+
+@contextmanager
+def resume_hint(command: str, after: str = "the last finished epoch") -> Iterator[ResumeHint]:
+    """Add to an error or a signal that leaves the block that `command` continues `after` that point."""
+    hint = ResumeHint()
+    try:
+        yield hint
+    except (StoppedError, BrokenPipeError, OutputError) as error:
+        if hint.shown:
+            note = f"`{command}` continues from {after}"
+            if isinstance(error, BrokenPipeError):  # Typer would end the program without a message
+                silence_stdout()
+                print_error(f"stopped: the output was closed; {note}")
+                raise SystemExit(1) from None
+            error.add_note(note)
+        raise
 
 
 @contextmanager

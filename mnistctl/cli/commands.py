@@ -1,0 +1,53 @@
+"""The command lines that repeat a run and that resume it."""
+
+import shlex
+from collections.abc import Collection
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from mnistctl.cli.errors import option_of
+
+if TYPE_CHECKING:
+    from mnistctl.training.options import RunOptions
+
+FOLDERS = frozenset({"out_dir", "data_dir"})  # where a run is; its other options are what it is
+
+
+def train_command(model: str, options: "RunOptions") -> str:
+    """The command that repeats the run, in whatever folders."""
+    return " ".join([f"mnistctl train {model}", *option_words(options, leave_out=FOLDERS)])
+
+
+def start_command(model: str, options: "RunOptions") -> str:
+    """The command that starts a run of this name, in these folders."""
+    return " ".join([f"mnistctl train {model}", *option_words(options, only=location_fields(options))])
+
+
+def resume_command(model: str, options: "RunOptions") -> str:
+    """The command that resumes the run; its other options are in its checkpoint."""
+    return f"{start_command(model, options)} --resume"
+
+
+def location_fields(options: "RunOptions") -> frozenset[str]:
+    """The fields that say where the files of a run are."""
+    return FOLDERS | (
+        {"name"} if options.name is not None else {"dataset"}
+    )  # the data set is in the default name
+
+
+def option_words(
+    options: "RunOptions", *, only: Collection[str] | None = None, leave_out: Collection[str] = ()
+) -> list[str]:
+    """The options that differ from their defaults, as typed, each with its value: `--epochs 2`.
+
+    Args:
+        options: the options.
+        only: the fields to include; None for all.
+        leave_out: fields to leave out.
+    """
+    values = {field.name: (getattr(options, field.name), field.default) for field in fields(options)}
+    return [
+        f"{option_of(field)} {shlex.quote(str(value))}"
+        for field, (value, default) in values.items()
+        if value not in (None, default) and field not in leave_out and (only is None or field in only)
+    ]
