@@ -1,4 +1,4 @@
-"""The program: runs the command line, and turns what went wrong into one line and an exit code."""
+"""Entry point: run the command line; an error becomes one line on stderr and an exit code."""
 
 import os
 import re
@@ -14,32 +14,31 @@ from mnistctl.errors import MnistctlError, StoppedError, suggest
 
 
 def main() -> NoReturn:
-    """Run mnistctl on the process's arguments and exit."""
-    _open_streams()
+    """Run mnistctl on the arguments of the process and exit."""
+    _open_closed_streams()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     try:
-        code = app(standalone_mode=False, prog_name="mnistctl")  # however it was started
-    except MnistctlError as fault:
-        print_error(describe_error(fault), notes=getattr(fault, "__notes__", ()))
-        code = fault.exit_code
-    except StoppedError as fault:
-        print_error(str(fault), notes=getattr(fault, "__notes__", ()))
-        code = fault.exit_code
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        code = app(standalone_mode=False, prog_name="mnistctl")  # the same name under `python -m`
+    except MnistctlError as error:
+        print_error(describe_error(error), notes=getattr(error, "__notes__", ()))
+        code = error.exit_code
+    except StoppedError as error:
+        print_error(str(error), notes=getattr(error, "__notes__", ()))
+        code = error.exit_code
+    except BrokenPipeError:  # the reader of stdout, for example `head`, has closed it
         silence_stdout()
         code = 1
-    except OSError as fault:
-        print_error(f"{fault.filename or 'input or output'}: {fault.strerror or fault}")
+    except OSError as error:
+        print_error(f"{error.filename or 'input or output'}: {error.strerror or error}")
         code = 1
-    except Exception as fault:
-        # Typer's own exceptions stand in a private module; these two methods are what they have in common.
-        if hasattr(fault, "format_message") and hasattr(fault, "exit_code"):
-            if told := fault.format_message():  # nothing where the help was asked for by silence, and printed
-                print_error(f"{_mistyped(told)} ({_page(fault)} --help)")
-            code = fault.exit_code
-        else:
+    except Exception as error:
+        # Typer's exceptions are in a private module. These two attributes are what they have in common.
+        if not (hasattr(error, "format_message") and hasattr(error, "exit_code")):
             raise
+        if message := error.format_message():  # empty if Typer has printed the help instead
+            print_error(f"{_with_suggestion(message)} ({_command_of(error)} --help)")
+        code = error.exit_code
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -47,34 +46,34 @@ def main() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _mistyped(told: str) -> str:
-    """A mistake in the command line as Typer tells it, with the word that may have been meant."""
-    if option := re.fullmatch(r"No such option: (\S+) \(Possible options: (.*)\)", told):
+def _with_suggestion(message: str) -> str:
+    """Typer's message about an unknown option or value, with the closest known one."""
+    if option := re.fullmatch(r"No such option: (\S+) \(Possible options: (.*)\)", message):
         return f"No such option: {option[1]}{suggest(option[1], option[2].split(', '))}"
-    if choice := re.fullmatch(r"(.*: )(?:Value error, )?'(.*)' is not one of (.*)\.", told, re.DOTALL):
-        there = choice[3].replace("'", "")
-        return f"{choice[1]}{choice[2]!r}{suggest(choice[2], there.split(', '))} there are {there}"
-    return told
+    if choice := re.fullmatch(r"(.*: )(?:Value error, )?'(.*)' is not one of (.*)\.", message, re.DOTALL):
+        choices = choice[3].replace("'", "")
+        return f"{choice[1]}{choice[2]!r}{suggest(choice[2], choices.split(', '))} choose one of {choices}"
+    return message
 
 
-def _page(fault: Exception) -> str:
-    context = getattr(fault, "ctx", None)
+def _command_of(error: Exception) -> str:
+    context = getattr(error, "ctx", None)
     return "mnistctl" if context is None else str(context.command_path)
 
 
-def _open_streams() -> None:
-    """Give a stream that came closed a place to go: else the next file to be opened would take its number."""
+def _open_closed_streams() -> None:
+    """Open standard streams that are closed. Otherwise the next opened file would get a stream's number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
 
 
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    for again in (signal.SIGINT, signal.SIGTERM):  # a second one ends the program at once
-        signal.signal(again, signal.SIG_DFL)
+    for each in (signal.SIGINT, signal.SIGTERM):  # a second signal ends the program at once
+        signal.signal(each, signal.SIG_DFL)
     raise StoppedError(number)
 
 

@@ -1,4 +1,4 @@
-"""The commands: what can be asked for, and the one call that answers it."""
+"""The command line application: its commands, their examples, and option names of earlier versions."""
 
 from typing import Annotated, Any
 
@@ -10,15 +10,15 @@ from mnistctl.cli import download, evaluate, generate, show, train, trials
 from mnistctl.cli.output import terminal
 
 app = typer.Typer(
-    help="Train, judge and understand small image models on MNIST.",
+    help="Train, evaluate and understand small image models on MNIST.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         terminal.print_line(f"mnistctl {__version__}")
         raise typer.Exit
 
@@ -32,7 +32,7 @@ def root(
     pass
 
 
-OLD_OPTIONS = {  # still accepted, hidden from help
+OLD_OPTIONS = {  # still accepted, hidden from the help
     "--rate": "--lr",
     "--batch": "--batch-size",
     "--threshold": "--min-confidence",
@@ -41,51 +41,54 @@ OLD_OPTIONS = {  # still accepted, hidden from help
 
 
 class Command(TyperCommand):
-    """A command that also takes the options' names of before version 0.1.0."""
+    """A command that also accepts the option names of earlier versions."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [_current_name(word) for word in args])
+        options = {name for parameter in self.params for name in parameter.opts}
+        return super().parse_args(ctx, [_current_name(arg, options) for arg in args])
 
 
-def _current_name(word: str) -> str:
-    name, equals, value = word.partition("=")
-    return OLD_OPTIONS.get(name, name) + equals + value
+def _current_name(arg: str, options: set[str]) -> str:
+    """`arg` with the current name of an old option, as in --rate or --rate=0.1."""
+    name, equals, value = arg.partition("=")
+    current = OLD_OPTIONS.get(name)
+    return current + equals + value if current in options else arg
 
 
 EXAMPLES = {
     "download": {
         "mnistctl download": "MNIST into data/, every file verified",
-        "mnistctl download --dataset fashion": "the pictures of clothes",
-        "mnistctl download --from ~/files": "where no mirror is reached",
+        "mnistctl download --dataset fashion": "Fashion-MNIST",
+        "mnistctl download --from ~/files": "from a local folder",
     },
     "show": {
         "mnistctl show --dataset sample": "a digit, without a download",
-        "mnistctl show --digit 7 -n 3 --style blocks": "three sevens, in greys",
+        "mnistctl show --digit 7 -n 3 --style blocks": "three sevens in shades of grey",
         "mnistctl show --model conv": "its layers and its recipe",
-        "mnistctl show --machine": "what a report of a fault needs",
+        "mnistctl show --machine": "details for a bug report",
     },
     "train": {
-        "mnistctl train --list": "what there is to train",
-        "mnistctl train conv": "the recipe in full",
+        "mnistctl train --list": "all models",
+        "mnistctl train conv": "the full recipe",
         "mnistctl train linear --dataset sample": "without a download",
-        "mnistctl train conv --epochs 10 --name short": "files out/short.*",
+        "mnistctl train conv --epochs 10 --name short": "writes out/short.*",
         "mnistctl train conv --resume": "continue a stopped run",
         "mnistctl train gan --tensorboard": "tensorboard --logdir out",
     },
     "trials": {
-        "mnistctl trials swa -n 10": "ten seeds, averaged and not",
-        "mnistctl trials conv lstm -n 8 --epochs 5": "two models over the same seeds",
+        "mnistctl trials swa -n 10": "ten seeds",
+        "mnistctl trials conv lstm -n 8 --epochs 5": "two models, same seeds",
         "mnistctl trials swa -n 20 --resume": "ten more",
     },
     "eval": {
-        "mnistctl eval conv": "the run out/conv, on the test digits",
-        "mnistctl eval conv --dataset fashion": "on what it never saw",
-        "mnistctl eval conv --onnx conv.onnx": "for ONNX Runtime and the like",
-        "mnistctl eval conv --image photo.jpg": "a digit of your own",
-        "mnistctl eval cgan --judge conv": "how far from real digits it draws",
+        "mnistctl eval conv": "the run out/conv, on the test split",
+        "mnistctl eval conv --dataset fashion": "on another data set",
+        "mnistctl eval conv --onnx conv.onnx": "export for ONNX Runtime",
+        "mnistctl eval conv --image photo.jpg": "your own image of a digit",
+        "mnistctl eval cgan --judge conv": "quality of the generated digits",
     },
     "generate": {
-        "mnistctl generate cgan --digits 2026": "these digits, in that order",
+        "mnistctl generate cgan --digits 2026": "these digits, in this order",
         "mnistctl generate gan -n 3 --show": "in the terminal",
         "mnistctl generate cgan --morph": "a GIF of digits that change",
         "mnistctl generate cgan --idx drawn": "a data set to train on",
@@ -94,9 +97,9 @@ EXAMPLES = {
 
 
 def _examples(command: str) -> str:
-    told = EXAMPLES[command]
-    width = max(map(len, told))
-    return "\n".join(["Examples:", *(f"  {words:{width}}  {what}" for words, what in told.items())])
+    examples = EXAMPLES[command]
+    width = max(map(len, examples))
+    return "\n".join(["Examples:", *(f"  {line:{width}}  {text}" for line, text in examples.items())])
 
 
 for name, function in (

@@ -16,41 +16,41 @@ def download(
     data_dir: DataDir = DATA_DIR,
     mirror: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", envvar="MNISTCTL_MIRROR", help="Try this folder first; repeatable."),
+        typer.Option(metavar="URL", envvar="MNISTCTL_MIRROR", help="Try this mirror first; repeatable."),
     ] = None,
     source: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Take the files from a local folder.")
     ] = None,
-    check: Annotated[bool, flag("--check", help="Only verify what is there.")] = False,
+    check: Annotated[bool, flag("--check", help="Verify the files; download nothing.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a silent mirror.")] = 30.0,
 ) -> None:
-    """Fetch the digits and verify them; what is there and whole is not fetched again."""
+    """Download a data set and verify it. Files that are present and verified are not downloaded again."""
     from mnistctl.data import download
 
     if not timeout > 0:
-        raise UsageError(f"--timeout {timeout:g}: give seconds above 0")
+        raise UsageError("give a number of seconds above 0", field="timeout", value=f"{timeout:g}")
     if check:
-        found = download.check(dataset, data_dir)
-        print_file_statuses(found)
-        bad = [status.file for status in found if status.count is None]
+        statuses = download.check(dataset, data_dir)
+        print_file_statuses(statuses)
+        bad = [status.file for status in statuses if status.count is None]
         if bad:
-            mend = "`mnistctl download` without --check mends it"
-            raise DataError(f"{dataset}: missing or damaged: {', '.join(bad)}; {mend}")
+            message = f"{dataset}: missing or damaged in {data_dir}: {', '.join(bad)}"
+            raise DataError(message, remedies=["download"])
         return
-    with terminal.download_progress() as progress:
-        found = download.fetch(
-            dataset, data_dir, mirrors=mirror or (), source=source, timeout=timeout, progress=progress
+    with terminal.download_progress() as on_progress:
+        statuses = download.fetch(
+            dataset, data_dir, mirrors=mirror or (), source=source, timeout=timeout, progress=on_progress
         )
-    print_file_statuses(found)
+    print_file_statuses(statuses)
 
 
 def ensure(dataset: str, data_dir: Path, offline: bool) -> None:
-    """Fetch the digits that are missing, unless `offline`.
+    """Download the files that are missing, with a progress bar.
 
     Raises:
-        DataError: they are not there, and cannot be fetched.
+        DataError: files are missing, and `offline` is set or no mirror has them.
     """
     from mnistctl.data import download
 
-    with terminal.download_progress() as progress:
-        download.ensure(dataset, data_dir, offline=offline, progress=progress)
+    with terminal.download_progress() as on_progress:
+        download.ensure(dataset, data_dir, offline=offline, progress=on_progress)

@@ -1,19 +1,30 @@
-"""Errors of the core as the command line tells them: fields become options, remedies become commands."""
+"""How the command line words an error of the core: fields become options, remedies become commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mnistctl.errors import MnistctlError
 
-# Fields whose option is not `--` and the field's name.
+# Options that are not simply `--` and the field's name.
 _OPTIONS = {"count": "-n", "images": "--image", "source": "--from", "mirrors": "--mirror"}
-# Remedies that are not an option to set.
+
+# Remedies that are more than an option to set. {dataset} becomes the option of an error about a data set.
 _ACTIONS = {
-    "download": "run `mnistctl download`",
-    "download_from": "copy the files from another machine with `mnistctl download --from DIR`",
+    "download": "run `mnistctl download{dataset}`",
+    "download_from": "copy the files from another machine with `mnistctl download{dataset} --from DIR`",
+    "download_mirror": "try another mirror with `mnistctl download{dataset} --mirror URL`",
     "train": "train one with `mnistctl train`",
+    "start": "start one with `mnistctl train`",
+    "list_models": "see `mnistctl train --list`",
     "sample": "use --dataset sample",
-    "resume": "use --resume",
+}
+
+# What the command in `error.commands` does, for each remedy that can have one.
+_EFFECTS = {
+    "resume": "continues it",
+    "start": "starts one",
+    "train": "trains one",
+    "retry": "runs the failed ones again",
 }
 
 
@@ -29,24 +40,31 @@ def describe_error(error: MnistctlError) -> str:
 
 
 def _hints(error: MnistctlError) -> Iterator[str]:
-    options = []
+    """What helps: a sentence for each command that is known, then the actions and options in one sentence."""
+    dataset = f" --dataset {error.value}" if error.field == "dataset" else ""
+    actions, options = [], []
     for remedy in error.remedies:
         if remedy in error.commands:
             yield f"`{error.commands[remedy]}` {_EFFECTS[remedy]}"
         elif remedy in _ACTIONS:
-            yield _ACTIONS[remedy]
+            actions.append(_ACTIONS[remedy].format(dataset=dataset))
         else:
             options.append(option_of(remedy))
     if options:
-        yield f"use {', '.join(options[:-1])} or {options[-1]}" if len(options) > 1 else f"use {options[0]}"
+        actions.append(f"use {_join(options)}")
+    if actions:
+        yield _join(actions)
 
 
-_EFFECTS = {"resume": "continues it", "train": "starts one", "retry": "runs the failed ones again"}
+def _join(phrases: list[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *first, last = phrases
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 @contextmanager
 def with_commands(**commands: str) -> Iterator[None]:
-    """Give errors that leave the block the command line for each remedy: `resume="mnistctl train ..."`."""
+    """Attach the command line of each remedy to an error in the block: `resume="mnistctl train ..."`."""
     try:
         yield
     except MnistctlError as error:

@@ -7,7 +7,6 @@ import typer
 
 from mnistctl.cli.download import ensure
 from mnistctl.cli.options import (
-    DATA,
     DATA_DIR,
     GENERATOR,
     NET,
@@ -23,6 +22,7 @@ from mnistctl.cli.options import (
     OutDir,
     Quiet,
     ReferenceClassifier,
+    Seed,
     Split,
     Threads,
     flag,
@@ -40,7 +40,7 @@ from mnistctl.errors import UsageError
 def evaluate(
     context: typer.Context,
     nets: Annotated[list[str], NET],
-    split: Annotated[Split, typer.Option(help="Which part.", rich_help_panel=DATA)] = "test",
+    split: Split = "test",
     dataset: Dataset = "mnist",
     data_dir: DataDir = DATA_DIR,
     offline: Offline = False,
@@ -63,10 +63,7 @@ def evaluate(
         int | None,
         typer.Option("-n", "--count", help="Pictures.", show_default="10000", rich_help_panel=GENERATOR),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(help="Of what is drawn.", show_default="0", rich_help_panel=GENERATOR),
-    ] = None,
+    seed: Seed = None,
     image: Images = None,
     min_confidence: MinConfidence = None,
     quiet: Quiet = False,

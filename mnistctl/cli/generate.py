@@ -8,6 +8,7 @@ import typer
 from mnistctl.artifacts import files
 from mnistctl.cli.evaluate import reject_options
 from mnistctl.cli.options import (
+    COUNT,
     NET,
     OUT_DIR,
     OUTPUT,
@@ -15,6 +16,7 @@ from mnistctl.cli.options import (
     Json,
     OutDir,
     ReferenceClassifier,
+    Seed,
     Threads,
     flag,
 )
@@ -25,8 +27,8 @@ from mnistctl.models import CLASSIFIERS, GENERATORS, check_name
 
 def generate(
     net: Annotated[str, NET],
-    count: Annotated[int | None, typer.Option("-n", "--count", help="So many pictures.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed draws the same pictures.")] = 0,
+    count: Annotated[int | None, COUNT] = None,
+    seed: Seed = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the sheet.")] = None,
     columns: Annotated[int | None, typer.Option(help="Columns of the sheet.")] = None,
     digits: Annotated[
@@ -78,7 +80,7 @@ def generate(
     request = GenerateOptions(
         path=load.find_checkpoint(net, out_dir),
         count=1 if show and (count, digits, each, rows, columns) == (None,) * 5 else count,
-        seed=seed,
+        seed=seed or 0,
         digits=None if digits is None else parse_digits(digits),
         each=each,
         rows=rows,

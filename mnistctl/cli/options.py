@@ -7,67 +7,80 @@ import typer
 
 from mnistctl.cli import completion
 
-DatasetName = Literal["mnist", "fashion", "sample", "own"]  # of datasets.DATASETS, which --help need not load
-Split = Literal["train", "test"]
-DATA, MACHINE, OUTPUT, RECIPE, RESUME = "Data", "Machine", "Output", "Recipe", "Going on"
-GENERATOR, OTHER, PICTURES = "Judging a generator", "Instead of digits", "Pictures"
+# The keys of datasets.DATASETS, repeated here because --help must not load that module.
+DatasetName = Literal["mnist", "fashion", "sample", "own"]
+SplitName = Literal["train", "test"]
+
+# Panels of the help.
+DATA, MACHINE, OUTPUT, RECIPE, RESUME = "Data", "Machine", "Output", "Recipe", "Resume"
+GENERATOR, OTHER, IMAGES = "Evaluation of a generator", "Instead of data set images", "Image files"
 
 
-def flag(*names: str, **told: Any) -> Any:
-    """An option that takes no value; the help would otherwise show one for it."""
-    return typer.Option(*names, metavar="", **told)
+def flag(*names: str, **settings: Any) -> Any:
+    """An option that takes no value. Without `metavar` the help would show one for it."""
+    return typer.Option(*names, metavar="", **settings)
 
 
-Dataset = Annotated[DatasetName, typer.Option(help="Which digits.", rich_help_panel=DATA)]
-DataDir = Annotated[
-    Path, typer.Option(envvar="MNISTCTL_DATA_DIR", help="Where the digits are.", rich_help_panel=DATA)
-]
+# Data.
+_DATA_DIR_HELP = "Folder with the data set's files."
+Dataset = Annotated[DatasetName, typer.Option(help="Data set.", rich_help_panel=DATA)]
+DataDir = Annotated[Path, typer.Option(envvar="MNISTCTL_DATA_DIR", help=_DATA_DIR_HELP, rich_help_panel=DATA)]
+Split = Annotated[SplitName, typer.Option(help="Train or test split.", rich_help_panel=DATA)]
 Offline = Annotated[
     bool,
-    flag("--offline", envvar="MNISTCTL_OFFLINE", help="Never fetch digits.", rich_help_panel=DATA),
+    flag("--offline", envvar="MNISTCTL_OFFLINE", help="Never download missing files.", rich_help_panel=DATA),
 ]
-OutDir = Annotated[
-    Path, typer.Option(envvar="MNISTCTL_OUT_DIR", help="Where results go.", rich_help_panel=OUTPUT)
-]
+
+# Machine.
 Device = Annotated[
     str,
     typer.Option(envvar="MNISTCTL_DEVICE", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(envvar="MNISTCTL_THREADS", help="Processor threads.", rich_help_panel=MACHINE),
+    typer.Option(envvar="MNISTCTL_THREADS", help="Number of CPU threads.", rich_help_panel=MACHINE),
 ]
 
-
-# Of a run: None stands for what is not asked, and is left to the recipe, the record or DEFAULTS.
+# Training runs. None means: not given, use the recipe's, the record's or the default value.
 Epochs = Annotated[int | None, typer.Option(help="Number of training epochs.", rich_help_panel=RECIPE)]
 BatchSize = Annotated[int | None, typer.Option(help="Batch size.", rich_help_panel=RECIPE)]
 LearningRate = Annotated[float | None, typer.Option(help="Peak learning rate.", rich_help_panel=RECIPE)]
 OptionalDataset = Annotated[
-    DatasetName | None, typer.Option(help="Which digits.", show_default="mnist", rich_help_panel=DATA)
+    DatasetName | None, typer.Option(help="Data set.", show_default="mnist", rich_help_panel=DATA)
 ]
 OptionalDataDir = Annotated[
     Path | None,
-    typer.Option(
-        envvar="MNISTCTL_DATA_DIR",
-        help="Where the digits are.",
-        show_default="data",
-        rich_help_panel=DATA,
-    ),
+    typer.Option(envvar="MNISTCTL_DATA_DIR", help=_DATA_DIR_HELP, show_default="data", rich_help_panel=DATA),
 ]
 Precision = Annotated[
     Literal["float32", "bf16"] | None,
     typer.Option(
-        help="Arithmetic of the forward pass while training.",
-        show_default="float32",
-        rich_help_panel=MACHINE,
+        help="Precision of the forward pass in training.", show_default="float32", rich_help_panel=MACHINE
     ),
 ]
+Overwrite = Annotated[
+    bool, flag("--overwrite", help="Replace existing files of this name.", rich_help_panel=OUTPUT)
+]
+Resume = Annotated[
+    bool,
+    flag(
+        "--resume",
+        help="Continue from the last saved state, with the original options.",
+        rich_help_panel=RESUME,
+    ),
+]
+
+# Trained models and images.
+Seed = Annotated[int | None, typer.Option(help="Random seed.", show_default="0")]
+COUNT = typer.Option("-n", "--count", help="Number of images.")
+NET = typer.Argument(
+    help="Name of a trained model in out/, or path of a checkpoint.", autocompletion=completion.nets
+)
 ReferenceClassifier = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="The classifier that reads what is drawn.",
+        help="Classifier that labels the generated images.",
         autocompletion=completion.nets,
         show_default="out/conv",
         rich_help_panel=GENERATOR,
@@ -78,8 +91,8 @@ Images = Annotated[
     typer.Option(
         "--image",
         metavar="FILE|DIR",
-        help="Read this picture of a digit; repeatable.",
-        rich_help_panel=PICTURES,
+        help="Classify this image of a digit; repeatable.",
+        rich_help_panel=IMAGES,
     ),
 ]
 MinConfidence = Annotated[
@@ -87,10 +100,15 @@ MinConfidence = Annotated[
     typer.Option(
         help="Mark predictions with a lower probability as unsure.",
         show_default="0.6",
-        rich_help_panel=PICTURES,
+        rich_help_panel=IMAGES,
     ),
 ]
-Json = Annotated[bool, flag("--json", help="One JSON object on stdout.", rich_help_panel=OUTPUT)]
-Quiet = Annotated[bool, flag("--quiet", "-q", help="Only the accuracy.", rich_help_panel=OUTPUT)]
+
+# Output.
+OutDir = Annotated[
+    Path, typer.Option(envvar="MNISTCTL_OUT_DIR", help="Folder for results.", rich_help_panel=OUTPUT)
+]
+Json = Annotated[bool, flag("--json", help="Print one JSON object.", rich_help_panel=OUTPUT)]
+Quiet = Annotated[bool, flag("--quiet", "-q", help="Print only the main result.", rich_help_panel=OUTPUT)]
+
 DATA_DIR, OUT_DIR = Path("data"), Path("out")
-NET = typer.Argument(help="A name under out/, or the path of a checkpoint.", autocompletion=completion.nets)

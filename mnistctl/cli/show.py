@@ -1,4 +1,4 @@
-"""download and show: the digits, and what there is to look at before anything is trained."""
+"""The command show: digits as text, a model's layers and recipe, details for a bug report."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,6 +8,7 @@ import typer
 from mnistctl.cli import completion
 from mnistctl.cli.download import ensure
 from mnistctl.cli.options import (
+    COUNT,
     DATA_DIR,
     OTHER,
     OUT_DIR,
@@ -27,27 +28,29 @@ from mnistctl.models import check_name
 
 def show(
     dataset: Dataset = "mnist",
-    split: Annotated[Split, typer.Option(help="Which part.")] = "train",
-    index: Annotated[int | None, typer.Option(help="This digit, counted from 0.")] = None,
-    digit: Annotated[int | None, typer.Option(help="Only pictures of this digit, 0 to 9.")] = None,
-    count: Annotated[int, typer.Option("-n", "--count", help="So many.")] = 1,
-    seed: Annotated[int | None, typer.Option(help="Draw the same ones again.")] = None,
-    style: Annotated[Literal["stars", "blocks"], typer.Option(help="How to draw.")] = "stars",
-    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a grid as PNG.")] = None,
+    split: Split = "train",
+    index: Annotated[int | None, typer.Option(help="Index of the first image, from 0.")] = None,
+    digit: Annotated[int | None, typer.Option(help="Only images of this digit, 0 to 9.")] = None,
+    count: Annotated[int, COUNT] = 1,
+    seed: Annotated[int | None, typer.Option(help="Random seed.", show_default="random")] = None,
+    style: Annotated[Literal["stars", "blocks"], typer.Option(help="Text style.")] = "stars",
+    png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a grid as PNG instead.")] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="A net as a table of its layers, and its recipe.",
+            help="A model's layers and recipe.",
             autocompletion=completion.models,
             rich_help_panel=OTHER,
         ),
     ] = None,
-    glyphs: Annotated[bool, flag("--glyphs", help="The ten standard glyphs.", rich_help_panel=OTHER)] = False,
+    glyphs: Annotated[
+        bool, flag("--glyphs", help="The ten digits used as labels in pictures.", rich_help_panel=OTHER)
+    ] = False,
     machine: Annotated[
         bool,
         flag(
             "--machine",
-            help="Versions, processor, devices, digits and folders, for a report of a fault.",
+            help="Versions, hardware, data sets and folders, for a bug report.",
             rich_help_panel=OTHER,
         ),
     ] = False,
@@ -55,24 +58,17 @@ def show(
     offline: Offline = False,
     out_dir: OutDir = OUT_DIR,
     json: Annotated[
-        bool, flag("--json", help="With --machine: one JSON object on stdout.", rich_help_panel=OUTPUT)
+        bool, flag("--json", help="Print one JSON object; only with --machine.", rich_help_panel=OUTPUT)
     ] = False,
 ) -> None:
-    """Print random digits as text: the label, then 28 rows."""
+    """Print images as text: the label, then 28 rows. The images are random unless --index is given."""
     if json and not machine:
-        raise UsageError("show --json is for --machine only")
+        raise UsageError("show prints JSON only with --machine", remedies=["machine"])
     if machine:
-        from mnistctl.training.environment import collect_environment
-
-        print_environment(collect_environment(data_dir, out_dir), json=json)
+        _show_machine(data_dir, out_dir, json)
         return
     if model is not None:
-        check_name(model)
-        from mnistctl.models import load
-        from mnistctl.models.summary import recipe_to_json, summarize_nets
-
-        recipe = load(model)
-        print_model(model, summarize_nets(recipe), recipe_to_json(recipe))
+        _show_model(model)
         return
     import numpy as np
 
@@ -84,10 +80,25 @@ def show(
     else:
         ensure(dataset, data_dir, offline)
         arrays, _ = datasets.load(dataset, data_dir, split)
-        chosen = datasets.choose(arrays, index=index, digit=digit, count=count, seed=seed)
-        images, labels = arrays.images[chosen], arrays.labels[chosen]
+        indices = datasets.choose(arrays, index=index, digit=digit, count=count, seed=seed)
+        images, labels = arrays.images[indices], arrays.labels[indices]
     if png is not None:
         grids.write_png(png, grids.make_grid(images, min(10, len(images))))
         terminal.print_line(str(png))
         return
     print_digits(images, labels, style)
+
+
+def _show_machine(data_dir: Path, out_dir: Path, json: bool) -> None:
+    from mnistctl.training.environment import collect_environment
+
+    print_environment(collect_environment(data_dir, out_dir), json=json)
+
+
+def _show_model(name: str) -> None:
+    check_name(name)
+    from mnistctl.models import load
+    from mnistctl.models.summary import summarize_nets, summarize_recipe
+
+    recipe = load(name)
+    print_model(name, summarize_nets(recipe), summarize_recipe(recipe))

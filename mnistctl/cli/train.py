@@ -96,7 +96,8 @@ def train(
         print_models(list_models(), json=json)
         return
     if model is None:
-        raise UsageError(f"train what? there are {', '.join(MODELS)}; `mnistctl train --list` tells of each")
+        message = f"missing argument MODEL: choose one of {', '.join(MODELS)}"
+        raise UsageError(message, remedies=["list_models"])
     check_name(model)
     from mnistctl.training.options import RunOptions
 

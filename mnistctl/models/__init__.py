@@ -36,7 +36,7 @@ def check_name(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -
     if name in CLASSIFIERS | GENERATORS:
         raise UsageError(wrong_kind_error(name))
     hint = suggest(name, among)
-    raise UsageError(f"no model is called {name!r}{hint} there are {', '.join(among)}")
+    raise UsageError(f"no model is called {name!r}{hint} choose one of {', '.join(among)}")
 
 
 def wrong_kind_error(name: str) -> str:

@@ -1,5 +1,6 @@
-"""A net and its recipe as plain values, for tables and records."""
+"""Summaries of models: layers, recipes and published accuracies as plain values, for tables and files."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,50 @@ from mnistctl.models.recipe import NOISE_SIZE, REAL_TARGETS, ClassifierRecipe, G
 from mnistctl.nn.optim import make_optimizer
 from mnistctl.schema import Schema
 
+PUBLISHED_BY = "ktorch"  # whose published accuracies the list of models shows
+
+
+@dataclass(frozen=True)
+class PublishedAccuracy(Schema):
+    """A published test accuracy.
+
+    Args:
+        source: who published it.
+        accuracy: mean over the runs, in percent.
+        runs: number of runs.
+    """
+
+    source: str
+    accuracy: float
+    runs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSummary(Schema):
+    """One row of the list of models.
+
+    Args:
+        model: its name.
+        description: one sentence.
+        parameters: number of parameters of each net; of a GAN the generator, then the discriminator.
+        epochs, batch_size, peak_lr: of its recipe.
+        optimizer: name of the optimizer's class.
+        published: its published accuracy, if there is one.
+    """
+
+    model: str
+    description: str
+    parameters: tuple[int, ...]
+    epochs: int
+    batch_size: int
+    optimizer: str
+    peak_lr: float
+    published: PublishedAccuracy | None
+
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One module that computes: its place in the net, its printed form, what it gives for one digit."""
+    """One layer: name in the net, printed form, output shape for one image, number of parameters."""
 
     name: str
     layer: str
@@ -23,76 +64,13 @@ class LayerSummary:
     parameters: int
 
 
-def list_models() -> list[dict[str, Any]]:
-    """Every model with the size of its nets, its recipe in a few figures, and the accuracies published of it.
-
-    `parameters` has the number of each net, a generator's own first; `published` is None of a generator, else
-    `accuracy` (percent, the mean over `runs`) and whose it is.
-    """
-    return [_entry(name, sentence) for name, sentence in (models.CLASSIFIERS | models.GENERATORS).items()]
-
-
-def _entry(name: str, sentence: str) -> dict[str, Any]:
-    told = models.load(name)
-    body = recipe_to_json(told)
-    kept = {key: body[key] for key in ("epochs", "batch", "optimizer")}
-    made = [told.net] if isinstance(told, ClassifierRecipe) else [told.generator, told.discriminator]
-    counts = [sum(p.numel() for p in net().parameters()) for net in made]
-    about = {"model": name, "sentence": sentence, "parameters": counts, **kept, "rate": told.peak_lr}
-    return about | {"published": _published(name)}
-
-
-def _published(name: str) -> dict[str, Any] | None:
-    by = "ktorch"
-    accuracies = load_published(by)["models"].get(name, {}).get("accuracies")
-    if not accuracies:  # of a generator, or of a model that was added here
-        return None
-    return {"by": by, "accuracy": sum(accuracies) / len(accuracies), "runs": len(accuracies)}
-
-
-def summarize_nets(told: ClassifierRecipe | GanRecipe) -> dict[str, list[LayerSummary]]:
-    """The layers of each net of a recipe, under the net's name; a classifier's net has none."""
-    pixels = torch.zeros(1, 1, 28, 28)
-    if isinstance(told, ClassifierRecipe):
-        return {"": summarize_layers(told.net(), pixels)}
-    digits = told.condition(torch.zeros(1, dtype=torch.int64))
-    return {
-        "generator": summarize_layers(told.generator(), torch.zeros(1, NOISE_SIZE, 1, 1), *digits),
-        "discriminator": summarize_layers(told.discriminator(), pixels, *digits),
-    }
-
-
-def summarize_layers(net: nn.Module, *inputs: Tensor) -> list[LayerSummary]:
-    """The layers of `net` in the order in which its inputs, of one digit, pass them."""
-    passed: list[LayerSummary] = []
-
-    def passes(name: str, module: nn.Module) -> None:
-        def hook(module: nn.Module, _: object, outputs: Any) -> None:
-            given: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
-            parameters = sum(p.numel() for p in module.parameters())
-            passed.append(LayerSummary(name, str(module), tuple(given.shape[1:]), parameters))
-
-        hooks.append(module.register_forward_hook(hook))
-
-    hooks: list[Any] = []
-    for name, module in net.named_modules():
-        if not list(module.children()):
-            passes(name, module)
-    net.eval()
-    with torch.inference_mode():
-        net(*inputs)
-    for hook in hooks:
-        hook.remove()
-    return passed
-
-
 @dataclass(frozen=True, kw_only=True)
 class RecipeSummary(Schema):
-    """A recipe as records hold it: what can be written as plain values.
+    """A recipe as records hold it.
 
     Args:
         epochs: number of epochs.
-        batch_size: digits per optimizer step.
+        batch_size: images per optimizer step.
         lr_schedule: the learning rate of each epoch.
         optimizer: name of the optimizer's class.
         settings: the optimizer's settings, the peak learning rate as `lr`.
@@ -126,6 +104,84 @@ _OLD_KEYS = {
 }
 
 
+def list_models() -> list[ModelSummary]:
+    """All models: classifiers, then generators."""
+    return [summarize_model(name) for name in models.CLASSIFIERS | models.GENERATORS]
+
+
+def summarize_model(name: str) -> ModelSummary:
+    """The row of one model in the list.
+
+    Raises:
+        UsageError: no model has this name.
+    """
+    recipe = models.load(name)
+    summary = summarize_recipe(recipe)
+    if isinstance(recipe, ClassifierRecipe):
+        nets = [recipe.net()]
+    else:
+        nets = [recipe.generator(), recipe.discriminator()]
+    return ModelSummary(
+        model=name,
+        description=(models.CLASSIFIERS | models.GENERATORS)[name],
+        parameters=tuple(sum(p.numel() for p in net.parameters()) for net in nets),
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        optimizer=summary.optimizer,
+        peak_lr=recipe.peak_lr,
+        published=_published(name),
+    )
+
+
+def _published(name: str) -> PublishedAccuracy | None:
+    accuracies = load_published(PUBLISHED_BY).accuracies(name)
+    if not accuracies:  # a generator, or a model that was added here
+        return None
+    return PublishedAccuracy(PUBLISHED_BY, sum(accuracies) / len(accuracies), len(accuracies))
+
+
+def summarize_nets(recipe: ClassifierRecipe | GanRecipe) -> dict[str, list[LayerSummary]]:
+    """The layers of each net of a recipe: under "generator" and "discriminator", or "" for a classifier."""
+    pixels = torch.zeros(1, 1, 28, 28)
+    if isinstance(recipe, ClassifierRecipe):
+        return {"": summarize_layers(recipe.net(), pixels)}
+    condition = recipe.condition(torch.zeros(1, dtype=torch.int64))
+    noise = torch.zeros(1, NOISE_SIZE, 1, 1)
+    return {
+        "generator": summarize_layers(recipe.generator(), noise, *condition),
+        "discriminator": summarize_layers(recipe.discriminator(), pixels, *condition),
+    }
+
+
+def summarize_layers(net: nn.Module, *inputs: Tensor) -> list[LayerSummary]:
+    """The layers of `net` in the order in which the forward pass calls them.
+
+    Args:
+        net: the net; it is left in evaluation mode.
+        inputs: its inputs for a batch of one image.
+    """
+    layers: list[LayerSummary] = []
+    hooks: list[Any] = []
+
+    def record_calls(name: str, module: nn.Module) -> None:
+        def hook(module: nn.Module, _: object, outputs: Any) -> None:
+            output: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
+            parameters = sum(p.numel() for p in module.parameters())
+            layers.append(LayerSummary(name, str(module), tuple(output.shape[1:]), parameters))
+
+        hooks.append(module.register_forward_hook(hook))
+
+    for name, module in net.named_modules():
+        if not list(module.children()):
+            record_calls(name, module)
+    net.eval()
+    with torch.inference_mode():
+        net(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return layers
+
+
 def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
     """The recipe as plain values."""
     optimizer = make_optimizer(recipe.optimizer, nn.Linear(1, 1).parameters())
@@ -147,23 +203,8 @@ def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
     )
 
 
-def recipe_to_json(told: ClassifierRecipe | GanRecipe) -> dict[str, Any]:
-    """The recipe as JSON can hold it; the rates in full, since they are what the schedule comes to."""
-    optimizer = make_optimizer(told.optimizer, nn.Linear(1, 1).parameters())
-    defaults = {k: v for k, v in optimizer.defaults.items() if isinstance(v, int | float | tuple)} | {
-        "lr": told.peak_lr
-    }
-    body = {
-        "epochs": told.epochs,
-        "batch": told.batch_size,
-        "rates": list(told.learning_rates()),
-        "optimizer": type(optimizer).__name__,
-        "settings": {k: list(v) if isinstance(v, tuple) else v for k, v in sorted(defaults.items())},
-    }
-    if isinstance(told, GanRecipe):
-        return body | {"conditional": told.conditional, "targets": list(REAL_TARGETS)}
-    return body | {
-        "smoothing": told.label_smoothing,
-        "shuffle": told.shuffle,
-        "averaged": told.swa_epochs,
-    }
+def recipe_to_json(recipe: ClassifierRecipe | GanRecipe) -> dict[str, Any]:
+    """The recipe with the keys of records before version 3."""
+    new_keys = {new: old for old, new in _OLD_KEYS.items()}
+    body = json.loads(json.dumps(summarize_recipe(recipe).to_json()))  # lists instead of tuples
+    return {new_keys.get(key, key): item for key, item in body.items() if item is not None}

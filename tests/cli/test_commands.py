@@ -211,7 +211,7 @@ def test_show_prints_each_net_as_a_table_with_its_sum_and_the_recipe(name, capsy
         *counts, total = (int(line.split()[-1].replace(",", "")) for line in lines[begin : end + 1])
         assert sum(counts) == total == sum(p.numel() for p in getattr(recipe, net)().parameters())
         begin = end + 2
-    assert lines[end + 1].startswith(f"epochs: {recipe.epochs} of batches of")
+    assert lines[end + 1].startswith(f"epochs: {recipe.epochs}, batch size: {recipe.batch_size}, ")
     assert lines[end + 2].startswith("optimizer: ")
 
 

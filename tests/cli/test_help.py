@@ -1,4 +1,4 @@
-"""The first hour: help that fits its terminal, words that were meant, and what the shell offers."""
+"""Help, suggestions for misspelt words, shell completion, the list of models, details for a bug report."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from typer.main import get_command
 from mnistctl import __version__, models
 from mnistctl.cli import EXAMPLES, app
 from mnistctl.models import summary
-from mnistctl.models.published import load_published
+from mnistctl.models.published import Published, load_published
 from mnistctl.models.summary import list_models
 
 COMMANDS = get_command(app).commands
@@ -24,45 +24,45 @@ PAGES = [(), *((name,) for name in COMMANDS)]
 
 @pytest.mark.parametrize("columns", [80, 100])
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "mnistctl")
-def test_help_fits_its_columns_with_every_option_whole_and_every_example_in_a_line(page, columns, mnistctl):
+def test_help_fits_the_terminal_and_shows_every_option_and_example(page, columns, mnistctl):
     ran = mnistctl(*page, "--help", COLUMNS=str(columns))
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
     assert max(map(len, lines)) <= columns
-    assert "\u2026" not in ran.stdout  # with which rich cuts short
+    assert "\u2026" not in ran.stdout  # Rich's mark for text that it cut
     if page:
         shown = set(re.findall(r"--[\w-]+", ran.stdout))
         assert {flag for p in COMMANDS[page[0]].params for flag in p.opts if flag.startswith("--")} <= shown
-        for words, what in EXAMPLES[page[0]].items():
-            assert [line.split() for line in lines].count([*words.split(), *what.split()]) == 1
+        for example, text in EXAMPLES[page[0]].items():
+            assert [line.split() for line in lines].count([*example.split(), *text.split()]) == 1
 
 
-def test_help_says_of_no_flag_that_it_takes_a_value(mnistctl):
+def test_help_shows_no_value_for_a_flag(mnistctl):
     for name in COMMANDS:
         for line in mnistctl(name, "--help", COLUMNS="100").stdout.splitlines():
             assert "<bool>" not in line or "--help" in line
 
 
-@pytest.mark.parametrize("line", [words for told in EXAMPLES.values() for words in told])
-def test_every_example_of_the_help_is_a_command_with_its_options(line):
-    program, command, *words = shlex.split(line)
+@pytest.mark.parametrize("line", [line for examples in EXAMPLES.values() for line in examples])
+def test_every_example_in_the_help_is_a_valid_command(line):
+    program, command, *args = shlex.split(line)
     assert program == "mnistctl"
-    assert {*words} & {*models.CLASSIFIERS, *models.GENERATORS, "--list"} or command in ("download", "show")
-    COMMANDS[command].make_context(command, words)  # raises what Typer finds wrong
+    assert {*args} & {*models.CLASSIFIERS, *models.GENERATORS, "--list"} or command in ("download", "show")
+    COMMANDS[command].make_context(command, args)  # Typer raises if the command line is invalid
 
 
 def test_every_command_has_examples():
     assert EXAMPLES.keys() == COMMANDS.keys()
 
 
-def test_without_a_word_the_help_is_shown_and_nothing_complained_of(mnistctl):
+def test_without_arguments_the_help_is_printed_and_no_error(mnistctl):
     ran = mnistctl()
     assert (ran.returncode, ran.stderr) == (2, "")
     assert "Usage: mnistctl" in ran.stdout
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "meant"),
+    ("command", "code", "expected"),
     [
         ("trian conv", 2, "Did you mean 'train'"),
         ("train cnov", 2, "did you mean conv?"),
@@ -78,28 +78,26 @@ def test_without_a_word_the_help_is_shown_and_nothing_complained_of(mnistctl):
         ("eval out/frist.safetensors", 5, "did you mean out/first.safetensors?"),
         ("generate frist", 5, "did you mean first?"),
         ("train logit --resume --name stopedd", 5, "did you mean stopped?"),
-        ("train", 2, "there are logit, linear, conv"),
+        ("train", 2, "choose one of logit, linear, conv"),
         ("train conv --epochs many", 2, "(mnistctl train --help)"),
         ("show --json", 2, "--machine"),
     ],
 )
-def test_a_word_that_is_mistyped_is_told_in_one_line_with_the_word_that_was_meant(
-    words, code, meant, mnistctl, tmp_path
-):
+def test_misspelt_word_gives_a_one_line_error_with_a_suggestion(command, code, expected, mnistctl, tmp_path):
     (tmp_path / "out/stopped.unfinished").mkdir(parents=True)
     (tmp_path / "out/first.safetensors").touch()
-    ran = mnistctl(*words.split())
+    ran = mnistctl(*command.split())
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (code, "", 1)
-    assert meant in ran.stderr
+    assert expected in ran.stderr
     assert "Value error" not in ran.stderr
 
 
-def offered(mnistctl, line, shell="bash"):
-    """What is offered where `line` ends: of bash the words, of zsh and fish whatever they are told."""
+def completions(mnistctl, line, shell="bash"):
+    """Completions at the end of `line`: a list of words for bash, the raw output for zsh and fish."""
     words = line.split(" ")
-    told = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1), "_TYPER_COMPLETE_ARGS": line}
-    told |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_MNISTCTL_COMPLETE": f"complete_{shell}"}
-    ran = mnistctl(**told)
+    request = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1), "_TYPER_COMPLETE_ARGS": line}
+    request |= {"_TYPER_COMPLETE_FISH_ACTION": "get-args", "_MNISTCTL_COMPLETE": f"complete_{shell}"}
+    ran = mnistctl(**request)
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout.split() if shell == "bash" else ran.stdout
 
@@ -120,35 +118,35 @@ def offered(mnistctl, line, shell="bash"):
         ("mnistctl eval --out-dir other ", ["elsewhere"]),
         ("mnistctl train conv --resume --name ", ["long"]),
         ("mnistctl trials swa --resume --name ", ["ten"]),
-        ("mnistctl eval records/", []),  # for which the shell then offers files
+        ("mnistctl eval records/", []),  # the shell then offers files
     ],
 )
-def test_the_shell_is_offered_commands_models_nets_and_runs(line, expected, mnistctl, tmp_path):
+def test_completion_offers_commands_models_options_and_runs(line, expected, mnistctl, tmp_path):
     for path in ("out/conv", "out/two.dots", "other/elsewhere"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / f"{path}.safetensors").touch()
     (tmp_path / "out/long.unfinished").mkdir()
     (tmp_path / "out/trials").mkdir()
     (tmp_path / "out/trials/ten.jsonl").touch()
-    assert sorted(offered(mnistctl, line)) == sorted(expected)
+    assert sorted(completions(mnistctl, line)) == sorted(expected)
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
-def test_other_shells_are_offered_the_sentences_too(shell, mnistctl):
-    told = offered(mnistctl, "mnistctl train ls", shell)
-    assert "lstm" in told
-    assert models.CLASSIFIERS["lstm"] in told
-    assert "conv" not in told
+def test_completion_in_zsh_and_fish_shows_descriptions(shell, mnistctl):
+    output = completions(mnistctl, "mnistctl train ls", shell)
+    assert "lstm" in output
+    assert models.CLASSIFIERS["lstm"] in output
+    assert "conv" not in output
 
 
-def test_a_results_folder_of_the_environment_is_heeded(mnistctl, tmp_path):
+def test_completion_uses_the_results_folder_of_the_environment(mnistctl, tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there/net.safetensors").touch()
-    told = {"COMP_WORDS": "mnistctl eval ", "COMP_CWORD": "2", "_MNISTCTL_COMPLETE": "complete_bash"}
-    assert mnistctl(**told, MNISTCTL_OUT_DIR="there").stdout.split() == ["net"]
+    request = {"COMP_WORDS": "mnistctl eval ", "COMP_CWORD": "2", "_MNISTCTL_COMPLETE": "complete_bash"}
+    assert mnistctl(**request, MNISTCTL_OUT_DIR="there").stdout.split() == ["net"]
 
 
-def test_bash_completes_by_the_script_that_show_completion_prints_without_loading_torch(tmp_path):
+def test_bash_completion_script_works_without_loading_torch(tmp_path):
     program = tmp_path / "mnistctl"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -X importtime -m mnistctl "$@"\n')
     program.chmod(0o755)
@@ -165,14 +163,14 @@ def test_bash_completes_by_the_script_that_show_completion_prints_without_loadin
     assert not {"torch", "numpy"} & loaded
 
 
-def test_the_list_has_every_model_with_its_recipe_and_the_published_mean(mnistctl):
-    told = json.loads(mnistctl("train", "--list", "--json").stdout)
-    assert told["version"] == 1
-    assert [row["model"] for row in told["models"]] == [*models.CLASSIFIERS, *models.GENERATORS]
-    rows = {row["model"]: row for row in told["models"]}
+def test_list_has_every_model_with_its_recipe_and_published_mean(mnistctl):
+    listed = json.loads(mnistctl("train", "--list", "--json").stdout)
+    assert listed["version"] == 2
+    assert [row["model"] for row in listed["models"]] == [*models.CLASSIFIERS, *models.GENERATORS]
+    rows = {row["model"]: row for row in listed["models"]}
     for name, row in rows.items():
         recipe = models.load(name)
-        assert (row["epochs"], row["batch"], row["rate"]) == (
+        assert (row["epochs"], row["batch_size"], row["peak_lr"]) == (
             recipe.epochs,
             recipe.batch_size,
             recipe.peak_lr,
@@ -181,8 +179,10 @@ def test_the_list_has_every_model_with_its_recipe_and_the_published_mean(mnistct
     assert rows["cgan"]["parameters"] == [878_564, 700_964]
     assert rows["conv"]["optimizer"] == "LAMB"
     assert rows["gan"]["published"] is None
-    theirs = load_published("ktorch")["models"]["simple"]["accuracies"]
-    assert rows["simple"]["published"]["runs"] == len(theirs)
+    accuracies = load_published("ktorch").accuracies("simple")
+    assert rows["simple"]["published"]["runs"] == len(accuracies)
+    assert rows["simple"]["published"]["source"] == "ktorch"
+    assert rows["lstm"]["description"] == models.CLASSIFIERS["lstm"]
     lines = mnistctl("train", "--list").stdout.splitlines()
     assert max(map(len, lines[: 1 + len(rows)])) <= 80
     (simple,) = (line for line in lines if line.startswith("simple "))
@@ -201,12 +201,12 @@ def test_the_list_has_every_model_with_its_recipe_and_the_published_mean(mnistct
     assert f"lstm: {models.CLASSIFIERS['lstm']}" in lines
 
 
-def test_a_model_of_which_nothing_is_published_is_listed_without(monkeypatch):
-    monkeypatch.setattr(summary, "load_published", lambda _: {"models": {}})
-    assert {row["published"] for row in list_models()} == {None}
+def test_models_without_published_accuracies_are_listed(monkeypatch):
+    monkeypatch.setattr(summary, "load_published", lambda _: Published(source="", dataset="mnist", models={}))
+    assert {row.published for row in list_models()} == {None}
 
 
-def test_show_machine_tells_versions_devices_and_how_the_digits_stand(mnistctl, own, tmp_path):
+def test_show_machine_reports_versions_devices_and_data_sets(mnistctl, own, tmp_path):
     data = tmp_path / "data"
     data.mkdir()
     for path in own.iterdir():
@@ -216,26 +216,26 @@ def test_show_machine_tells_versions_devices_and_how_the_digits_stand(mnistctl, 
     (tmp_path / "out/net.safetensors").touch()
     ran = mnistctl("show", "--machine", "--json", MNISTCTL_THREADS="2")
     assert (ran.returncode, ran.stderr) == (0, "")
-    told = json.loads(ran.stdout)
-    assert told["version"] == 1
-    assert told["versions"]["mnistctl"] == __version__
-    assert told["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
-    needed = {Requirement(line).name for line in metadata.requires("mnistctl") if "extra ==" not in line}
-    assert needed <= told["versions"].keys()
-    assert told["devices"][0]["device"] == "cpu"
-    assert told["environment"]["MNISTCTL_THREADS"] == "2"
-    states = {name: row["state"] for name, row in told["data"]["sets"].items()}
+    shown = json.loads(ran.stdout)
+    assert shown["version"] == 2
+    assert shown["versions"]["mnistctl"] == __version__
+    assert shown["versions"]["python"] == ".".join(map(str, sys.version_info[:3]))
+    required = {Requirement(line).name for line in metadata.requires("mnistctl") if "extra ==" not in line}
+    assert required <= shown["versions"].keys()
+    assert shown["devices"][0]["device"] == "cpu"
+    assert shown["environment"]["MNISTCTL_THREADS"] == "2"
+    states = {name: row["state"] for name, row in shown["data"]["sets"].items()}
     assert states == {"mnist": "damaged", "fashion": "missing", "sample": "sound", "own": "missing"}
-    assert told["data"]["sets"]["own"]["files"]["t10k-labels-idx1-ubyte"] == "missing"
-    assert told["data"]["sets"]["own"]["files"]["train-labels-idx1-ubyte"] == "present"
-    assert (told["out"]["nets"], told["out"]["unfinished_runs"]) == (["net"], ["half"])
+    assert shown["data"]["sets"]["own"]["files"]["t10k-labels-idx1-ubyte"] == "missing"
+    assert shown["data"]["sets"]["own"]["files"]["train-labels-idx1-ubyte"] == "present"
+    assert (shown["out"]["nets"], shown["out"]["unfinished_runs"]) == (["net"], ["half"])
     text = mnistctl("show", "--machine").stdout
     assert f"mnistctl {__version__}" in text
     assert "own: missing in data: t10k-labels-idx1-ubyte\n" in text
     assert "  nets: net\n" in text
 
 
-def test_show_machine_says_what_bf16_would_do(mnistctl, monkeypatch):
+def test_show_machine_reports_why_bf16_is_unavailable(mnistctl, monkeypatch):
     from mnistctl.errors import UsageError
     from mnistctl.training import environment
 
@@ -244,3 +244,28 @@ def test_show_machine_says_what_bf16_would_do(mnistctl, monkeypatch):
 
     monkeypatch.setattr(environment, "autocast_for", refuse)
     assert "device: cpu; bf16: only emulated here\n" in mnistctl("show", "--machine").stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "old", "field", "value"),
+    [
+        ("train", "--rate", "lr", 0.1),
+        ("train", "--batch", "batch_size", 50),
+        ("trials", "--batch", "batch_size", 50),
+        ("trials", "--against", "reference", "ktorch"),
+        ("eval", "--threshold", "min_confidence", 0.5),
+    ],
+)
+@pytest.mark.parametrize("separator", ["=", " "])
+def test_old_option_names_are_accepted_and_hidden_from_the_help(
+    command, old, field, value, separator, mnistctl
+):
+    args = ["conv", *f"{old}{separator}{value}".split()]
+    assert COMMANDS[command].make_context(command, args).params[field] == value
+    assert not re.search(rf"{old}\b(?!-)", mnistctl(command, "--help", COLUMNS="100").stdout)
+
+
+def test_old_option_names_are_unknown_to_other_commands(mnistctl):
+    ran = mnistctl("show", "--rate", "1")
+    assert ran.returncode == 2
+    assert "No such option: --rate" in ran.stderr

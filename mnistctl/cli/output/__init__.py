@@ -1,1 +1,1 @@
-"""Everything that is printed: results on stdout; progress, warnings and errors on stderr."""
+"""What the commands print: results on stdout; progress, warnings and errors on stderr."""

@@ -1,7 +1,7 @@
-"""What is looked at: the files of a data set, digits as text, nets and recipes as tables."""
+"""Output of show, download and train --list: file lists, images as text, models, recipes, hardware."""
 
 import json as jsons
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,42 +14,54 @@ if TYPE_CHECKING:
     import numpy as np
 
     from mnistctl.data.download import FileStatus
-    from mnistctl.models.summary import LayerSummary
+    from mnistctl.models.summary import LayerSummary, ModelSummary, PublishedAccuracy, RecipeSummary
 
 
-def print_file_statuses(found: Iterable["FileStatus"]) -> None:
-    """The files of a data set, and whether each is there and verified."""
+def print_file_statuses(statuses: Iterable["FileStatus"]) -> None:
+    """Print the files of a data set, and whether each is present and verified."""
     states = {"present": "verified", "fetched": "fetched, verified"}
     table = plain_table("file", "holds", "count", "state")
     table.columns[2].justify = "right"
-    for status in found:
+    for status in statuses:
         count = "-" if status.count is None else str(status.count)
         table.add_row(status.file, status.kind, count, states.get(status.action, status.action))
     print_table(table)
 
 
 def print_digits(images: "np.ndarray", labels: "Iterable[object]", style: str) -> None:
-    """Each image as text under its label."""
-    from mnistctl.cli.output.ascii import binary_ascii, grey_ascii, half_blocks
+    """Print each image as text, below its label.
+
+    Args:
+        images: uint8 [N, 28, 28].
+        labels: N labels.
+        style: "stars", or "blocks" for shades of grey.
+    """
+    from mnistctl.cli.output.ascii import binary_ascii, grey_ascii
 
     console = Console(highlight=False, soft_wrap=True)
     for image, label in zip(images, labels, strict=True):
         print_line(str(label))
         if style == "stars":
-            drawn = binary_ascii(image)
+            rows = binary_ascii(image)
         elif console.color_system is None or "utf" not in console.encoding:
-            drawn = grey_ascii(image)
+            rows = grey_ascii(image)
         else:
-            for row in half_blocks(image):
-                pairs = (f"[rgb({t},{t},{t}) on rgb({b},{b},{b})]\u2580[/]" for t, b in row)
-                console.print("".join(pairs))
+            _print_half_blocks(image, console)
             continue
-        for text in drawn:
-            print_line(text)
+        for row in rows:
+            print_line(row)
 
 
-def print_model(name: str, nets: "dict[str, list[LayerSummary]]", recipe: dict[str, Any]) -> None:
-    """Each net as a table of its layers, with their sum, and the recipe."""
+def _print_half_blocks(image: "np.ndarray", console: Console) -> None:
+    """Print two pixels per character: the upper half block in the foreground and the background colour."""
+    from mnistctl.cli.output.ascii import half_blocks
+
+    for row in half_blocks(image):
+        console.print("".join(f"[rgb({t},{t},{t}) on rgb({b},{b},{b})]\u2580[/]" for t, b in row))
+
+
+def print_model(name: str, nets: "dict[str, list[LayerSummary]]", recipe: "RecipeSummary") -> None:
+    """Print each net as a table of its layers and their total, then the recipe."""
     print_line(f"{name}: {(CLASSIFIERS | GENERATORS)[name]}")
     for net, layers in nets.items():
         table = plain_table("name", "layer", "output", "parameters")
@@ -59,84 +71,100 @@ def print_model(name: str, nets: "dict[str, list[LayerSummary]]", recipe: dict[s
             table.add_row(layer.name, Text(layer.layer), output, f"{layer.parameters:,}")
         table.add_row("", net or "all", "", f"{sum(layer.parameters for layer in layers):,}", style="bold")
         print_table(table)
-    settings = ", ".join(f"{k} {v}" for k, v in recipe["settings"].items() if v is not False)
-    both = ", one for each net" if name in GENERATORS else ""
-    order = "shuffled anew in each" if recipe.get("shuffle", True) else "in file order"
-    print_line(f"epochs: {recipe['epochs']} of batches of {recipe['batch']}, {order}")
-    print_line(f"optimizer: {recipe['optimizer']}, {settings}{both}")
-    print_line(f"rates: {_learning_rates(recipe['rates'])}")
-    if name in GENERATORS:
-        low, high = recipe["targets"]
-        print_line(
-            f"loss: binary cross entropy; targets {low:g} to {high:g} for real digits, 0 for generated ones"
-        )
-        return
-    print_line(f"loss: cross entropy, label smoothing {recipe['smoothing']:g}")
-    if recipe["averaged"]:
-        print_line(f"averaged: the weights after each of the last {recipe['averaged']} epochs")
+    _print_recipe(recipe)
 
 
-def print_models(entries: list[dict[str, Any]], *, json: bool) -> None:
-    """Every model in a row, and its sentence below."""
+def _print_recipe(recipe: "RecipeSummary") -> None:
+    order = "in file order" if recipe.shuffle is False else "shuffled before each epoch"
+    print_line(f"epochs: {recipe.epochs}, batch size: {recipe.batch_size}, {order}")
+    settings = ", ".join(f"{k} {_setting(v)}" for k, v in recipe.settings.items() if v is not False)
+    each = "" if recipe.conditional is None else ", one for each net"
+    print_line(f"optimizer: {recipe.optimizer}, {settings}{each}")
+    print_line(f"learning rate: {_learning_rates(recipe.lr_schedule)}")
+    if recipe.real_targets is not None:
+        low, high = recipe.real_targets
+        targets = f"targets {low:g} to {high:g} for real images, 0 for generated ones"
+        print_line(f"loss: binary cross entropy, {targets}")
+    else:
+        print_line(f"loss: cross entropy, label smoothing {recipe.label_smoothing:g}")
+    if recipe.swa_epochs:
+        print_line(f"weight averaging: over the last {recipe.swa_epochs} epochs")
+
+
+def _setting(value: float | tuple[float, ...]) -> str:
+    return f"({', '.join(f'{v:g}' for v in value)})" if isinstance(value, tuple) else str(value)
+
+
+def _learning_rates(rates: Sequence[float]) -> str:
+    if len(set(rates)) == 1:
+        return f"{rates[0]:g} in every epoch"
+    return f"{', '.join(f'{rate:.4g}' for rate in rates[:5])} ... {rates[-1]:.4g}"
+
+
+def print_models(summaries: "Sequence[ModelSummary]", *, json: bool) -> None:
+    """Print a table of all models, then their descriptions."""
     if json:
-        print_line(jsons.dumps({"version": JSON_VERSION, "models": entries}))
+        models = [summary.to_json() for summary in summaries]
+        print_line(jsons.dumps({"version": JSON_VERSION, "models": models}))
         return
     table = plain_table(
         "model", "parameters", "epochs", "batch", "optimizer", "lr", "published", justify="right"
     )
     for name in (0, 4, 6):
         table.columns[name].justify = "left"
-    for entry in entries:
-        counts = " + ".join(f"{count:,}" for count in entry["parameters"])
-        figures = (str(entry[name]) for name in ("epochs", "batch", "optimizer"))
+    for model in summaries:
         table.add_row(
-            entry["model"], counts, *figures, f"{entry['rate']:g}", _published_accuracy(entry["published"])
+            model.model,
+            " + ".join(f"{count:,}" for count in model.parameters),
+            str(model.epochs),
+            str(model.batch_size),
+            model.optimizer,
+            f"{model.peak_lr:g}",
+            _published_accuracy(model.published),
         )
     print_table(table)
-    for entry in entries:
-        print_line(f"{entry['model']}: {entry['sentence']}")
+    for model in summaries:
+        print_line(f"{model.model}: {model.description}")
 
 
-def _published_accuracy(told: dict[str, Any] | None) -> str:
-    if told is None:
+def _published_accuracy(published: "PublishedAccuracy | None") -> str:
+    if published is None:
         return ""
-    runs = "" if told["runs"] == 1 else f", mean of {told['runs']}"
-    return f"{told['accuracy']:.{2 if told['runs'] == 1 else 3}f} %{runs}"
+    if published.runs == 1:
+        return f"{published.accuracy:.2f} %"
+    return f"{published.accuracy:.3f} %, mean of {published.runs}"
 
 
-def print_environment(found: dict[str, Any], *, json: bool) -> None:
-    """What a report of a fault needs, a line each."""
+def print_environment(environment: dict[str, Any], *, json: bool) -> None:
+    """Print what a bug report needs, a line for each subject."""
     if json:
-        print_line(jsons.dumps({"version": JSON_VERSION} | found))
+        print_line(jsons.dumps({"version": JSON_VERSION} | environment))
         return
-    here = found["machine"]
-    versions = found["versions"].items()
+    hardware, out = environment["machine"], environment["out"]
+    versions = environment["versions"].items()
     print_line("versions: " + ", ".join(f"{name} {version}" for name, version in versions if version))
-    print_line(
-        "not installed: " + (", ".join(name for name, version in versions if not version) or "nothing")
-    )
-    print_line(f"platform: {found['platform']}")
-    print_line(f"processor: {here['processor']}, {here['cores']} cores, {found['threads']} threads used")
-    print_line(f"instructions: {here['vectors']}; {' '.join(here['features']) or 'no others are told here'}")
-    for device in found["devices"]:
+    missing = ", ".join(name for name, version in versions if not version)
+    print_line(f"not installed: {missing or 'nothing'}")
+    print_line(f"platform: {environment['platform']}")
+    threads = environment["threads"]
+    print_line(f"processor: {hardware['processor']}, {hardware['cores']} cores, {threads} threads in use")
+    print_line(f"instructions: {hardware['vectors']}; {' '.join(hardware['features']) or 'others unknown'}")
+    for device in environment["devices"]:
         name = "" if device["name"] is None else f" ({device['name']})"
         print_line(f"device: {device['device']}{name}; bf16: {device['bf16'] or 'native'}")
-    print_line(f"data: {found['data']['folder']}")
-    for name, told in found["data"]["sets"].items():
-        bad = [file for file, state in told["files"].items() if state == told["state"]]
-        which = f": {', '.join(bad)}" if 0 < len(bad) < len(told["files"]) else ""
-        print_line(f"  {name}: {told['state']} in {told['place']}{which}")
-    out = found["out"]
-    state = "can be written" if out["writable"] else "cannot be written" if out["there"] else "not there yet"
+    _print_data_sets(environment["data"])
+    state = "writable" if out["writable"] else "not writable" if out["there"] else "does not exist yet"
     print_line(f"out: {out['folder']}, {state}")
-    for what in ("nets", "unfinished_runs"):
-        print_line(f"  {what.replace('_', ' ')}: {', '.join(out[what]) or 'none'}")
-    print_line(
-        "environment: " + (", ".join(f"{n}={v}" for n, v in found["environment"].items()) or "nothing set")
-    )
+    for kind in ("nets", "unfinished_runs"):
+        print_line(f"  {kind.replace('_', ' ')}: {', '.join(out[kind]) or 'none'}")
+    variables = ", ".join(f"{name}={value}" for name, value in environment["environment"].items())
+    print_line(f"environment: {variables or 'nothing set'}")
 
 
-def _learning_rates(rates: list[float]) -> str:
-    if len(set(rates)) == 1:
-        return f"{rates[0]:g} in every epoch"
-    return f"{', '.join(f'{rate:.4g}' for rate in rates[:5])} ... {rates[-1]:.4g}"
+def _print_data_sets(data: dict[str, Any]) -> None:
+    """Print the state of each data set, and the files that are responsible for it unless all are."""
+    print_line(f"data: {data['folder']}")
+    for name, found in data["sets"].items():
+        bad = [file for file, state in found["files"].items() if state == found["state"]]
+        names = f": {', '.join(bad)}" if 0 < len(bad) < len(found["files"]) else ""
+        print_line(f"  {name}: {found['state']} in {found['place']}{names}")

@@ -1,4 +1,4 @@
-"""How anything is printed: a line, a complaint, a table, a bar."""
+"""Printing: lines, errors, tables and progress bars."""
 
 import os
 import sys
@@ -11,12 +11,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 from rich.text import Text
 
-JSON_VERSION = 1  # the version of what --json prints
-_MAX_WIDTH = 200  # columns; more than any table here takes
+JSON_VERSION = 2  # version of the objects that --json prints
+_MAX_WIDTH = 200  # columns; wider than any table
 
 
 def print_line(text: str, style: str = "") -> None:
-    """One line of a result on stdout: never wrapped or cut, in a style on a terminal that has styles."""
+    """Print one line of a result on stdout, never wrapped or cut; in `style` if stdout is a terminal."""
     shown = _printable(text, sys.stdout)
     if style and (console := Console(highlight=False)).is_terminal:
         console.print(Text(shown, style), soft_wrap=True)
@@ -25,19 +25,19 @@ def print_line(text: str, style: str = "") -> None:
 
 
 def print_error(message: str, notes: Iterable[str] = ()) -> None:
-    """One line on stderr: what went wrong, then the notes that were added to the exception."""
+    """Print one line on stderr: the message, then the notes of the exception."""
     text = "; ".join([message, *notes])
-    with suppress(OSError):  # nobody is left to tell
+    with suppress(OSError):  # stderr may be closed
         print(_printable(f"mnistctl: {text}", sys.stderr), file=sys.stderr, flush=True)
 
 
 def silence_stdout() -> None:
-    """Send what is still to be printed nowhere: its reader is gone."""
+    """Discard all further output: the reader of stdout has closed it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _printable(text: str, stream: TextIO) -> str:
-    # In one line, and what the stream's encoding has no sign for in escapes: a path may hold anything.
+    # Paths may contain any character. Escape line breaks, and what the stream's encoding does not have.
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     encoding = stream.encoding or "utf-8"
@@ -45,26 +45,33 @@ def _printable(text: str, stream: TextIO) -> str:
 
 
 def download_progress() -> AbstractContextManager[Callable[[str, int, int | None], None]]:
-    """A bar for each file that comes in, on a terminal; gives the function that moves it."""
+    """A progress bar for each downloaded file; see `progress_bar`."""
     return progress_bar(DownloadColumn())
 
 
 @contextmanager
 def progress_bar(column: Any) -> Iterator[Callable[[str, int, int | None], None]]:
-    """A bar for each thing that takes long, on a terminal, `column` behind it; gives what moves it."""
+    """A progress bar for each named task, on a terminal only.
+
+    Args:
+        column: Rich column to the right of each bar.
+
+    Yields:
+        The function that updates the bars: its arguments are name, steps done, and total steps or None.
+    """
     with progress_bars(column) as bars:
         tasks: dict[str, TaskID] = {}
 
-        def moved(name: str, done: int, total: int | None) -> None:
+        def on_progress(name: str, done: int, total: int | None) -> None:
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=total)
             bars.update(tasks[name], completed=done, total=total)
 
-        yield moved
+        yield on_progress
 
 
 def plain_table(*columns: str, justify: JustifyMethod = "left") -> Table:
-    """A table without rules, to be filled."""
+    """An empty table without borders."""
     table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
         table.add_column(column, justify=justify, no_wrap=True)
@@ -72,13 +79,13 @@ def plain_table(*columns: str, justify: JustifyMethod = "left") -> Table:
 
 
 def print_table(table: Table) -> None:
-    """The table on stdout."""
-    # As wide as it needs: a terminal wraps what does not fit, where rich would cut numbers short.
+    """Print the table on stdout."""
+    # At full width: a terminal wraps long rows, whereas Rich would cut numbers.
     Console(highlight=False, width=_MAX_WIDTH).print(table)
 
 
 def progress_bars(*columns: Any) -> Progress:
-    """Bars on stderr with these columns behind them; on a terminal only, and gone at the end."""
+    """Progress bars on stderr, with `columns` to the right. Shown on a terminal only; removed at the end."""
     console = Console(stderr=True)
     shown = console.is_terminal and not console.is_dumb_terminal
     return Progress(
