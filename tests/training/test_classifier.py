@@ -38,14 +38,14 @@ def epochs(training, recipe, digits):
     return [e for e in fit(training, recipe, *digits) if isinstance(e, Epoch)]
 
 
-def test_pixels_run_from_minus_one_to_one(digits):
+def test_pixels_are_scaled_to_minus_one_to_one(digits):
     pixels, labels = digits[0].take(slice(0, 50))
     assert pixels.shape == (50, 1, 28, 28)
     assert (float(pixels.min()), float(pixels.max())) == (-1.0, 1.0)
     assert labels[:10].tolist() == list(range(10))
 
 
-def test_one_step_of_logit_is_the_step_that_calculus_gives(digits):
+def test_train_step_of_logit_equals_the_gradient_computed_by_hand(digits):
     recipe = models.load("logit")
     training = ClassifierTraining(recipe, 0, CPU)
     pixels, labels = digits[0].take(slice(0, 100))
@@ -60,81 +60,81 @@ def test_one_step_of_logit_is_the_step_that_calculus_gives(digits):
     )
 
 
-def test_a_sliced_batch_has_the_gradients_and_the_loss_of_a_whole_one(digits):
+def test_micro_batches_give_the_gradients_and_the_loss_of_the_whole_batch(digits):
     recipe = replace(models.load("conv"), optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
-    pixels, labels = digits[0].take(slice(0, 250))  # the last slice is a short one
+    pixels, labels = digits[0].take(slice(0, 250))  # the last micro-batch is shorter
     training = ClassifierTraining(recipe, 0, CPU)
     assert training.micro_batch_size == 200
-    training.net.eval()  # dropout off: the draws differ between slicings
-    sliced = train_step(training, recipe, pixels, labels)
+    training.net.eval()  # dropout off: its masks depend on the micro-batches
+    loss = train_step(training, recipe, pixels, labels)
     gradients = [p.grad.clone() for p in training.net.parameters()]
     training.net.zero_grad()
     plain = recipe.net()
     plain.load_state_dict(training.net.state_dict())
     whole = F.cross_entropy(plain.eval()(pixels), labels, label_smoothing=0.01)
     whole.backward()
-    assert float(sliced) == pytest.approx(float(whole.detach()), rel=1e-5)
+    assert float(loss) == pytest.approx(float(whole.detach()), rel=1e-5)
     for ours, theirs in zip(gradients, plain.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs.grad, rtol=1e-3, atol=1e-6)
 
 
-def test_batch_norm_is_never_sliced():
+def test_nets_with_batch_norm_are_never_split_into_micro_batches():
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     assert micro_batch_size(net, 1000, CPU) == 1000
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others(digits):
+def test_same_seed_gives_same_weights_and_another_seed_does_not(digits):
     recipe = replace(models.load("conv"), epochs=1, batch_size=300)
-    few = some(digits[0], 600), some(digits[1], 100)
-    made = []
+    subset = some(digits[0], 600), some(digits[1], 100)
+    digests = []
     for seed in (0, 0, 1):
         training = ClassifierTraining(recipe, seed, CPU)
-        epochs(training, recipe, few)
-        made.append(checkpoint.digest(training.net.state_dict()))
-    assert made[0] == made[1] != made[2]
+        epochs(training, recipe, subset)
+        digests.append(checkpoint.digest(training.net.state_dict()))
+    assert digests[0] == digests[1] != digests[2]
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
-def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, digits, tmp_path):
+def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, digits, tmp_path):
     recipe = replace(models.load(name), epochs=2, batch_size=50)
-    few = some(digits[0], 100), some(digits[1], 20)
+    subset = some(digits[0], 100), some(digits[1], 20)
     whole = ClassifierTraining(recipe, 0, CPU)
-    told = epochs(whole, recipe, few)
+    expected = epochs(whole, recipe, subset)
     first, second = ClassifierTraining(recipe, 0, CPU), ClassifierTraining(recipe, 0, CPU)
-    events = fit(first, recipe, *few)
+    events = fit(first, recipe, *subset)
     while first.epoch < 1:
         if isinstance(next(events), Epoch):
-            torch.rand(3)  # what the caller draws between epochs changes nothing
+            torch.rand(3)  # random draws of the caller between epochs change nothing
     checkpoint.save(tmp_path / "half", checkpoint.RUN, {}, first.state())
     second.restore(checkpoint.load(tmp_path / "half", checkpoint.RUN)[1])
-    rest = epochs(second, recipe, few)
-    assert [replace(e, seconds=0) for e in rest] == [replace(e, seconds=0) for e in told[1:]]
+    rest = epochs(second, recipe, subset)
+    assert [replace(e, seconds=0) for e in rest] == [replace(e, seconds=0) for e in expected[1:]]
     assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
 
 
-def test_a_rate_that_is_far_too_high_diverges_and_says_so(digits):
+def test_learning_rate_far_too_high_raises_diverged_error(digits):
     recipe = replace(models.load("linear"), epochs=3, peak_lr=1e12)
-    with pytest.raises(DivergedError, match="lower --lr"):
+    with pytest.raises(DivergedError, match="lower the learning rate"):
         list(fit(ClassifierTraining(recipe, 0, CPU), recipe, *digits))
 
 
-def test_mismatches_are_the_digits_that_are_misread(digits):
+def test_mismatches_are_the_misclassified_digits(digits):
     ten = some(digits[1], 10)
     outputs = F.one_hot(torch.tensor([0, 1, 2, 3, 4, 3, 6, 1, 8, 4]), 10).float()
-    missed = find_mismatches(outputs, ten)
-    assert missed == Mismatches((5, 7, 9), (5, 7, 9), (3, 1, 4))
-    assert missed.by_digit() == {5: [(3, 5)], 7: [(1, 7)], 9: [(4, 9)]}
+    mismatches = find_mismatches(outputs, ten)
+    assert mismatches == Mismatches((5, 7, 9), (5, 7, 9), (3, 1, 4))
+    assert mismatches.by_digit() == {5: [(3, 5)], 7: [(1, 7)], 9: [(4, 9)]}
     assert Mismatches((0, 1, 2), (5, 5, 0), (8, 3, 7)).by_digit() == {0: [(7, 2)], 5: [(3, 1), (8, 0)]}
 
 
-def test_a_net_is_judged_with_its_dropout_off(digits):
+def test_nets_are_scored_with_dropout_off(digits):
     net = ClassifierTraining(models.load("conv"), 0, CPU).net
     assert compute_score(net, digits[1])[0] == compute_score(net, digits[1])[0]
 
 
 @pytest.fixture(scope="module")
 def normed():
-    """A small recipe with batch norm and dropout, for what holds of every averaged one."""
+    """A small averaged recipe with batch norm and dropout."""
 
     def net():
         return nn.Sequential(
@@ -145,39 +145,39 @@ def normed():
     return replace(models.load("wsimple"), net=net, epochs=6, peak_lr=0.01, swa_fraction=0.5)
 
 
-def test_averaging_adds_events_and_changes_no_epoch(digits, normed):
-    few = (some(digits[0], 600), some(digits[1], 300))
-    regular = replace(normed, lr_schedule=lambda peak, n: normed.learning_rates(), swa_fraction=None)
-    told = list(fit(ClassifierTraining(normed, 1, CPU), normed, *few))
-    plain = list(fit(ClassifierTraining(regular, 1, CPU), regular, *few))
-    kept = [replace(e, seconds=0) for e in told if isinstance(e, Epoch)]
-    assert kept == [replace(e, seconds=0) for e in plain if isinstance(e, Epoch)]
-    assert [(type(e).__name__, e.first, e.last, e.recomputed) for e in told[-2:]] == [
+def test_weight_averaging_adds_events_and_changes_no_epoch(digits, normed):
+    subset = (some(digits[0], 600), some(digits[1], 300))
+    baseline = replace(normed, lr_schedule=lambda peak, n: normed.learning_rates(), swa_fraction=None)
+    expected = list(fit(ClassifierTraining(normed, 1, CPU), normed, *subset))
+    plain = list(fit(ClassifierTraining(baseline, 1, CPU), baseline, *subset))
+    epochs_of_averaged = [replace(e, seconds=0) for e in expected if isinstance(e, Epoch)]
+    assert epochs_of_averaged == [replace(e, seconds=0) for e in plain if isinstance(e, Epoch)]
+    assert [(type(e).__name__, e.first, e.last, e.recomputed) for e in expected[-2:]] == [
         ("AveragedWeights", 4, 6, False),
         ("AveragedWeights", 4, 6, True),
     ]
     assert not any(isinstance(e, AveragedWeights) for e in plain)
 
 
-def test_the_averaged_weights_are_the_mean_of_those_after_each_averaged_epoch(digits, normed):
-    few = (some(digits[0], 600), some(digits[1], 300))
+def test_averaged_weights_are_the_mean_over_the_averaged_epochs(digits, normed):
+    subset = (some(digits[0], 600), some(digits[1], 300))
     training = ClassifierTraining(normed, 2, CPU)
     after = {}
-    for event in fit(training, normed, *few):
+    for event in fit(training, normed, *subset):
         if isinstance(event, Epoch):
             after[event.epoch] = [p.detach().double().clone() for p in training.net.parameters()]
     assert training.final_net is not training.net
-    for place, averaged in enumerate(training.final_net.parameters()):
-        mean = torch.stack([after[epoch][place] for epoch in (4, 5, 6)]).mean(0)
+    for index, averaged in enumerate(training.final_net.parameters()):
+        mean = torch.stack([after[epoch][index] for epoch in (4, 5, 6)]).mean(0)
         torch.testing.assert_close(averaged.double(), mean, rtol=1e-5, atol=1e-7)
 
 
-def test_recomputed_statistics_are_the_plain_mean_over_batches_in_training_mode(digits, normed):
-    few = (some(digits[0], 600), some(digits[1], 300))
+def test_recomputed_batch_norm_statistics_are_the_mean_over_training_batches(digits, normed):
+    subset = (some(digits[0], 600), some(digits[1], 300))
     training = ClassifierTraining(normed, 3, CPU)
-    *_, stale, recomputed = fit(training, normed, *few)
+    *_, stale, recomputed = fit(training, normed, *subset)
     convolution, norm = training.final_net[0], training.final_net[1]
-    batches = [x for x, _ in iterate_batches(training, normed, few[0], normed.epochs + 1)]
+    batches = [x for x, _ in iterate_batches(training, normed, subset[0], normed.epochs + 1)]
     with torch.no_grad():
         outputs = [convolution(x).double() for x in batches]
     means = torch.stack([y.mean((0, 2, 3)) for y in outputs]).mean(0)
@@ -186,28 +186,30 @@ def test_recomputed_statistics_are_the_plain_mean_over_batches_in_training_mode(
     torch.testing.assert_close(norm.running_mean.double(), means, **close)
     torch.testing.assert_close(norm.running_var.double(), variances, **close)
     assert stale.test_loss != recomputed.test_loss
-    score, _ = compute_score(training.final_net, few[1])
+    score, _ = compute_score(training.final_net, subset[1])
     assert (score.loss, score.accuracy) == (recomputed.test_loss, recomputed.accuracy)
 
 
 @pytest.mark.parametrize("name", ["swa", "wsimple"])
-def test_a_finished_averaged_run_is_restored_with_its_average(name, digits, normed):
+def test_averaged_run_is_restored_with_its_average(name, digits, normed):
     recipe = normed if name == "wsimple" else replace(models.load(name), epochs=3, batch_size=100)
-    few = (some(digits[0], 300), some(digits[1], 100))
+    subset = (some(digits[0], 300), some(digits[1], 100))
     whole = ClassifierTraining(recipe, 4, CPU)
-    list(fit(whole, recipe, *few))
+    list(fit(whole, recipe, *subset))
     halfway = ClassifierTraining(recipe, 4, CPU)
-    for event in fit(halfway, recipe, *few):
+    for event in fit(halfway, recipe, *subset):
         if isinstance(event, Epoch) and event.epoch == recipe.epochs - 1:
             break
     resumed = ClassifierTraining(recipe, 4, CPU)
     resumed.restore(halfway.state())
-    list(fit(resumed, recipe, *few))
-    assert checkpoint.digest(resumed.final_net.state_dict()) == checkpoint.digest(whole.final_net.state_dict())
+    list(fit(resumed, recipe, *subset))
+    assert checkpoint.digest(resumed.final_net.state_dict()) == checkpoint.digest(
+        whole.final_net.state_dict()
+    )
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
-def test_a_prepared_net_has_the_loss_and_the_gradients_of_the_plain_one(name, digits):
+def test_optimized_net_has_the_loss_and_gradients_of_the_plain_net(name, digits):
     recipe = models.load(name)
     torch.manual_seed(0)
     plain = recipe.net().double()  # thirteen batch norms amplify float32's rounding
@@ -224,24 +226,24 @@ def test_a_prepared_net_has_the_loss_and_the_gradients_of_the_plain_one(name, di
     assert float((whole - other).norm() / whole.norm()) < 1e-9
 
 
-def test_bf16_trains_in_bfloat16_and_is_scored_in_float32(digits):
+def test_bf16_training_computes_in_bfloat16_and_scores_in_float32(digits):
     try:
         autocast_for("bf16", CPU)
-    except UsageError as refused:
-        pytest.skip(str(refused))
+    except UsageError as error:
+        pytest.skip(str(error))
     recipe = replace(models.load("conv"), batch_size=100, epochs=1)
     training = ClassifierTraining(recipe, 0, CPU, precision="bf16")
-    seen = []
+    modes = []
     training.net[-1].register_forward_hook(
-        lambda module, args, out: seen.append((module.training, out.dtype))
+        lambda module, args, out: modes.append((module.training, out.dtype))
     )
     (epoch,) = epochs(training, recipe, (some(digits[0], 500), some(digits[1], 200)))
-    assert set(seen) == {(True, torch.bfloat16), (False, torch.float32)}
+    assert set(modes) == {(True, torch.bfloat16), (False, torch.float32)}
     assert epoch.loss < 2.3
     assert {p.dtype for p in training.net.parameters()} == {torch.float32}
 
 
-def test_bf16_is_refused_where_it_would_only_be_emulated(monkeypatch):
+def test_bf16_is_refused_where_it_is_only_emulated(monkeypatch):
     for feature in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, feature, lambda: False)
     monkeypatch.setattr(device.platform, "machine", lambda: "x86_64")

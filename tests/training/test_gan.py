@@ -1,4 +1,4 @@
-"""The duel of generator and discriminator, on a few digits of the sample."""
+"""The training loop of GANs, on a few digits of the sample."""
 
 from dataclasses import replace
 from functools import partial
@@ -39,7 +39,7 @@ def rows(training, recipe, digits):
 
 
 def small(**given):
-    """Nets of a few numbers, with batch norm, for what holds of every recipe."""
+    """A recipe with tiny nets and batch norm."""
 
     def generator():
         return nn.Sequential(nn.ConvTranspose2d(NOISE_SIZE, 4, 7), nn.BatchNorm2d(4), nn.ReLU(),
@@ -52,33 +52,35 @@ def small(**given):
     return replace(models.load_generator("gan"), **usual | given)
 
 
-def plainly(recipe: GanRecipe, seed: int, real, labels, steps: int):
-    """The recipe as its page tells it: a sigmoid, three losses, all gradients computed, one by one."""
+def train_plainly(recipe: GanRecipe, seed: int, real, labels, steps: int):
+    """The same steps written without shortcuts: a sigmoid, three losses, all gradients."""
     torch.manual_seed(derive_seed(seed, 0))
     generator, discriminator = recipe.generator(), recipe.discriminator()
-    drawer, judge = (recipe.optimizer(net.parameters()) for net in (generator, discriminator))
+    g_optimizer, d_optimizer = (recipe.optimizer(net.parameters()) for net in (generator, discriminator))
     torch.manual_seed(1)
-    told = []
+    losses = []
     for _ in range(steps):
         noise = torch.randn(len(real), NOISE_SIZE, 1, 1)
-        asked = recipe.condition(torch.randint(10, (len(real),)))
+        fake_condition = recipe.condition(torch.randint(10, (len(real),)))
         targets = torch.empty(len(real)).uniform_(0.8, 1)
-        judge.zero_grad()
+        d_optimizer.zero_grad()
         first = F.binary_cross_entropy(torch.sigmoid(discriminator(real, *recipe.condition(labels))), targets)
         first.backward()
-        drawn = generator(noise, *asked)
+        fake = generator(noise, *fake_condition)
         second = F.binary_cross_entropy(
-            torch.sigmoid(discriminator(drawn.detach(), *asked)), torch.zeros(len(real))
+            torch.sigmoid(discriminator(fake.detach(), *fake_condition)), torch.zeros(len(real))
         )
         second.backward()
         gradients = [p.grad.clone() for p in discriminator.parameters()]
-        judge.step()
-        drawer.zero_grad()
-        third = F.binary_cross_entropy(torch.sigmoid(discriminator(drawn, *asked)), torch.ones(len(real)))
+        d_optimizer.step()
+        g_optimizer.zero_grad()
+        third = F.binary_cross_entropy(
+            torch.sigmoid(discriminator(fake, *fake_condition)), torch.ones(len(real))
+        )
         third.backward()
-        drawer.step()
-        told.append(((first + second).item(), third.item()))
-    return told, [p.grad for p in generator.parameters()], gradients
+        g_optimizer.step()
+        losses.append(((first + second).item(), third.item()))
+    return losses, [p.grad for p in generator.parameters()], gradients
 
 
 @pytest.fixture
@@ -90,27 +92,27 @@ def doubles():
 
 
 @pytest.mark.parametrize("name", models.GENERATORS)
-def test_a_duel_is_the_recipe_taken_step_by_step(name, digits, doubles):
+def test_train_step_equals_the_plainly_written_steps(name, digits, doubles):
     # By plain descent: Adam's first steps turn a gradient's last bits into signs.
     recipe = replace(models.load_generator(name), optimizer=partial(torch.optim.SGD, lr=0.01))
     pixels, labels = digits.take(slice(0, 20))
     real = pixels.double()
-    theirs, drawing, judging = plainly(recipe, 5, real, labels, 2)
+    theirs, g_gradients, d_gradients = train_plainly(recipe, 5, real, labels, 2)
     training = GanTraining(recipe, 5, CPU)
     torch.manual_seed(1)
     ours = [train_step(training, recipe, real, labels) for _ in range(2)]
     torch.testing.assert_close(torch.stack(ours).double(), torch.tensor(theirs), rtol=1e-6, atol=1e-6)
-    for weights, gradients in ((training.g_params, drawing), (training.d_params, judging)):
+    for weights, gradients in ((training.g_params, g_gradients), (training.d_params, d_gradients)):
         for weight, gradient in zip(weights, gradients, strict=True):
             torch.testing.assert_close(
                 weight.grad, gradient, rtol=1e-3, atol=1e-5 * gradient.abs().max().item()
             )
 
 
-def test_the_loss_of_a_sure_discriminator_is_exact_in_bfloat16(digits):
+def test_loss_of_a_confident_discriminator_is_exact_under_bfloat16(digits):
     """In bfloat16 a sigmoid is 1 from a logit of 7 on: the loss would be 100 and its gradient 0."""
 
-    class Sure(nn.Module):
+    class Confident(nn.Module):
         def __init__(self):
             super().__init__()
             self.logit = nn.Parameter(torch.tensor(20.0))
@@ -118,86 +120,86 @@ def test_the_loss_of_a_sure_discriminator_is_exact_in_bfloat16(digits):
         def forward(self, pixels):
             return self.logit.expand(len(pixels)).to(torch.bfloat16)
 
-    recipe = small(discriminator=Sure)
+    recipe = small(discriminator=Confident)
     training = GanTraining(recipe, 0, CPU)
     training.autocast = lambda: torch.autocast("cpu", torch.bfloat16)
-    judging, _ = train_step(training, recipe, *digits.take(slice(0, 20)))
+    d_loss, _ = train_step(training, recipe, *digits.take(slice(0, 20)))
     # Of real digits 20 (1 - target) between 0 and 4, of generated ones 20.
-    assert 20 < float(judging) < 24
-    assert judging.dtype == torch.float32
+    assert 20 < float(d_loss) < 24
+    assert d_loss.dtype == torch.float32
     assert 0.9 < float(training.d_params[0].grad) < 1.3
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("name", models.GENERATORS)
-def test_a_restored_run_ends_where_the_uninterrupted_one_ends(name, precision, digits, tmp_path):
+def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, precision, digits, tmp_path):
     recipe = replace(models.load_generator(name), epochs=2, batch_size=20)
-    few = some(digits, 50)
+    subset = some(digits, 50)
     try:
         whole = GanTraining(recipe, 0, CPU, precision=precision)
-    except UsageError as refused:
-        pytest.skip(str(refused))
-    told = rows(whole, recipe, few)
+    except UsageError as error:
+        pytest.skip(str(error))
+    losses = rows(whole, recipe, subset)
     first, second = (GanTraining(recipe, 0, CPU, precision=precision) for _ in range(2))
-    events = fit(first, recipe, few)
+    events = fit(first, recipe, subset)
     while first.epoch < 1:
         next(events)
-    torch.rand(3)  # what the caller draws between epochs changes nothing
+    torch.rand(3)  # random draws of the caller between epochs change nothing
     checkpoint.save(tmp_path / "half", checkpoint.RUN, {}, first.state())
     second.restore(checkpoint.load(tmp_path / "half", checkpoint.RUN)[1])
-    assert rows(second, recipe, few) == told[1:]
+    assert rows(second, recipe, subset) == losses[1:]
     assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
 
 
-def test_the_state_of_another_run_is_refused():
+def test_state_of_another_run_is_refused():
     training, other = GanTraining(small(), 0, CPU), GanTraining(models.load_generator("gan"), 0, CPU)
     for state in (other.state(), {"net.weight": torch.zeros(1)}, {}):
         with pytest.raises(ValueError, match="not the state of this run"):
             training.restore(state)
 
 
-def test_an_epoch_takes_each_digit_at_most_once_and_leaves_a_last_short_batch_out(digits, monkeypatch):
-    few, seen = Digits(digits.images[:50], torch.arange(50)), []
+def test_epoch_uses_each_digit_at_most_once_and_drops_a_short_last_batch(digits, monkeypatch):
+    subset, seen = Digits(digits.images[:50], torch.arange(50)), []
 
-    def noted(training, recipe, real, labels):
+    def record_labels(training, recipe, real, labels):
         seen.append(labels)
         return torch.tensor([float(len(seen)), 10.0 * len(seen)])
 
-    monkeypatch.setattr(gan, "train_step", noted)
+    monkeypatch.setattr(gan, "train_step", record_labels)
     recipe = small(epochs=2)
-    events = list(fit(GanTraining(recipe, 0, CPU), recipe, few))
+    events = list(fit(GanTraining(recipe, 0, CPU), recipe, subset))
     assert [(e.done, e.total) for e in events if isinstance(e, Progress)] == [(1, 2), (2, 2)] * 2
     first, second = torch.cat(seen[:2]), torch.cat(seen[2:])
     assert len(set(first.tolist())) == len(set(second.tolist())) == 40
     assert first.tolist() != second.tolist()
     # Medians over the batches of an epoch: of 1 and 2, of 3 and 4; the generator's ten times as much.
-    told = [(e.discriminator, e.generator) for e in events if isinstance(e, GanEpoch)]
-    assert told == [(1.5, 15.0), (3.5, 35.0)]
+    losses = [(e.discriminator, e.generator) for e in events if isinstance(e, GanEpoch)]
+    assert losses == [(1.5, 15.0), (3.5, 35.0)]
 
 
-def test_the_same_seed_gives_the_same_nets_and_another_seed_others(digits):
-    made = []
+def test_same_seed_gives_same_nets_and_another_seed_does_not(digits):
+    digests = []
     for seed in (0, 0, 1):
         training = GanTraining(small(), seed, CPU)
         rows(training, small(), some(digits, 40))
-        made.append(checkpoint.digest(training.net_state()))
-    assert made[0] == made[1] != made[2]
+        digests.append(checkpoint.digest(training.net_state()))
+    assert digests[0] == digests[1] != digests[2]
 
 
-def test_a_rate_that_is_far_too_high_diverges_and_says_so(digits):
+def test_learning_rate_far_too_high_raises_diverged_error(digits):
     recipe = small(peak_lr=1e30)
-    with pytest.raises(DivergedError, match="lower --lr"):
+    with pytest.raises(DivergedError, match="lower the learning rate"):
         list(fit(GanTraining(recipe, 0, CPU), recipe, some(digits, 40)))
 
 
-def test_the_rate_is_the_recipes_in_every_epoch():
+def test_cgan_has_a_constant_learning_rate():
     recipe = models.load_generator("cgan")
     assert (recipe.learning_rates(), recipe.batch_size) == ((0.0002,) * 20, 60)
     optimizer = recipe.optimizer([nn.Parameter(torch.zeros(1))])
     assert optimizer.defaults["betas"] == (0.5, 0.999)
 
 
-def test_the_grid_is_ten_rows_of_six_or_ten_noises_for_each_digit():
+def test_fixed_inputs_are_sixty_noises_or_ten_for_each_digit():
     (noise,) = fixed_inputs(models.load_generator("gan"), 3)
     assert noise.shape == (60, NOISE_SIZE, 1, 1)
     noise, digits = fixed_inputs(models.load_generator("cgan"), 3)
@@ -207,7 +209,7 @@ def test_the_grid_is_ten_rows_of_six_or_ten_noises_for_each_digit():
     assert digits.view(10, 10).tolist() == [list(range(10))] * 10
 
 
-def test_a_sample_is_drawn_in_evaluation_mode_in_greys_from_0_to_255():
+def test_images_are_generated_in_evaluation_mode_as_greys_from_0_to_255():
     class Ramp(nn.Module):
         def __init__(self):
             super().__init__()
@@ -217,21 +219,21 @@ def test_a_sample_is_drawn_in_evaluation_mode_in_greys_from_0_to_255():
             assert not self.training
             return noise.view(-1, 1, 1, 1).expand(-1, 1, 28, 28) + self.shift
 
-    drawn = generate_images(Ramp().train(), torch.tensor([-1.0, 0.0, 1.0]))
-    assert drawn.shape == (3, 28, 28)
-    assert [picture.unique().tolist() for picture in drawn] == [[0], [128], [255]]
+    images = generate_images(Ramp().train(), torch.tensor([-1.0, 0.0, 1.0]))
+    assert images.shape == (3, 28, 28)
+    assert [picture.unique().tolist() for picture in images] == [[0], [128], [255]]
 
 
-def test_speed_changes_no_net():
+def test_optimized_nets_compute_the_same():
     for name in models.GENERATORS:
         for make in (models.load_generator(name).generator, models.load_generator(name).discriminator):
             torch.manual_seed(0)
             plain = make().double()
-            prepared = optimize_for(make().double(), CPU)
-            prepared.load_state_dict(plain.state_dict())
+            optimized = optimize_for(make().double(), CPU)
+            optimized.load_state_dict(plain.state_dict())
             shape = (4, NOISE_SIZE, 1, 1) if make.__name__ == "generator" else (4, 1, 28, 28)
             inputs = (
                 torch.randn(shape, dtype=torch.float64),
                 *models.load_generator(name).condition(torch.arange(4)),
             )
-            torch.testing.assert_close(plain(*inputs), prepared(*inputs))
+            torch.testing.assert_close(plain(*inputs), optimized(*inputs))
