@@ -1,9 +1,9 @@
-"""Whether the fast path learns what the plain one learns, over some seeds, each trained both ways.
+"""Compare the accuracy of mnistctl's training loop with that of a plain PyTorch loop, over several seeds.
 
     python bench/paths.py DATA_DIR [FILE] [--recipe conv] [--epochs 3] [--seeds 6]
 
-The plain path is a loop of its own over torch's own layers and optimizer in its default form, the whole batch
-at once; the initial weights are the same, the order of the digits and the dropout's draws are not.
+The plain loop uses torch's layers and its optimizer in the default form, with the whole batch at once. Both
+loops start from the same initial weights; the order of the images and the dropout masks differ.
 """
 
 import argparse
@@ -30,78 +30,76 @@ CPU = torch.device("cpu")
 
 
 def fast(recipe: ClassifierRecipe, seed: int, train: Digits, test: Digits) -> Iterator[float]:
-    """Percent of the test digits read right after each epoch, by the package."""
+    """Test accuracy in percent after each epoch, with the package's training loop."""
     for event in fit(ClassifierTraining(recipe, seed, CPU), recipe, train, test):
         if isinstance(event, Epoch):
             yield event.accuracy
 
 
 def plain(recipe: ClassifierRecipe, seed: int, train: Digits, test: Digits) -> Iterator[float]:
-    """The same by a loop that shares the table of the net and the rates with it, and nothing else."""
+    """The same with a plain loop, which shares only the net's layers and the learning rates."""
     torch.manual_seed(derive_seed(seed, 0))
     net = recipe.net()
     optimizer = recipe.optimizer(net.parameters())
     pixels, labels = train.take(slice(None))
-    for rate in recipe.learning_rates():
-        optimizer.param_groups[0]["lr"] = rate
+    for lr in recipe.learning_rates():
+        optimizer.param_groups[0]["lr"] = lr
         net.train()
         order = torch.randperm(len(train)) if recipe.shuffle else torch.arange(len(train))
-        for chosen in order.split(recipe.batch_size):
+        for index in order.split(recipe.batch_size):
             optimizer.zero_grad()
-            loss = F.cross_entropy(
-                net(pixels[chosen]), labels[chosen], label_smoothing=recipe.label_smoothing
-            )
+            loss = F.cross_entropy(net(pixels[index]), labels[index], label_smoothing=recipe.label_smoothing)
             loss.backward()
             optimizer.step()
         net.eval()
         with torch.no_grad():
-            answers = torch.cat(
-                [net(test.take(part)[0]).argmax(1) for part in torch.arange(len(test)).split(500)]
+            predicted = torch.cat(
+                [net(test.take(index)[0]).argmax(1) for index in torch.arange(len(test)).split(500)]
             )
-        yield 100 * (answers == test.labels).double().mean().item()
+        yield 100 * (predicted == test.labels).double().mean().item()
 
 
 def main() -> None:
-    """Train every seed both ways in turn; print and write the accuracies and their difference."""
-    asking = argparse.ArgumentParser()
-    asking.add_argument("folder", type=Path)
-    asking.add_argument("file", type=Path, nargs="?")
-    asking.add_argument("--recipe", default="conv")
-    asking.add_argument("--epochs", type=int, default=3)
-    asking.add_argument("--seeds", type=int, default=6)
-    asked = asking.parse_args()
+    """Train every seed with both loops in turn; print and write the accuracies and their difference."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("file", type=Path, nargs="?")
+    parser.add_argument("--recipe", default="conv")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=6)
+    options = parser.parse_args()
     train, test = (
-        Digits.of(datasets.load("mnist", asked.folder, split)[0], CPU) for split in ("train", "test")
+        Digits.of(datasets.load("mnist", options.folder, split)[0], CPU) for split in ("train", "test")
     )
     tune_malloc()
-    recipe = replace(models.load_classifier(asked.recipe), epochs=asked.epochs)
-    both: dict[str, list[list[float]]] = {"fast": [], "plain": []}
-    for seed in range(asked.seeds):
-        for way, path in (("fast", fast), ("plain", plain)):
-            both[way].append([round(accuracy, 2) for accuracy in path(recipe, seed, train, test)])
+    recipe = replace(models.load_classifier(options.recipe), epochs=options.epochs)
+    runs: dict[str, list[list[float]]] = {"fast": [], "plain": []}  # accuracies by seed and epoch
+    for seed in range(options.seeds):
+        for name, loop in (("fast", fast), ("plain", plain)):
+            runs[name].append([round(accuracy, 2) for accuracy in loop(recipe, seed, train, test)])
         print(
-            f"seed {seed}: fast {both['fast'][-1][-1]:.2f} %, plain {both['plain'][-1][-1]:.2f} %", flush=True
+            f"seed {seed}: fast {runs['fast'][-1][-1]:.2f} %, plain {runs['plain'][-1][-1]:.2f} %", flush=True
         )
-    last = {way: [accuracies[-1] for accuracies in runs] for way, runs in both.items()}
+    last = {name: [accuracies[-1] for accuracies in seeds] for name, seeds in runs.items()}
     difference = paired(last["plain"], last["fast"])
-    words = "--recipe", asked.recipe, "--epochs", str(asked.epochs), "--seeds", str(asked.seeds)
+    arguments = "--recipe", options.recipe, "--epochs", str(options.epochs), "--seeds", str(options.seeds)
     body = {
-        "command": f"python bench/paths.py data {' '.join(words)}",
-        "recipe": f"{asked.recipe}, {asked.epochs} epochs",
+        "command": f"python bench/paths.py data {' '.join(arguments)}",
+        "recipe": f"{options.recipe}, {options.epochs} epochs",
         "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
         **last,
-        "means": {way: statistics.mean(values) for way, values in last.items()},
+        "means": {name: statistics.mean(values) for name, values in last.items()},
         "means_by_epoch": {
-            way: [round(statistics.mean(each), 3) for each in zip(*runs, strict=True)]
-            for way, runs in both.items()
+            name: [round(statistics.mean(epoch), 3) for epoch in zip(*seeds, strict=True)]
+            for name, seeds in runs.items()
         },
         "difference": difference.difference,
         "interval": difference.interval,  # 95 %, paired by seed
     }
     text = json.dumps(body, indent=1)
     print(text)
-    if asked.file:
-        asked.file.write_text(text + "\n")
+    if options.file:
+        options.file.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What keeping a run's state costs: python bench/saving.py DATA_DIR [FILE].
+"""Measure what saving checkpoints costs: python bench/saving.py DATA_DIR [FILE].
 
-For each recipe, the time of a checkpoint, written and flushed to disk, beside the epoch that it follows, and
-what it adds to the most memory that the training took.
+For each recipe: the time to write a checkpoint and flush it to disk, compared with the time of an epoch, and
+how much saving adds to the peak memory of training.
 """
 
 import json
@@ -25,16 +25,16 @@ from mnistctl.training.events import Epoch
 
 CPU = torch.device("cpu")
 SAVES = 20
-SHARE = 0.02  # of an epoch of conv: what saving may cost
+MAX_SHARE = 0.02  # of an epoch of conv, which saving may take
 
 
-def peak() -> int:
-    """The most bytes that this process has held so far."""
+def peak_memory() -> int:
+    """The peak memory of this process so far, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def main() -> None:
-    """Train an epoch of each recipe on MNIST, then save its state over and over; print and write it."""
+    """Train one epoch of each recipe on MNIST, then save its state repeatedly; print and write the times."""
     folder = Path(sys.argv[1])
     tune_malloc()
     train, test = (Digits.of(datasets.load("mnist", folder, split)[0], CPU) for split in ("train", "test"))
@@ -43,16 +43,16 @@ def main() -> None:
         recipe = models.load(name)
         training = ClassifierTraining(recipe, 0, CPU)
         epoch = next(event for event in fit(training, recipe, train, test) if isinstance(event, Epoch))
-        journal = RunProgress("now", epochs=[epoch] * recipe.epochs)  # as long as it gets
-        before = peak()
-        with tempfile.TemporaryDirectory(dir=".") as place:
-            unfinished = RunCheckpoints(Path(place) / name)
+        journal = RunProgress("now", epochs=[epoch] * recipe.epochs)  # as long as after the last epoch
+        before = peak_memory()
+        with tempfile.TemporaryDirectory(dir=".") as folder_name:
+            unfinished = RunCheckpoints(Path(folder_name) / name)
             unfinished.begin()
             seconds = []
             for _ in range(SAVES):
-                began = time.perf_counter()
+                start = time.perf_counter()
                 unfinished.save(journal, {"run": asdict(epoch)}, training.state())
-                seconds.append(time.perf_counter() - began)
+                seconds.append(time.perf_counter() - start)
             size = next(unfinished.folder.iterdir()).stat().st_size
         costs[name] = {
             "epoch_seconds": round(epoch.seconds, 3),
@@ -60,10 +60,10 @@ def main() -> None:
             "slowest_saving_seconds": round(max(seconds), 4),
             "share_of_epoch": round(statistics.median(seconds) / epoch.seconds, 4),
             "megabytes_on_disk": round(size / 1e6, 1),
-            "peak_megabytes_added": round((peak() - before) / 1e6, 1),
+            "peak_megabytes_added": round((peak_memory() - before) / 1e6, 1),
         }
         print(name, costs[name], flush=True)
-    assert costs["conv"]["share_of_epoch"] < SHARE
+    assert costs["conv"]["share_of_epoch"] < MAX_SHARE
     body = {
         "command": "python bench/saving.py",
         "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},

@@ -1,4 +1,10 @@
-"""What memory format and slices of a batch bring to a step of conv: python bench/slices.py [FILE]."""
+"""Time a training step of conv with several memory formats and micro-batch sizes.
+
+    python bench/slices.py [FILE]
+
+"merged" stands for fused ReLUs, "slices" for micro-batches; the names of the variants are those of
+records/slices.json.
+"""
 
 import json
 import statistics
@@ -21,15 +27,15 @@ CPU = torch.device("cpu")
 ROUNDS, STEPS = 15, 2
 
 
-def merged(net: nn.Module) -> nn.Module:
-    """The prepared net with its weights laid out as before: merged relus and nothing else changed."""
+def fused(net: nn.Module) -> nn.Module:
+    """The net with fused ReLUs, but in the contiguous memory format."""
     return optimize_for(net, CPU).to(memory_format=torch.contiguous_format)
 
 
 VARIANTS: dict[str, tuple[Callable[[nn.Module], nn.Module], int]] = {
     "plain": (lambda net: net, 1000),
-    "merged": (merged, 1000),
-    "merged, slices of 200": (merged, 200),
+    "merged": (fused, 1000),
+    "merged, slices of 200": (fused, 200),
     **{
         f"merged, channels-last, slices of {n}": (lambda net: optimize_for(net, CPU), n)
         for n in (50, 100, 125, 200, 250, 500, 1000)
@@ -38,30 +44,30 @@ VARIANTS: dict[str, tuple[Callable[[nn.Module], nn.Module], int]] = {
 
 
 def main() -> None:
-    """Time every variant in turn, round after round, so that a busy neighbour slows all of them alike."""
-    tune_malloc()  # for all of them: what is compared here is not the allocator
+    """Time each variant once per round, so that other work on the machine slows all of them equally."""
+    tune_malloc()  # for all variants: the allocator is not what is compared
     recipe = models.load("conv")
     digits = Digits.of(datasets.load("sample", None, "train")[0], CPU)
     pixels, labels = digits.take(slice(0, 1000))
-    runs = {}
-    for name, (made, n) in VARIANTS.items():
-        run = runs[name] = ClassifierTraining(recipe, 0, CPU)
-        run.net, run.micro_batch_size = made(recipe.net()), n
-        run.optimizer = recipe.optimizer(run.net.parameters())
-        train_step(run, recipe, pixels, labels)  # the first step also allocates
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    trainings = {}
+    for name, (prepare, size) in VARIANTS.items():
+        training = trainings[name] = ClassifierTraining(recipe, 0, CPU)
+        training.net, training.micro_batch_size = prepare(recipe.net()), size
+        training.optimizer = recipe.optimizer(training.net.parameters())
+        train_step(training, recipe, pixels, labels)  # the first step also allocates
+    seconds: dict[str, list[float]] = {name: [] for name in trainings}
     for _ in range(ROUNDS):
-        for name, run in runs.items():
-            began = time.perf_counter()
+        for name, training in trainings.items():
+            start = time.perf_counter()
             for _ in range(STEPS):
-                train_step(run, recipe, pixels, labels)
-            seconds[name].append(time.perf_counter() - began)
+                train_step(training, recipe, pixels, labels)
+            seconds[name].append(time.perf_counter() - start)
     body = {
         "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
         "variants": {
             name: {
                 "microseconds_per_image": round(1e6 * statistics.median(times) / STEPS / 1000, 1),
-                # Of each round on its own: noise that lasts longer than a round falls out.
+                # A ratio per round, so that noise that lasts longer than a round cancels.
                 "times_faster_than_plain": round(
                     statistics.median(p / t for p, t in zip(seconds["plain"], times, strict=True)), 2
                 ),

@@ -1,13 +1,13 @@
-"""What a training pass costs beside the loops that people write.
+"""Compare the time of mnistctl's training pass with that of common PyTorch loops.
 
     python bench/speed.py [--data-dir DIR] [--out FILE]
 
-Every round times each way in turn, so that a busy neighbour slows all of them alike; ratios are medians over
-the rounds. The ways: mnistctl's own pass (`ours`, and `bf16` where the processor has it); an eager loop over
-index tensors (`plain`); a DataLoader over a TensorDataset (`loader`); a DataLoader whose data set makes
-each item from a picture, as torchvision's MNIST with ToTensor and Normalize does (`pictures`). `mm` is a
-product of two 2048 x 2048 matrices. Operations: 2 a multiply-add, forward and backward, none for the gradient
-of the pixels.
+Each round times every loop once, so that other work on the machine slows all of them equally; ratios are
+medians over the rounds. The loops: mnistctl's own (`ours`, and `bf16` where the processor has it); an eager
+loop over index tensors (`plain`); a DataLoader over a TensorDataset (`loader`); a DataLoader whose data set
+converts each item from a PIL image, as torchvision's MNIST with ToTensor and Normalize does (`pictures`).
+`mm` is a product of two 2048 x 2048 matrices. A multiply-add counts as 2 operations; forward and backward
+passes count, except the gradient of the pixels.
 """
 
 import argparse
@@ -45,7 +45,7 @@ from mnistctl.training import gan
 from mnistctl.training.classifier import ClassifierTraining, iterate_batches, train_step
 
 CPU = torch.device("cpu")
-STEPS = {  # a round's, in about half a second
+STEPS = {  # per round, about half a second
     "logit": 600,
     "linear": 200,
     "conv": 4,
@@ -55,18 +55,18 @@ STEPS = {  # a round's, in about half a second
     "cgan": 4,
 }
 LSTM_FLOP = 3 * 28 * 2 * 512 * (28 + 128 + 128 + 128) - 28 * 2 * 512 * 28 + 6 * 1280
-# A process's peak counts what its parent held when it forked: so from a parent that holds nothing.
-_WATCH = """
+# A process's peak memory includes that of its parent when it forked, so the parent must be small.
+_PEAK_MEMORY = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
-WAYS = ("ours", "plain", "loader", "pictures", "bf16")
+LOOPS = ("ours", "plain", "loader", "pictures", "bf16")
 Batches = Iterator[tuple[Tensor, Tensor]]
 
 
-class Pictures(Dataset):  # type: ignore[type-arg]
-    """Item by item: a PIL image, then floats in [0, 1], then scaled to [-1, 1]."""
+class ImageDataset(Dataset):  # type: ignore[type-arg]
+    """Converts each item: from a PIL image to floats in [0, 1], then scaled to [-1, 1]."""
 
     def __init__(self, digits: Digits) -> None:
         self.images, self.labels = digits.images[:, 0].numpy(), digits.labels.tolist()
@@ -74,10 +74,10 @@ class Pictures(Dataset):  # type: ignore[type-arg]
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, place: int) -> tuple[Tensor, int]:
-        picture = Image.fromarray(self.images[place])
-        pixels = torch.from_numpy(np.array(picture, copy=True)).unsqueeze(0).float().div(255)
-        return (pixels - 0.5) / 0.5, self.labels[place]
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = Image.fromarray(self.images[index])
+        pixels = torch.from_numpy(np.array(image, copy=True)).unsqueeze(0).float().div(255)
+        return (pixels - 0.5) / 0.5, self.labels[index]
 
 
 def plain_step(
@@ -90,48 +90,49 @@ def plain_step(
     return loss.detach()
 
 
-def plain_duel(recipe: GanRecipe) -> Callable[[Tensor, Tensor], Tensor]:
-    """The step of a generator's recipe as its page tells it, both nets' gradients computed in every loss."""
+def plain_gan(recipe: GanRecipe) -> Callable[[Tensor, Tensor], Tensor]:
+    """A GAN's training step in its plainest form: every loss computes the gradients of both nets."""
     generator, discriminator = recipe.generator(), recipe.discriminator()
-    drawer, judge = (recipe.optimizer(net.parameters()) for net in (generator, discriminator))
-    entropy = nn.BCELoss()
+    g_optimizer, d_optimizer = (recipe.optimizer(net.parameters()) for net in (generator, discriminator))
+    bce = nn.BCELoss()
 
     def step(x: Tensor, y: Tensor) -> Tensor:
         noise, digits = torch.randn(len(x), NOISE_SIZE, 1, 1), torch.randint(10, (len(x),))
-        judge.zero_grad()
+        d_optimizer.zero_grad()
         targets = torch.rand(len(x)) * 0.2 + 0.8
-        first = entropy(torch.sigmoid(discriminator(x, *recipe.condition(y))), targets)
-        first.backward()
-        drawn, asked = generator(noise, *recipe.condition(digits)), recipe.condition(digits)
-        second = entropy(torch.sigmoid(discriminator(drawn.detach(), *asked)), torch.zeros(len(x)))
-        second.backward()
-        judge.step()
-        drawer.zero_grad()
-        third = entropy(torch.sigmoid(discriminator(drawn, *asked)), torch.ones(len(x)))
-        third.backward()
-        drawer.step()
-        return (first + second + third).detach()
+        real_loss = bce(torch.sigmoid(discriminator(x, *recipe.condition(y))), targets)
+        real_loss.backward()
+        condition = recipe.condition(digits)
+        fake = generator(noise, *condition)
+        fake_loss = bce(torch.sigmoid(discriminator(fake.detach(), *condition)), torch.zeros(len(x)))
+        fake_loss.backward()
+        d_optimizer.step()
+        g_optimizer.zero_grad()
+        g_loss = bce(torch.sigmoid(discriminator(fake, *condition)), torch.ones(len(x)))
+        g_loss.backward()
+        g_optimizer.step()
+        return (real_loss + fake_loss + g_loss).detach()
 
     return step
 
 
 def plain(recipe: ClassifierRecipe | GanRecipe) -> Callable[[Tensor, Tensor], Tensor]:
-    """What trains freshly made nets on one batch, with torch's own layers and default optimizer."""
+    """A function that trains new nets on one batch, with torch's layers and default optimizer."""
     if isinstance(recipe, GanRecipe):
-        return plain_duel(recipe)
+        return plain_gan(recipe)
     net = recipe.net().train()
     optimizer = recipe.optimizer(net.parameters())
     return lambda x, y: plain_step(net, optimizer, recipe, x, y)
 
 
 def ours(recipe: ClassifierRecipe | GanRecipe, digits: Digits, precision: str) -> Callable[[int], Tensor]:
-    """What takes so many steps of our own epoch; gives the sum of their losses."""
+    """A function that takes this many steps of our own loop and returns the sum of their losses."""
     if isinstance(recipe, GanRecipe):
-        duelling = gan.GanTraining(recipe, 0, CPU, precision=precision)
+        training = gan.GanTraining(recipe, 0, CPU, precision=precision)
         order = torch.randperm(len(digits))
         return lambda steps: sum(
             (
-                gan.train_step(duelling, recipe, x, y).sum()
+                gan.train_step(training, recipe, x, y).sum()
                 for x, y in itertools.islice(digits.batches(order, recipe.batch_size), steps)
             ),
             torch.zeros(()),
@@ -147,8 +148,8 @@ def ours(recipe: ClassifierRecipe | GanRecipe, digits: Digits, precision: str) -
     )
 
 
-def ways(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> dict[str, Callable[[int], None]]:
-    """For each way, what takes so many steps of an epoch."""
+def make_loops(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> dict[str, Callable[[int], None]]:
+    """For each loop, a function that takes this many steps of an epoch."""
     floats = digits.images.float() / 127.5 - 1
     shuffle = getattr(recipe, "shuffle", True)
 
@@ -156,7 +157,7 @@ def ways(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> dict[str, Call
         step = ours(recipe, digits, precision)
 
         def run(steps: int) -> None:
-            keep_memory(True)
+            set_malloc(True)
             step(steps).item()
 
         return run
@@ -165,7 +166,7 @@ def ways(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> dict[str, Call
         step = plain(recipe)
 
         def run(steps: int) -> None:
-            keep_memory(False)
+            set_malloc(False)
             losses = torch.zeros(())
             for x, y in itertools.islice(batches(), steps):
                 losses += step(x, y)
@@ -180,21 +181,21 @@ def ways(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> dict[str, Call
     def loaded(data: Dataset) -> Callable[[], Batches]:  # type: ignore[type-arg]
         return lambda: iter(DataLoader(data, recipe.batch_size, shuffle=shuffle))
 
-    found = {
+    loops = {
         "ours": mine("float32"),
         "plain": theirs(indexed),
         "loader": theirs(loaded(TensorDataset(floats, digits.labels))),
-        "pictures": theirs(loaded(Pictures(digits))),
+        "pictures": theirs(loaded(ImageDataset(digits))),
     }
     try:
-        found["bf16"] = mine("bf16")
-    except UsageError as refused:
-        print(refused, file=sys.stderr)
-    return found
+        loops["bf16"] = mine("bf16")
+    except UsageError as error:
+        print(error, file=sys.stderr)
+    return loops
 
 
-def keep_memory(ours: bool) -> None:
-    """As `train` sets malloc, or as it sets itself in a script that says nothing: at most these two sizes."""
+def set_malloc(ours: bool) -> None:
+    """Set malloc as `train` does, or to the thresholds that it reaches by itself in an ordinary script."""
     if ours:
         tune_malloc()
     elif platform.libc_ver()[0] == "glibc":
@@ -204,11 +205,11 @@ def keep_memory(ours: bool) -> None:
 
 
 def check_nets(recipe: GanRecipe, digits: Digits) -> None:
-    """The plain nets' outputs and gradients, to rounding."""
+    """Check that outputs and gradients equal those of the plain nets, up to rounding."""
     x, y = digits.take(slice(0, 50))
     noise = torch.randn(50, NOISE_SIZE, 1, 1).double()
-    for make, inputs in ((recipe.generator, noise), (recipe.discriminator, x.double())):
-        plain = make().double()
+    for make_net, inputs in ((recipe.generator, noise), (recipe.discriminator, x.double())):
+        plain = make_net().double()
         results = []
         for net in (plain, optimize_for(copy.deepcopy(plain), CPU)):
             outputs = net(inputs, *recipe.condition(y))
@@ -218,14 +219,14 @@ def check_nets(recipe: GanRecipe, digits: Digits) -> None:
 
 
 def check(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> None:
-    """Dropout off: the plain net's loss and gradients, to rounding; on: the recipe's share dropped."""
+    """Check that loss and gradients equal the plain net's, up to rounding, and that dropout has its rate."""
     if isinstance(recipe, GanRecipe):
         check_nets(recipe, digits)
         return
     torch.manual_seed(0)
     plain = recipe.net().double()
     rates = [module.p for module in plain.modules() if isinstance(module, nn.Dropout)]
-    whole = copy.deepcopy(plain)
+    with_dropout = copy.deepcopy(plain)
     for module in plain.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -238,8 +239,10 @@ def check(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> None:
             (loss.detach(), torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
         )
     torch.testing.assert_close(*results, rtol=1e-8, atol=1e-10)
-    prepared = [module.p for module in optimize_for(whole, CPU).modules() if isinstance(module, FusedReLU)]
-    assert [p for p in prepared if p] == rates
+    fused_rates = [
+        module.p for module in optimize_for(with_dropout, CPU).modules() if isinstance(module, FusedReLU)
+    ]
+    assert [p for p in fused_rates if p] == rates
     for p in set(rates):
         ones = torch.ones(100, 20, 24, 24)
         scaled = FusedReLU(p, None, False)(ones.clone())
@@ -248,7 +251,7 @@ def check(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> None:
 
 
 def flop(name: str, recipe: ClassifierRecipe | GanRecipe) -> float:
-    """Operations of one image's training pass."""
+    """Floating-point operations of a training pass, per image."""
     if name == "lstm":
         return LSTM_FLOP
     if isinstance(recipe, GanRecipe):
@@ -263,31 +266,31 @@ def flop(name: str, recipe: ClassifierRecipe | GanRecipe) -> float:
 
 
 def matmul(times: int = 3) -> float:
-    """FLOP/s of a 2048 x 2048 float32 product."""
+    """FLOP/s of a product of two 2048 x 2048 float32 matrices."""
     a, b = torch.randn(2048, 2048), torch.randn(2048, 2048)
     seconds = []
     for _ in range(times):
-        began = time.perf_counter()
+        start = time.perf_counter()
         a @ b
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
     return 2 * 2048**3 / statistics.median(seconds)
 
 
-def passes(name: str, digits: Digits, rounds: int) -> dict[str, object]:
-    """One recipe: microseconds an image for each way, and how many times as long as ours they take."""
+def time_passes(name: str, digits: Digits, rounds: int) -> dict[str, object]:
+    """Microseconds per image of one recipe with each loop, and the time of each loop divided by ours."""
     recipe, steps = models.load(name), STEPS[name]
     check(recipe, digits)
-    found = ways(recipe, digits)
-    for run in found.values():
+    loops = make_loops(recipe, digits)
+    for run in loops.values():
         run(1)
-    seconds: dict[str, list[float]] = {way: [] for way in found}
+    seconds: dict[str, list[float]] = {loop: [] for loop in loops}
     speeds = []
     for _ in range(rounds):
         speeds.append(matmul())
-        for way, run in found.items():
-            began = time.perf_counter()
+        for loop, run in loops.items():
+            start = time.perf_counter()
             run(steps)
-            seconds[way].append(time.perf_counter() - began)
+            seconds[loop].append(time.perf_counter() - start)
     images = steps * recipe.batch_size
     operations = flop(name, recipe)
 
@@ -308,18 +311,18 @@ def passes(name: str, digits: Digits, rounds: int) -> dict[str, object]:
 
 
 def whole_run(name: str, data: list[str]) -> dict[str, object]:
-    """One epoch as a user runs it, in a process of its own."""
-    words = [sys.executable, "-m", "mnistctl", "train", name, "--epochs", "1", "--json", *data]
-    with tempfile.TemporaryDirectory() as place:
-        began = time.perf_counter()
-        told = subprocess.run(
-            [sys.executable, "-c", _WATCH, *words, "--out-dir", place],
+    """Time one epoch with `mnistctl train`, in a process of its own."""
+    arguments = [sys.executable, "-m", "mnistctl", "train", name, "--epochs", "1", "--json", *data]
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        process = subprocess.run(
+            [sys.executable, "-c", _PEAK_MEMORY, *arguments, "--out-dir", folder],
             capture_output=True,
             check=True,
             text=True,
         )
-        seconds = time.perf_counter() - began
-    *_, record, peak = told.stdout.splitlines()
+        seconds = time.perf_counter() - start
+    *_, record, peak = process.stdout.splitlines()
     body = json.loads(record)
     unit = 1 if platform.system() == "Darwin" else 1024  # bytes there, KiB elsewhere
     return {
@@ -331,34 +334,34 @@ def whole_run(name: str, data: list[str]) -> dict[str, object]:
 
 
 def main() -> None:
-    """Time every recipe, print two tables, and write them as JSON."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("names", nargs="*", default=list(STEPS), help="recipes; all by default")
-    asked.add_argument("--data-dir", type=Path, help="MNIST; else the sample, over and over, stands for it")
-    asked.add_argument("--rounds", type=int, default=7)
-    asked.add_argument("--out", type=Path)
-    given = asked.parse_args()
-    if given.data_dir:
-        digits = Digits.of(datasets.load("mnist", given.data_dir, "train")[0], CPU)
-        real = ["--data-dir", str(given.data_dir), "--offline"]
+    """Time every recipe, print two tables and write them as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=list(STEPS), help="recipes; all by default")
+    parser.add_argument("--data-dir", type=Path, help="folder with MNIST; else the sample is repeated")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    if options.data_dir:
+        digits = Digits.of(datasets.load("mnist", options.data_dir, "train")[0], CPU)
+        real = ["--data-dir", str(options.data_dir), "--offline"]
     else:
         few = Digits.of(datasets.load("sample", None, "train")[0], CPU)
         digits = Digits(few.images.repeat(15, 1, 1, 1), few.labels.repeat(15))
         real = ["--dataset", "sample"]
     recipes, runs = {}, {}
     print(
-        f"{'us an image':11s}"
-        + "".join(f"{way:>9s}" for way in WAYS)
+        f"{'us per image':12s}"
+        + "".join(f"{loop:>9s}" for loop in LOOPS)
         + " | plain, loader, pictures/ours | of mm"
     )
-    for name in given.names:
-        row = recipes[name] = passes(name, digits, given.rounds)
+    for name in options.names:
+        row = recipes[name] = time_passes(name, digits, options.rounds)
         us, times = row["microseconds_per_image"], row["times_as_long_as_ours"]
-        cells = " ".join(f"{us.get(way, math.nan):8.1f}" for way in WAYS)
-        ratios = " ".join(f"{times[way]:9.2f}" for way in ("plain", "loader", "pictures"))
-        print(f"{name:10s} {cells} | {ratios} | {row['share_of_mm']:.2f}", flush=True)
-    print("one epoch      data  seconds  of these training  peak MB")
-    for name in given.names:
+        cells = " ".join(f"{us.get(loop, math.nan):8.1f}" for loop in LOOPS)
+        ratios = " ".join(f"{times[loop]:9.2f}" for loop in ("plain", "loader", "pictures"))
+        print(f"{name:11s} {cells} | {ratios} | {row['share_of_mm']:.2f}", flush=True)
+    print("one epoch      data  seconds  of which training  peak MB")
+    for name in options.names:
         row = runs[name] = whole_run(
             name, ["--dataset", "sample"] if name in ("simple", "gan", "cgan") else real
         )
@@ -367,12 +370,12 @@ def main() -> None:
     body = {
         "command": "python bench/speed.py",
         "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
-        "rounds": given.rounds,
+        "rounds": options.rounds,
         "recipes": recipes,
         "one_epoch": runs,
     }
-    if given.out:
-        given.out.write_text(json.dumps(body, indent=1) + "\n")
+    if options.out:
+        options.out.write_text(json.dumps(body, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How long a short run takes, as it is and with torch's compiler loaded: python bench/start.py [FILE].
+"""Time a short run as it is and with torch's compiler loaded: python bench/start.py [FILE].
 
-Each is a process of its own, in turn: `mnistctl train logit` over one epoch of the sample, and the same
-behind `import torch._dynamo`, which any optimizer made or read in the ordinary way brings in.
+Two kinds of processes take turns: `mnistctl train logit` for one epoch of the sample, and the same after
+`import torch._dynamo`, which torch loads when an optimizer is made in the ordinary way.
 """
 
 import json
@@ -18,27 +18,27 @@ from mnistctl.nn.device import hardware_info
 
 ROUNDS = 15
 RUN = "import sys; from mnistctl.__main__ import main; sys.argv = ['mnistctl', *sys.argv[1:]]; main()"
-WAYS = {"ours": RUN, "with the compiler": f"import torch._dynamo; {RUN}"}
+VARIANTS = {"ours": RUN, "with the compiler": f"import torch._dynamo; {RUN}"}
 
 
 def main() -> None:
-    """Time both ways in turn; print and write the medians and the median ratio."""
-    times: dict[str, list[float]] = {way: [] for way in WAYS}
+    """Time both in turn; print and write the medians and the median ratio."""
+    times: dict[str, list[float]] = {name: [] for name in VARIANTS}
     for _ in range(ROUNDS):
-        for way, code in WAYS.items():
+        for name, code in VARIANTS.items():
             with tempfile.TemporaryDirectory() as folder:
-                words = ["train", "logit", "--dataset", "sample", "--epochs", "1", "--out-dir", folder]
-                began = time.perf_counter()
-                subprocess.run([sys.executable, "-c", code, *words], check=True, capture_output=True)
-                times[way].append(time.perf_counter() - began)
-    ours, loaded = times.values()
+                arguments = ["train", "logit", "--dataset", "sample", "--epochs", "1", "--out-dir", folder]
+                start = time.perf_counter()
+                subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+                times[name].append(time.perf_counter() - start)
+    ours, with_compiler = times.values()
     body = {
         "command": "python bench/start.py",
         "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},
         "rounds": ROUNDS,
-        "seconds": {way: round(statistics.median(taken), 2) for way, taken in times.items()},
+        "seconds": {name: round(statistics.median(seconds), 2) for name, seconds in times.items()},
         "times_as_long": round(
-            statistics.median(one / other for one, other in zip(loaded, ours, strict=True)), 2
+            statistics.median(slow / fast for slow, fast in zip(with_compiler, ours, strict=True)), 2
         ),
     }
     print(json.dumps(body, indent=1))
