@@ -26,6 +26,7 @@ def download(
 ) -> None:
     """Download a data set and verify it. Files that are present and verified are not downloaded again."""
     from mnistctl.data import download
+    from mnistctl.data.datasets import get_dataset
 
     if not timeout > 0:
         raise UsageError("give a number of seconds above 0", field="timeout", value=f"{timeout:g}")
@@ -34,8 +35,12 @@ def download(
         print_file_statuses(statuses)
         bad = [status.file for status in statuses if status.count is None]
         if bad:
-            message = f"{dataset}: missing or damaged in {data_dir}: {', '.join(bad)}"
-            raise DataError(message, remedies=["download"])
+            raise DataError(
+                f"missing or damaged: {', '.join(bad)}",
+                field="dataset",
+                value=dataset,
+                remedies=["download"] if get_dataset(dataset).mirrors else ["data_dir"],
+            )
         return
     with terminal.download_progress() as on_progress:
         statuses = download.fetch(

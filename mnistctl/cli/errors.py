@@ -13,6 +13,8 @@ _ACTIONS = {
     "download": "run `mnistctl download{dataset}`",
     "download_from": "copy the files from another machine with `mnistctl download{dataset} --from DIR`",
     "download_mirror": "try another mirror with `mnistctl download{dataset} --mirror URL`",
+    "online": "leave out --offline (or unset MNISTCTL_OFFLINE)",
+    "source": "use --from DIR for a local folder",
     "train": "train one with `mnistctl train`",
     "start": "start one with `mnistctl train`",
     "list_models": "see `mnistctl train --list`",
@@ -35,7 +37,10 @@ def option_of(field: str) -> str:
 
 def describe_error(error: MnistctlError) -> str:
     """The error in one line, with options and commands to type."""
-    where = "" if error.field is None else f"{option_of(error.field)} {error.value}: "
+    where = ""
+    if error.field is not None:
+        value = "" if error.value is None else f" {error.value}"
+        where = f"{option_of(error.field)}{value}: "
     return "; ".join([f"{where}{error.message}", *_hints(error)])
 
 

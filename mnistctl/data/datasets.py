@@ -1,4 +1,4 @@
-"""What the data sets are: names, folders, files, sizes, checksums, mirrors; find and verify them."""
+"""Data sets: their files, sizes, checksums and mirrors; finding, verifying and loading them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mnistctl.data import idx
 from mnistctl.errors import DataError, UsageError, suggest
+from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,14 @@ Kind = Literal["images", "labels"]
 
 @dataclass(frozen=True)
 class File:
-    """One IDX file of a data set: `size` in unpacked bytes and their SHA-256, None where any will do."""
+    """One IDX file of a data set.
+
+    Args:
+        name: its name, without .gz.
+        split, kind: what it holds.
+        size: number of unpacked bytes, None if it may be any.
+        sha256: of the unpacked bytes, None if it may be any.
+    """
 
     name: str
     split: Split
@@ -33,7 +41,15 @@ class File:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Four files, where they stand below the data folder, and where they can be fetched."""
+    """A data set.
+
+    Args:
+        name: its key in `DATASETS`.
+        title: for people.
+        files: images and labels of both splits.
+        mirrors: addresses to download the files from, in the order to try them.
+        subfolder: of the data folder; the files are in it.
+    """
 
     name: str
     title: str
@@ -44,23 +60,27 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Arrays:
-    """The digits of one split: images uint8 [N, 28, 28], labels uint8 [N]."""
+    """One split: images uint8 [N, 28, 28], labels uint8 [N]."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
 
 
-def _files(*facts: tuple[int, str] | None) -> tuple[File, ...]:
+def _files(*sizes_and_sums: tuple[int, str] | None) -> tuple[File, ...]:
+    """The four files of a data set, in the order train images, train labels, test images, test labels."""
     kinds: tuple[tuple[str, Split, Kind], ...] = (
         ("train-images-idx3-ubyte", "train", "images"),
         ("train-labels-idx1-ubyte", "train", "labels"),
         ("t10k-images-idx3-ubyte", "test", "images"),
         ("t10k-labels-idx1-ubyte", "test", "labels"),
     )
-    return tuple(File(*kind, *(fact or (None, None))) for kind, fact in zip(kinds, facts, strict=True))
+    return tuple(
+        File(*kind, *(each or (None, None))) for kind, each in zip(kinds, sizes_and_sums, strict=True)
+    )
 
 
 _SAMPLE = Path(__file__).with_name("sample")
+_LABEL_ISSUES = Path(__file__).with_name("label_issues.json")
 
 
 # fmt: off
@@ -92,7 +112,11 @@ DATASETS = {d.name: d for d in (
 
 
 def dataset_folder(name: str, data_dir: Path | None) -> Path:
-    """Where the files of the data set `name` stand; the sample's place does not depend on `data_dir`."""
+    """The folder with the files of the data set `name`. For the sample it does not depend on `data_dir`.
+
+    Raises:
+        UsageError: no data set has this name.
+    """
     if name == "sample":
         return _SAMPLE
     return (data_dir or Path("data")) / get_dataset(name).subfolder
@@ -105,69 +129,77 @@ def get_dataset(name: str) -> Dataset:
         UsageError: there is none.
     """
     if name not in DATASETS:
-        raise UsageError(f"--dataset {name!r}{suggest(name, DATASETS)} there are {', '.join(DATASETS)}")
+        message = f"no data set has this name{suggest(name, DATASETS)} choose one of {', '.join(DATASETS)}"
+        raise UsageError(message, field="dataset", value=name)
     return DATASETS[name]
 
 
-def find_file(place: Path, file: File) -> Path | None:
-    """The path of `file` in the folder `place`, plain or .gz; None where neither stands."""
-    return next((p for p in (place / file.name, place / f"{file.name}.gz") if p.exists()), None)
+def find_file(folder: Path, file: File) -> Path | None:
+    """The path of `file` in `folder`: unpacked if it exists, else .gz, else None."""
+    return next((p for p in (folder / file.name, folder / f"{file.name}.gz") if p.exists()), None)
 
 
 def missing_files(name: str, data_dir: Path | None) -> list[File]:
-    """Which files of the data set `name` are not there."""
-    place = dataset_folder(name, data_dir)
-    return [file for file in get_dataset(name).files if find_file(place, file) is None]
+    """The files of the data set `name` that do not exist."""
+    folder = dataset_folder(name, data_dir)
+    return [file for file in get_dataset(name).files if find_file(folder, file) is None]
 
 
 def read_verified(path: Path, file: File) -> tuple[bytearray, str]:
-    """The unpacked bytes of `file` at `path`, sound and with its checksum where it has one; their SHA-256.
+    """The unpacked bytes of `file` at `path`, and their SHA-256.
 
     Raises:
-        DataError: damaged, or another file under this name.
+        IdxError: it is not a valid IDX file, or does not have the data set's checksum.
     """
     content = idx.read_bytes(path, file.size or idx.MAX_BYTES)
-    found = hashlib.sha256(content).hexdigest()
-    if file.sha256 not in (None, found):
-        raise idx.IdxError(path, "damaged, or another file", f"SHA-256 {file.sha256}", found)
-    return content, found
+    checksum = hashlib.sha256(content).hexdigest()
+    if file.sha256 not in (None, checksum):
+        raise idx.IdxError(path, "damaged, or another file", f"SHA-256 {file.sha256}", checksum)
+    return content, checksum
 
 
 def load(name: str, data_dir: Path | None, split: Split) -> tuple[Arrays, dict[str, str]]:
-    """The digits of one split, verified, and the SHA-256 of each of its files' unpacked bytes.
+    """One split of a data set, and the SHA-256 of each of its files' unpacked bytes.
 
     Raises:
         DataError: a file is missing, damaged, or does not hold 28x28 images or labels from 0 to 9.
     """
-    place = dataset_folder(name, data_dir)
-    arrays, sums = {}, {}
-    for file in get_dataset(name).files:
+    folder, dataset = dataset_folder(name, data_dir), get_dataset(name)
+    arrays, checksums = {}, {}
+    for file in dataset.files:
         if file.split != split:
             continue
-        path = find_file(place, file)
+        path = find_file(folder, file)
         if path is None:
-            ways = (
-                "run `mnistctl download`, or try --dataset sample"
-                if get_dataset(name).mirrors
-                else "put it there"
-            )
-            raise DataError(f"{place}: {file.name} is missing; give another --data-dir, or {ways}")
+            raise _missing_error(dataset, folder, file)
         try:
-            content, sums[file.name] = read_verified(path, file)
-        except idx.IdxError as fault:
-            if not get_dataset(name).mirrors:
+            content, checksums[file.name] = read_verified(path, file)
+        except idx.IdxError as error:
+            if not dataset.mirrors:
                 raise
-            raise DataError(f"{fault}; `mnistctl download --dataset {name}` mends it") from None
+            raise DataError(str(error), field="dataset", value=name, remedies=["download"]) from None
         arrays[file.kind] = _check_shape(path, idx.to_array(content), file.kind)
     images, labels = arrays["images"], arrays["labels"]
     if len(images) != len(labels):
-        raise DataError(f"{place}: the {split} files hold {len(images)} images but {len(labels)} labels")
-    return Arrays(images, labels), sums
+        raise DataError(f"{folder}: the {split} files hold {len(images)} images but {len(labels)} labels")
+    return Arrays(images, labels), checksums
+
+
+def _missing_error(dataset: Dataset, folder: Path, file: File) -> DataError:
+    remedies = ["download", "sample", "data_dir"] if dataset.mirrors else ["data_dir"]
+    message = f"{folder}: {file.name} is missing"
+    return DataError(message, field="dataset", value=dataset.name, remedies=remedies)
 
 
 @dataclass(frozen=True)
-class LabelIssues:
-    """Digits of a split whose labels are doubted: what that means, who says so, and their indices."""
+class LabelIssues(Schema):
+    """Images of one split whose labels human raters dispute.
+
+    Args:
+        source: who collected the ratings.
+        meaning: which labels these are.
+        indices: of the images, in the order of the file.
+    """
 
     source: str
     meaning: str
@@ -175,43 +207,50 @@ class LabelIssues:
 
 
 def label_issues(name: str, split: Split) -> LabelIssues | None:
-    """What is known of doubtful labels in a split of the data set `name`; None where nothing is."""
-    told = json.loads(Path(__file__).with_name("label_issues.json").read_bytes())
-    if (told["dataset"], told["split"]) != (name, split):
-        return None
-    return LabelIssues(told["source"], told["meaning"], tuple(told["indices"]))
+    """The known label issues of a split of the data set `name`; None if none are known."""
+    body = json.loads(_LABEL_ISSUES.read_bytes())
+    return LabelIssues.from_json(body) if (body["dataset"], body["split"]) == (name, split) else None
 
 
 def choose(
     arrays: Arrays, *, index: int | None, digit: int | None, count: int, seed: int | None
 ) -> NDArray[np.int64]:
-    """Indices of `count` digits drawn without repetition, of one digit or all; or `index` and what follows.
+    """Indices of images to show: random ones without repetition, or those from `index` on.
+
+    Args:
+        arrays: the images to choose from.
+        index: index of the first image; None for random ones.
+        digit: only images with this label; None for all.
+        count: number of images.
+        seed: of the random choice; None for another choice each time.
 
     Raises:
-        UsageError: a number out of range.
+        UsageError: a number is out of range.
     """
     import numpy as np
 
     if index is not None and not 0 <= index < len(arrays.labels):
-        raise UsageError(f"--index {index}: give 0 to {len(arrays.labels) - 1}")
+        raise UsageError(f"give 0 to {len(arrays.labels) - 1}", field="index", value=index)
     if digit is not None and not 0 <= digit <= 9:
-        raise UsageError(f"--digit {digit}: give 0 to 9")
-    kept = np.arange(len(arrays.labels)) if digit is None else np.flatnonzero(arrays.labels == digit)
+        raise UsageError("give 0 to 9", field="digit", value=digit)
+    candidates = np.arange(len(arrays.labels)) if digit is None else np.flatnonzero(arrays.labels == digit)
     if index is not None:
-        kept = kept[kept >= index]
-    if not 1 <= count <= len(kept):
-        raise UsageError(f"-n {count}: there are {len(kept)} to choose from; give 1 to {len(kept)}")
+        candidates = candidates[candidates >= index]
+    if not 1 <= count <= len(candidates):
+        message = f"there are {len(candidates)} images to choose from; give 1 to {len(candidates)}"
+        raise UsageError(message, field="count", value=count)
     if index is not None:
-        return kept[:count]
+        return candidates[:count]
     if seed is not None and seed < 0:
-        raise UsageError(f"--seed {seed}: give 0 or more")
-    return np.random.default_rng(seed).choice(kept, count, replace=False)
+        raise UsageError("give 0 or more", field="seed", value=seed)
+    return np.random.default_rng(seed).choice(candidates, count, replace=False)
 
 
 def _check_shape(path: Path, values: NDArray[np.uint8], kind: Kind) -> NDArray[np.uint8]:
+    """`values` if they are images [N, 28, 28] or labels [N] from 0 to 9, depending on `kind`."""
     if kind == "images" and values.shape[1:] != (28, 28):
         raise idx.IdxError(path, "not images of 28x28", "[N, 28, 28]", values.shape)
     if kind == "labels" and (values.ndim != 1 or values.max() > 9):
-        found = values.shape if values.ndim != 1 else f"a label {values.max()}"
-        raise idx.IdxError(path, "not labels of digits", "[N] from 0 to 9", found)
+        actual = values.shape if values.ndim != 1 else f"a label {values.max()}"
+        raise idx.IdxError(path, "not labels of digits", "[N] from 0 to 9", actual)
     return values

@@ -1,7 +1,8 @@
-"""Fetch the digits: each file from the first mirror that has it, verified before it stands under its name."""
+"""Download data sets: each file from the first mirror that has it, verified before it is saved."""
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import http.client
 import time
@@ -27,18 +28,23 @@ from mnistctl.data.datasets import (
 )
 from mnistctl.errors import DataError, UsageError
 
-ProgressCallback = Callable[[str, int, int | None], None]  # file, bytes so far, bytes in all
-MAX_TRIES = 3
+ProgressCallback = Callable[[str, int, int | None], None]  # file, bytes so far, bytes in all if known
+MAX_TRIES = 3  # per file and mirror
 RETRY_DELAY = 1.0  # seconds before the second try; doubled before the third
-_CHUNK = 1 << 16
-_MIN_BYTES_PER_SECOND = (
-    500  # bytes a second; a mirror slower than that throughout a time-out counts as silent
-)
+_CHUNK = 1 << 16  # bytes per read
+_MIN_BYTES_PER_SECOND = 500  # a mirror that is slower throughout a timeout counts as silent
 
 
 @dataclass(frozen=True)
 class FileStatus:
-    """How a file of a data set stands; `count` is its images or labels, None where it is not sound."""
+    """The state of one file of a data set.
+
+    Args:
+        file: its name.
+        kind: "images" or "labels".
+        count: number of images or labels; None if the file is missing or damaged.
+        action: its state; "fetched" if it was downloaded or copied just now.
+    """
 
     file: str
     kind: str
@@ -47,39 +53,40 @@ class FileStatus:
 
 
 class _TransientError(Exception):
-    """A fault that may pass: a broken connection, a 5xx, a body cut short."""
+    """A failure that may pass: a broken connection, a status of 500 or more, a truncated body."""
 
 
 class _NoAnswerError(_TransientError):
-    """Nobody there, or nothing in time: if that stays so, the mirror is not asked for the other files."""
+    """The mirror did not answer. If it never does, it is not tried for the other files."""
 
 
 class _PermanentError(Exception):
-    """A fault that stays: another answer than the file."""
+    """A failure that another try would repeat: the mirror answered, but not with the file."""
 
 
 class _MirrorTimeoutError(_PermanentError):
-    """The mirror stayed silent through every try."""
+    """The mirror answered none of the tries."""
 
 
 def check(name: str, data_dir: Path | None) -> list[FileStatus]:
-    """How each file of the data set `name` stands, fetching nothing."""
-    place = dataset_folder(name, data_dir)
-    return [_file_status(place, file) for file in get_dataset(name).files]
+    """The state of each file of the data set `name`. Nothing is downloaded."""
+    folder = dataset_folder(name, data_dir)
+    return [_file_status(folder, file) for file in get_dataset(name).files]
 
 
 def ensure(
     name: str, data_dir: Path | None, *, offline: bool, progress: ProgressCallback | None = None
 ) -> None:
-    """Fetch what is missing of the data set `name`, if it has mirrors; does not verify what is there.
+    """Download the missing files of a data set that has mirrors. Existing files are not verified.
 
     Raises:
-        DataError: something is missing and `offline`, or as `fetch`.
+        DataError: files are missing and `offline` is set; or as `fetch`.
     """
-    absent = missing_files(name, data_dir) if get_dataset(name).mirrors else []
-    if absent and offline:
-        raise _download_error(name, absent, dataset_folder(name, data_dir), ["not asked for, since offline"])
-    if absent:
+    missing = missing_files(name, data_dir) if get_dataset(name).mirrors else []
+    if missing and offline:
+        folder = dataset_folder(name, data_dir)
+        raise _download_error(name, missing, folder, ["downloads are turned off"], "online")
+    if missing:
         fetch(name, data_dir, progress=progress)
 
 
@@ -92,118 +99,144 @@ def fetch(
     timeout: float = 30.0,
     progress: ProgressCallback | None = None,
 ) -> list[FileStatus]:
-    """Make the data set `name` whole: what is there and sound stays, the rest is fetched, unpacked, verified.
+    """Download, unpack and verify every file of a data set that is missing or damaged.
 
-    `mirrors` are tried before the data set's own; `source` is a local folder that stands in for all of them.
-    `timeout` is in seconds, for each answer and each read.
+    Files are saved only when all of them are there. A failure leaves the folder as it was.
+
+    Args:
+        name: the data set.
+        data_dir: the data folder; None for data/.
+        mirrors: addresses to try before the data set's own mirrors.
+        source: a local folder to copy the files from, instead of all mirrors.
+        timeout: seconds to wait for an answer and for each read.
+        progress: is called after each read.
 
     Raises:
-        UsageError: the data set cannot be fetched, or a mirror is not an http address.
-        DataError: a file could not be had anywhere; what stood under its name stays.
+        UsageError: the data set has no mirrors, or a mirror is not an http address.
+        DataError: no mirror has a valid copy of a file.
         OSError: the data folder cannot be written.
     """
-    wanted, place = get_dataset(name), dataset_folder(name, data_dir)
-    if not wanted.mirrors:
-        raise UsageError(f"--dataset {name} is not fetched: it is {wanted.title}")
+    dataset, folder = get_dataset(name), dataset_folder(name, data_dir)
+    if not dataset.mirrors:
+        raise UsageError(f"cannot be downloaded: it is {dataset.title}", field="dataset", value=name)
     for mirror in mirrors:
         if not mirror.lower().startswith(("http://", "https://")):
-            raise UsageError(f"--mirror {mirror}: give an http or https address; a folder goes with --from")
-    files.remove_stale_temp_files(place)
-    asked = _Mirrors(wanted, tuple(mirrors), timeout, progress)
-    found, failed, why = [], [], []
-    fetched: dict[str, bytes] = {}  # written once all are there: a failure leaves the folder as it was
-    for file in wanted.files:
-        status = _file_status(place, file)
+            message = "not an http or https address"
+            raise UsageError(message, field="mirrors", value=mirror, remedies=["source"])
+    files.remove_stale_temp_files(folder)
+    downloader = _Downloader(dataset, tuple(mirrors), timeout, progress)
+    statuses, failed, reasons = [], [], []
+    contents: dict[str, bytes] = {}
+    for file in dataset.files:
+        status = _file_status(folder, file)
         if status.action != "present":
             try:
-                content = _read_local(source, file) if source else asked.get(file)
-            except _PermanentError as fault:
+                content = _read_local(source, file) if source else downloader.get(file)
+            except _PermanentError as error:
                 failed.append(file)
-                why += [text for text in str(fault).split("\n") if text not in why]
+                reasons += [reason for reason in str(error).split("\n") if reason not in reasons]
                 continue
-            fetched[file.name] = content
+            contents[file.name] = content
             status = FileStatus(file.name, file.kind, idx.shape(content)[0], "fetched")
-        found.append(status)
+        statuses.append(status)
     if failed:
-        raise _download_error(name, failed, place, why)
-    for file_name, content in fetched.items():
-        files.write(place / file_name, content)
-    return found
+        raise _download_error(name, failed, folder, reasons)
+    for file_name, content in contents.items():
+        files.write(folder / file_name, content)
+    return statuses
 
 
-class _Mirrors:
-    """The mirrors of one command: where each file is asked for, and which of them have fallen silent."""
+class _Downloader:
+    """Downloads files from a list of mirrors, and remembers which mirrors do not answer."""
 
     def __init__(
-        self, wanted: Dataset, first: tuple[str, ...], timeout: float, progress: ProgressCallback | None
+        self, dataset: Dataset, first: tuple[str, ...], timeout: float, progress: ProgressCallback | None
     ) -> None:
-        self._places = tuple(dict.fromkeys((*first, *wanted.mirrors)))
+        self._mirrors = tuple(dict.fromkeys((*first, *dataset.mirrors)))
         self._timeout, self._progress = timeout, progress
-        self._silent: dict[str, str] = {}
+        self._silent: dict[str, str] = {}  # mirrors that do not answer, and why
 
     def get(self, file: File) -> bytes:
-        """The unpacked bytes of `file` from the first mirror that has them; _MoveOnError: none."""
+        """The unpacked bytes of `file` from the first mirror that has them.
+
+        Raises:
+            _PermanentError: no mirror has them; the message has a line for each.
+        """
         reasons = []
-        for mirror in self._places:
+        for mirror in self._mirrors:
             if mirror in self._silent:
                 reasons.append(self._silent[mirror])
                 continue
             try:
-                return self._patiently(mirror, file)
-            except _MirrorTimeoutError as fault:
-                self._silent[mirror] = f"{mirror}: {fault}"
+                return self._try_repeatedly(mirror, file)
+            except _MirrorTimeoutError as error:
+                self._silent[mirror] = f"{mirror}: {error}"
                 reasons.append(self._silent[mirror])
-            except _PermanentError as fault:
-                reasons.append(f"{mirror}: {fault}")
+            except _PermanentError as error:
+                reasons.append(f"{mirror}: {error}")
         raise _PermanentError("\n".join(reasons))
 
-    def _patiently(self, mirror: str, file: File) -> bytes:
+    def _try_repeatedly(self, mirror: str, file: File) -> bytes:
         for attempt in range(MAX_TRIES):
             if attempt:
                 time.sleep(RETRY_DELAY * 2 ** (attempt - 1))
             try:
-                return self._once(mirror, file)
-            except _TransientError as fault:
-                last = fault
+                return self._try_once(mirror, file)
+            except _TransientError as error:
+                last = error
         raise (_MirrorTimeoutError if isinstance(last, _NoAnswerError) else _PermanentError)(str(last))
 
-    def _once(self, mirror: str, file: File) -> bytes:
+    def _try_once(self, mirror: str, file: File) -> bytes:
         address = f"{mirror.rstrip('/')}/{file.name}.gz"
         try:
-            request = urllib.request.Request(address, headers={"User-Agent": f"mnistctl/{__version__}"})
-            with urllib.request.urlopen(request, timeout=self._timeout) as answer:
-                length = answer.headers.get("Content-Length", "")
-                total = int(length) if length.isdecimal() else None
-                body = idx.Unpacked(self._told(file, answer, total))
-                content = bytes(body.take((file.size or 0) + 1))
-        except urllib.error.HTTPError as fault:
-            fault.close()
-            kind = _TransientError if fault.code >= 500 else _PermanentError
-            raise kind(f"answered {fault.code}") from None
-        except (TimeoutError, urllib.error.URLError, OSError, http.client.HTTPException) as fault:
-            reason = fault.reason if isinstance(fault, urllib.error.URLError) else fault
+            content = self._download(address, file)
+        except urllib.error.HTTPError as error:
+            error.close()
+            kind = _TransientError if error.code >= 500 else _PermanentError
+            raise kind(f"answered {error.code}") from None
+        except (gzip.BadGzipFile, zlib.error):  # before OSError, of which BadGzipFile is one
+            raise _PermanentError("sent a gzip that is damaged") from None
+        except (TimeoutError, urllib.error.URLError, OSError, http.client.HTTPException) as error:
+            reason = error.reason if isinstance(error, urllib.error.URLError) else error
             if isinstance(reason, TimeoutError):
                 raise _NoAnswerError(f"timed out after {self._timeout:g} s") from None
-            kind = _NoAnswerError if isinstance(fault, urllib.error.URLError) else _TransientError
+            kind = _NoAnswerError if isinstance(error, urllib.error.URLError) else _TransientError
             raise kind(getattr(reason, "strerror", None) or str(reason)) from None
         except EOFError:
-            raise _TransientError("sent a body that is cut short") from None
-        except zlib.error:
-            raise _PermanentError("sent a gzip that is damaged") from None
-        except ValueError as fault:  # an address that urllib cannot take apart
-            raise _PermanentError(f"not an address ({fault})") from None
-        return _check_content(content, file)
+            raise _TransientError("sent a truncated body") from None
+        except ValueError as error:  # urllib cannot parse the address
+            raise _PermanentError(f"not an address ({error})") from None
+        _check_content(content, file)
+        return content
 
-    def _told(self, file: File, answer: http.client.HTTPResponse, total: int | None) -> Iterator[bytes]:
-        done = behind = 0
+    def _download(self, address: str, file: File) -> bytes:
+        """The unpacked body at `address`, at most one byte more than the size of `file`."""
+        request = urllib.request.Request(address, headers={"User-Agent": f"mnistctl/{__version__}"})
+        with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+            length = answer.headers.get("Content-Length", "")
+            total = int(length) if length.isdecimal() else None
+            body = idx.ByteStream(self._read_chunks(file, answer, total))
+            return bytes(body.take((file.size or 0) + 1))
+
+    def _read_chunks(
+        self, file: File, answer: http.client.HTTPResponse, total: int | None
+    ) -> Iterator[bytes]:
+        """The chunks of a body as they arrive.
+
+        Raises:
+            TimeoutError: fewer than 500 bytes per second arrived throughout a timeout.
+            EOFError: the body is shorter than the header says.
+        """
+        done = done_before = 0
         since = time.monotonic()
-        # read1 returns with what is there, so that a trickle is noticed: each byte of it renews the time-out.
+        # read1 returns what has arrived. read would wait for a full chunk, and each byte would renew the
+        # socket's timeout, so that a mirror could keep us waiting forever with a byte now and then.
         for chunk in iter(partial(answer.read1, _CHUNK), b""):
             done += len(chunk)
             if time.monotonic() - since > self._timeout:
-                if done - behind < _MIN_BYTES_PER_SECOND * self._timeout:
+                if done - done_before < _MIN_BYTES_PER_SECOND * self._timeout:
                     raise TimeoutError
-                behind, since = done, time.monotonic()
+                done_before, since = done, time.monotonic()
             if self._progress:
                 self._progress(file.name, done, total)
             yield chunk
@@ -211,26 +244,27 @@ class _Mirrors:
             raise EOFError
 
 
-def _check_content(content: bytes, file: File) -> bytes:
+def _check_content(content: bytes, file: File) -> None:
+    """Check what a mirror sent against the size and the checksum of `file`."""
     if not content:
         raise _TransientError("sent an empty body")
     if len(content) != file.size or hashlib.sha256(content).hexdigest() != file.sha256:
-        raise _PermanentError("sent something else than the file")
-    return content
+        raise _PermanentError("sent other content than the file")
 
 
 def _read_local(source: Path, file: File) -> bytes:
+    """The verified, unpacked bytes of `file` in the folder `source`."""
     path = find_file(source, file)
     if path is None:
         raise _PermanentError(f"{source}: has neither {file.name} nor {file.name}.gz")
     try:
         return bytes(read_verified(path, file)[0])
-    except DataError as fault:
-        raise _PermanentError(str(fault)) from None
+    except DataError as error:
+        raise _PermanentError(str(error)) from None
 
 
-def _file_status(place: Path, file: File) -> FileStatus:
-    path = find_file(place, file)
+def _file_status(folder: Path, file: File) -> FileStatus:
+    path = find_file(folder, file)
     if path is None:
         return FileStatus(file.name, file.kind, None, "missing")
     try:
@@ -240,9 +274,13 @@ def _file_status(place: Path, file: File) -> FileStatus:
     return FileStatus(file.name, file.kind, idx.shape(content)[0], "present")
 
 
-def _download_error(name: str, absent: list[File], place: Path, why: list[str]) -> DataError:
-    names = ", ".join(file.name for file in absent)
+def _download_error(
+    name: str, missing: list[File], folder: Path, reasons: list[str], *remedies: str
+) -> DataError:
+    names = ", ".join(file.name for file in missing)
     return DataError(
-        f"{name}: missing or damaged in {place}: {names} ({'; '.join(why)}). Three ways on: download on "
-        "another machine and `mnistctl download --from DIR`, or `--mirror URL`, or `--dataset sample`"
+        f"missing or damaged in {folder}: {names} ({'; '.join(reasons)})",
+        field="dataset",
+        value=name,
+        remedies=[*remedies, "download_from", "download_mirror", "sample"],
     )

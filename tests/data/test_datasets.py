@@ -1,16 +1,17 @@
-"""Data sets: the sample as it ships, and files of one's own."""
+"""Data sets: the sample in the package, and the user's own files."""
 
 import gzip
 
 import numpy as np
 import pytest
 
+from mnistctl.cli.errors import describe_error
 from mnistctl.data import datasets, idx
 from mnistctl.errors import DataError, UsageError
 
 
-def own(folder, **changed):
-    """Four small IDX files in `folder`; `changed` replaces arrays by name, as in train_labels."""
+def write_own(folder, **changed):
+    """Write four small IDX files; `changed` replaces arrays by name, for example train_labels."""
     files = {
         "train-images": np.arange(20 * 784).reshape(20, 28, 28).astype(np.uint8),
         "train-labels": np.arange(20, dtype=np.uint8) % 10,
@@ -22,7 +23,7 @@ def own(folder, **changed):
         (folder / f"{name}-{ending}-ubyte.gz").write_bytes(gzip.compress(idx.dump(values)))
 
 
-def test_the_sample_has_4000_and_1000_digits_in_turn():
+def test_sample_has_4000_and_1000_images_with_labels_in_turn():
     for split, count in (("train", 4000), ("test", 1000)):
         arrays, sums = datasets.load("sample", None, split)
         assert arrays.images.shape == (count, 28, 28)
@@ -33,15 +34,15 @@ def test_the_sample_has_4000_and_1000_digits_in_turn():
     assert not {image.tobytes() for image in train.images} & {image.tobytes() for image in test.images}
 
 
-def test_files_of_ones_own_are_read_plain_before_packed(tmp_path):
-    own(tmp_path)
+def test_unpacked_files_are_preferred_to_gzipped_ones(tmp_path):
+    write_own(tmp_path)
     assert datasets.load("own", tmp_path, "train")[0].labels.tolist() == list(range(10)) * 2
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx.dump(np.full(20, 7, np.uint8)))
     assert set(datasets.load("own", tmp_path, "train")[0].labels.tolist()) == {7}
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"train_labels": np.full(20, 10, np.uint8)}, "a label 10"),
         ({"train_labels": np.zeros(19, np.uint8)}, "20 images but 19 labels"),
@@ -50,16 +51,17 @@ def test_files_of_ones_own_are_read_plain_before_packed(tmp_path):
         ({"train_labels": np.zeros((20, 28, 28), np.uint8)}, r"\[N\] from 0 to 9"),
     ],
 )
-def test_what_does_not_fit_is_a_data_error(changed, told, tmp_path):
-    own(tmp_path, **changed)
-    with pytest.raises(DataError, match=told):
+def test_wrong_shape_or_label_is_a_data_error(changed, message, tmp_path):
+    write_own(tmp_path, **changed)
+    with pytest.raises(DataError, match=message):
         datasets.load("own", tmp_path, "train")
 
 
-def test_mnist_is_known_by_its_checksum_and_the_sample_is_not_taken_for_it(tmp_path):
-    own(tmp_path)
-    with pytest.raises(DataError, match=r"mnistctl download --dataset mnist"):
+def test_mnist_is_verified_by_size_and_checksum(tmp_path):
+    write_own(tmp_path)
+    with pytest.raises(DataError, match="size") as caught:
         datasets.load("mnist", tmp_path, "train")
+    assert describe_error(caught.value).endswith("run `mnistctl download --dataset mnist`")
     content = bytearray(47_040_016)
     content[:16] = idx.dump(np.zeros((1, 28, 28), np.uint8))[:4] + b"\0\0\xea\x60\0\0\0\x1c\0\0\0\x1c"
     (tmp_path / "train-images-idx3-ubyte").write_bytes(content)
@@ -67,25 +69,40 @@ def test_mnist_is_known_by_its_checksum_and_the_sample_is_not_taken_for_it(tmp_p
         datasets.load("mnist", tmp_path, "train")
 
 
-def test_a_missing_file_is_named_with_its_folder(tmp_path):
+def test_missing_file_is_named_with_its_folder(tmp_path):
     with pytest.raises(DataError, match=f"{tmp_path}.*train-images-idx3-ubyte is missing"):
         datasets.load("own", tmp_path, "train")
 
 
-def test_fashion_stands_in_a_folder_of_its_own(tmp_path):
+def test_fashion_is_in_a_subfolder(tmp_path):
     assert datasets.dataset_folder("fashion", tmp_path) == tmp_path / "fashion-mnist"
     assert datasets.dataset_folder("mnist", tmp_path) == tmp_path
 
 
-def test_digits_are_chosen_by_index_by_digit_and_by_seed():
+def test_images_are_chosen_by_index_digit_and_seed():
     arrays, _ = datasets.load("sample", None, "test")
-    choose = lambda **asked: datasets.choose(  # noqa: E731
-        arrays, **({"index": None, "digit": None, "count": 1, "seed": None} | asked)
-    ).tolist()
+
+    def choose(**options):
+        defaults = {"index": None, "digit": None, "count": 1, "seed": None}
+        return datasets.choose(arrays, **(defaults | options)).tolist()
+
     assert choose(index=12, count=3) == [12, 13, 14]
     assert choose(index=12, digit=5, count=2) == [15, 25]
     assert len(set(choose(digit=4, count=100))) == 100
     assert choose(count=5, seed=1) == choose(count=5, seed=1) != choose(count=5, seed=2)
-    for asked in ({"index": 1000}, {"digit": -1}, {"count": 101, "digit": 0}, {"seed": -1}):
+    for wrong in ({"index": 1000}, {"digit": -1}, {"count": 101, "digit": 0}, {"seed": -1}):
         with pytest.raises(UsageError):
-            choose(**asked)
+            choose(**wrong)
+
+
+def test_label_issues_are_known_of_mnist_test_alone():
+    issues = datasets.label_issues("mnist", "test")
+    assert len(issues.indices) == 15
+    assert "2103.14749" in issues.source
+    assert datasets.label_issues("mnist", "train") is None
+    assert datasets.label_issues("sample", "test") is None
+
+
+def test_unknown_data_set_gives_a_suggestion():
+    with pytest.raises(UsageError, match="did you mean fashion"):
+        datasets.load("fashoin", None, "train")

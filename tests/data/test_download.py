@@ -1,4 +1,4 @@
-"""Downloads from mirrors that misbehave: four verified files, or the folder as it was."""
+"""Downloads from faulty mirrors: four verified files, or the folder as it was."""
 
 import gzip
 import hashlib
@@ -11,22 +11,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from mnistctl.cli.errors import describe_error
 from mnistctl.data import datasets, download
 from mnistctl.data.datasets import Dataset, File
 from mnistctl.errors import DataError, UsageError
 
 
 class Mirror:
-    """A server on the loopback that answers each path by a function of the handler; counts what is asked."""
+    """A local server that answers each request with the function `answer`, and lists the requested paths."""
 
     def __init__(self, answer):
-        self.asked = []
+        self.requests = []
         self.stop = threading.Event()
         mirror = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self):
-                mirror.asked.append(self.path)
+                mirror.requests.append(self.path)
                 answer(self, mirror)
 
             def log_message(self, *_):
@@ -46,11 +47,11 @@ def send(handler, body, *, status=200, length=None):
     handler.send_response(status)
     handler.send_header("Content-Length", str(len(body) if length is None else length))
     handler.end_headers()
-    with suppress(OSError):  # the client may have hung up, as it should
+    with suppress(OSError):  # the client may have closed the connection
         handler.wfile.write(body)
 
 
-SOUND = {
+VALID = {
     file.name: (datasets._SAMPLE / f"{file.name}.gz").read_bytes() for file in datasets._files(*[None] * 4)
 }
 
@@ -60,7 +61,7 @@ def name_of(handler):
 
 
 def good(handler, _):
-    send(handler, SOUND[name_of(handler)])
+    send(handler, VALID[name_of(handler)])
 
 
 def forbidden(handler, _):
@@ -71,16 +72,34 @@ def html(handler, _):
     send(handler, b"<html>" + b"please log in " * 5000 + b"</html>")
 
 
-@cache  # packed once: a server that packs while its client waits is a slow one
+@cache  # compressed once: compressing while the client waits would make the server slow
 def flipped(name):
-    plain = bytearray(gzip.decompress(SOUND[name]))
+    plain = bytearray(gzip.decompress(VALID[name]))
     plain[-1] ^= 1
     return gzip.compress(bytes(plain), 1)
 
 
 @cache
 def exploding(name):
-    return gzip.compress(gzip.decompress(SOUND[name]) + bytes(30_000_000), 1)
+    return gzip.compress(gzip.decompress(VALID[name]) + bytes(30_000_000), 1)
+
+
+def endless_gzip(start):
+    """Sends `start` and then the same bytes for ever: a gzip that unpacks to nothing."""
+
+    def answer(handler, mirror):
+        handler.send_response(200)
+        handler.end_headers()
+        with suppress(OSError):
+            handler.wfile.write(start)
+            while not mirror.stop.is_set():
+                handler.wfile.write(start[-20:] * 1000)
+
+    return answer
+
+
+endless_name = endless_gzip(b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 20)
+empty_members = endless_gzip(gzip.compress(b"", mtime=0))
 
 
 def wrong(handler, _):
@@ -88,14 +107,14 @@ def wrong(handler, _):
 
 
 def cut(handler, _):
-    body = SOUND[name_of(handler)]
+    body = VALID[name_of(handler)]
     send(handler, body[: len(body) // 2], length=len(body))
 
 
 def cut_unannounced(handler, _):
     handler.send_response(200)
     handler.end_headers()
-    handler.wfile.write(SOUND[name_of(handler)][:-20])
+    handler.wfile.write(VALID[name_of(handler)][:-20])
 
 
 def empty(handler, _):
@@ -113,7 +132,7 @@ def hang(handler, mirror):
 def trickle(handler, mirror):
     handler.send_response(200)
     handler.end_headers()
-    for byte in SOUND[name_of(handler)][:400]:
+    for byte in VALID[name_of(handler)][:400]:
         if mirror.stop.wait(0.05):
             return
         try:
@@ -126,97 +145,110 @@ def garbage(handler, _):
     handler.wfile.write(b"\x00\x01 this is not HTTP\r\n\r\n")
 
 
-FAULTS = (forbidden, html, wrong, cut, cut_unannounced, empty, bomb, hang, trickle, garbage)
+FAULTS = {
+    "forbidden": forbidden,
+    "html": html,
+    "wrong": wrong,
+    "cut": cut,
+    "cut_unannounced": cut_unannounced,
+    "empty": empty,
+    "bomb": bomb,
+    "hang": hang,
+    "trickle": trickle,
+    "garbage": garbage,
+    "endless_name": endless_name,
+    "empty_members": empty_members,
+}
 
 
-for made in (flipped, exploding):
-    for file_name in SOUND:
-        made(file_name)
+for build in (flipped, exploding):
+    for file_name in VALID:
+        build(file_name)
 
 
 @pytest.fixture
 def mirrors(monkeypatch):
-    """Makes mirrors of the answers given, and `mnist` a small data set that only they have."""
+    """Starts mirrors with these answers, and makes `mnist` a small data set that they have."""
     monkeypatch.setattr(download, "RETRY_DELAY", 0.01)
     monkeypatch.setenv("no_proxy", "*")
-    made = []
+    started = []
 
-    def make(*answers):
-        made.extend(Mirror(answer) for answer in answers)
+    def start(*answers):
+        started.extend(Mirror(answer) for answer in answers)
         files = []
         for file in datasets._files(*[None] * 4):
-            plain = gzip.decompress(SOUND[file.name])
+            plain = gzip.decompress(VALID[file.name])
             files.append(
                 File(file.name, file.split, file.kind, len(plain), hashlib.sha256(plain).hexdigest())
             )
-        urls = tuple(mirror.url for mirror in made)
+        urls = tuple(mirror.url for mirror in started)
         monkeypatch.setitem(datasets.DATASETS, "mnist", Dataset("mnist", "small", tuple(files), urls))
-        return made
+        return started
 
-    yield make
-    for mirror in made:
+    yield start
+    for mirror in started:
         mirror.close()
 
 
-def standing(folder):
+def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_a_faulty_mirror_is_passed_over_for_the_good_one(fault, mirrors, tmp_path):
-    bad, sound = mirrors(fault, good)
-    found = download.fetch("mnist", tmp_path, timeout=0.5)
-    assert [(s.action, s.count) for s in found] == [("fetched", n) for n in (4000, 4000, 1000, 1000)]
-    assert standing(tmp_path) == {name: gzip.decompress(body) for name, body in SOUND.items()}
-    assert len(sound.asked) == 4
-    tries = {cut: 12, cut_unannounced: 12, empty: 12, garbage: 12, hang: 3, trickle: 3}
-    assert len(bad.asked) == tries.get(fault, 4)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faulty_mirror_is_skipped_for_the_good_one(fault, mirrors, tmp_path):
+    bad, sound = mirrors(FAULTS[fault], good)
+    statuses = download.fetch("mnist", tmp_path, timeout=0.5)
+    assert [(s.action, s.count) for s in statuses] == [("fetched", n) for n in (4000, 4000, 1000, 1000)]
+    assert contents(tmp_path) == {name: gzip.decompress(body) for name, body in VALID.items()}
+    assert len(sound.requests) == 4
+    tries = {"cut": 12, "cut_unannounced": 12, "empty": 12, "garbage": 12, "hang": 3, "trickle": 3}
+    assert len(bad.requests) == tries.get(fault, 4)
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f.__name__)
-def test_without_a_good_mirror_the_folder_stays_as_it_was(fault, mirrors, tmp_path):
-    (bad,) = mirrors(fault)
+@pytest.mark.parametrize("fault", FAULTS)
+def test_without_a_good_mirror_the_folder_is_unchanged(fault, mirrors, tmp_path):
+    (bad,) = mirrors(FAULTS[fault])
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(b"damaged before")
-    before = standing(tmp_path)
+    before = contents(tmp_path)
     with pytest.raises(DataError) as caught:
         download.fetch("mnist", tmp_path, timeout=0.5)
-    assert standing(tmp_path) == before
-    message = str(caught.value)
+    assert contents(tmp_path) == before
+    message = describe_error(caught.value)
     for word in ("t10k-labels", str(tmp_path), bad.url, "--from", "--mirror", "--dataset sample"):
         assert word in message
 
 
-def test_one_file_that_nobody_has_leaves_the_folder_as_it_was(mirrors, tmp_path):
+def test_one_file_that_no_mirror_has_leaves_the_folder_unchanged(mirrors, tmp_path):
     mirrors(lambda h, m: forbidden(h, m) if "t10k-labels" in h.path else good(h, m))
     with pytest.raises(DataError, match="answered 403"):
         download.fetch("mnist", tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
 
-def test_a_server_that_recovers_is_asked_again(mirrors, tmp_path):
-    (flaky,) = mirrors(lambda h, m: good(h, m) if m.asked.count(h.path) == 3 else send(h, b"", status=503))
+def test_server_that_recovers_is_tried_again(mirrors, tmp_path):
+    (flaky,) = mirrors(lambda h, m: good(h, m) if m.requests.count(h.path) == 3 else send(h, b"", status=503))
     assert {s.action for s in download.fetch("mnist", tmp_path)} == {"fetched"}
-    assert len(flaky.asked) == 12
+    assert len(flaky.requests) == 12
 
 
-def test_a_redirect_is_followed(mirrors, tmp_path):
-    def moved(handler, _):
+def test_redirect_is_followed(mirrors, tmp_path):
+    def redirect(handler, _):
         if "moved" in handler.path:
             return good(handler, _)
         handler.send_response(302)
         handler.send_header("Location", f"/moved/{name_of(handler)}.gz")
         return handler.end_headers()
 
-    mirrors(moved)
+    mirrors(redirect)
     assert {s.action for s in download.fetch("mnist", tmp_path)} == {"fetched"}
 
 
-def test_a_second_run_fetches_nothing_and_a_damaged_file_alone_is_fetched_again(mirrors, tmp_path):
+def test_second_run_downloads_only_damaged_files(mirrors, tmp_path):
     (sound,) = mirrors(good)
     download.fetch("mnist", tmp_path)
-    sound.asked.clear()
+    sound.requests.clear()
     assert {s.action for s in download.fetch("mnist", tmp_path)} == {"present"}
-    assert sound.asked == []
+    assert sound.requests == []
     path = tmp_path / "t10k-images-idx3-ubyte"
     content = bytearray(path.read_bytes())
     content[500] ^= 1
@@ -228,37 +260,37 @@ def test_a_second_run_fetches_nothing_and_a_damaged_file_alone_is_fetched_again(
         "present",
     ]
     download.fetch("mnist", tmp_path)
-    assert sound.asked == ["/files/t10k-images-idx3-ubyte.gz"]
+    assert sound.requests == ["/files/t10k-images-idx3-ubyte.gz"]
 
 
-def test_the_users_mirror_comes_first_and_progress_is_told(mirrors, tmp_path):
-    given, listed = mirrors(good, good)
-    told = []
-    download.fetch("mnist", tmp_path, mirrors=[given.url], progress=lambda *moved: told.append(moved))
-    assert (len(given.asked), len(listed.asked)) == (4, 0)
-    body = len(SOUND["t10k-labels-idx1-ubyte"])
-    assert told[-1] == ("t10k-labels-idx1-ubyte", body, body)
+def test_users_mirror_comes_first_and_progress_is_reported(mirrors, tmp_path):
+    users, listed = mirrors(good, good)
+    progress = []
+    download.fetch("mnist", tmp_path, mirrors=[users.url], progress=lambda *update: progress.append(update))
+    assert (len(users.requests), len(listed.requests)) == (4, 0)
+    body = len(VALID["t10k-labels-idx1-ubyte"])
+    assert progress[-1] == ("t10k-labels-idx1-ubyte", body, body)
 
 
-def test_the_environment_names_mirrors_as_the_option_does(mirrors, mnistctl, tmp_path):
-    silent, given, listed = mirrors(forbidden, good, good)
-    ran = mnistctl("download", MNISTCTL_MIRROR=f"{silent.url} {given.url}")
-    assert (ran.returncode, len(given.asked), listed.asked) == (0, 4, [])
-    assert silent.asked
+def test_mirrors_can_be_set_in_the_environment(mirrors, mnistctl, tmp_path):
+    first, second, listed = mirrors(forbidden, good, good)
+    ran = mnistctl("download", MNISTCTL_MIRROR=f"{first.url} {second.url}")
+    assert (ran.returncode, len(second.requests), listed.requests) == (0, 4, [])
+    assert first.requests
 
 
-def test_eight_at_once_end_with_four_verified_files(mirrors, tmp_path):
+def test_eight_simultaneous_downloads_end_with_four_verified_files(mirrors, tmp_path):
     mirrors(cut, good)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: download.fetch("mnist", tmp_path), range(8)))
-    assert standing(tmp_path) == {name: gzip.decompress(body) for name, body in SOUND.items()}
+    assert contents(tmp_path) == {name: gzip.decompress(body) for name, body in VALID.items()}
 
 
-def test_a_local_folder_stands_in_for_the_mirrors(mirrors, tmp_path):
-    (unasked,) = mirrors(good)
+def test_local_folder_replaces_the_mirrors(mirrors, tmp_path):
+    (unused,) = mirrors(good)
     source = tmp_path / "source"
     source.mkdir()
-    for name, body in SOUND.items():
+    for name, body in VALID.items():
         plain = name.startswith("train")
         (source / (name if plain else f"{name}.gz")).write_bytes(gzip.decompress(body) if plain else body)
     download.fetch("mnist", tmp_path / "data", source=source)
@@ -266,31 +298,31 @@ def test_a_local_folder_stands_in_for_the_mirrors(mirrors, tmp_path):
     (source / "t10k-labels-idx1-ubyte.gz").write_bytes(b"rubbish")
     with pytest.raises(DataError, match="not IDX"):
         download.fetch("mnist", tmp_path / "more", source=source)
-    assert unasked.asked == []
+    assert unused.requests == []
 
 
-def test_ensure_asks_nobody_offline_or_where_all_is_there(mirrors, tmp_path):
+def test_ensure_downloads_nothing_offline_or_if_all_files_exist(mirrors, tmp_path):
     (sound,) = mirrors(good)
-    with pytest.raises(DataError, match="offline"):
+    with pytest.raises(DataError, match="downloads are turned off"):
         download.ensure("mnist", tmp_path, offline=True)
     download.ensure("mnist", tmp_path, offline=False)
-    assert len(sound.asked) == 4
+    assert len(sound.requests) == 4
     download.ensure("mnist", tmp_path, offline=True)
-    assert len(sound.asked) == 4
+    assert len(sound.requests) == 4
 
 
-def test_a_server_that_is_not_there_is_told_by_name(mirrors, tmp_path):
+def test_unreachable_server_is_named(mirrors, tmp_path):
     mirrors(forbidden)
-    began = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(DataError, match=r"http://127\.0\.0\.1:1/: Connection refused"):
         download.fetch("mnist", tmp_path, mirrors=["http://127.0.0.1:1/"])
     with pytest.raises(DataError, match=r"not an address"):
         download.fetch("mnist", tmp_path, mirrors=["http://[::1/"])
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - start < 5
 
 
-def test_what_is_not_fetched_is_said_to_be_so(tmp_path):
-    with pytest.raises(UsageError, match="not fetched"):
+def test_what_cannot_be_downloaded_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="cannot be downloaded"):
         download.fetch("sample", tmp_path)
-    with pytest.raises(UsageError, match="--mirror"):
+    with pytest.raises(UsageError, match="not an http or https address"):
         download.fetch("mnist", tmp_path, mirrors=["ftp://somewhere/"])
