@@ -1,1 +1,1 @@
-"""What models and training loops are built from."""
+"""Building blocks of models and training loops: layers, optimizers, schedules, devices, seeds."""

@@ -1,4 +1,4 @@
-"""How a net runs, never what it computes: device, threads, memory format, slices."""
+"""Where and how a net runs: device, threads, precision, memory allocation; and what hardware there is."""
 
 import ctypes
 import os
@@ -12,6 +12,7 @@ import torch
 
 from mnistctl.errors import UsageError
 
+# Instruction sets that make a difference here, as Linux names them.
 _FEATURES = (
     "avx2",
     "fma",
@@ -24,71 +25,76 @@ _FEATURES = (
     "sve",
     "bf16",
 )
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # constants of glibc's malloc.h
 
 
 def get_device(name: str) -> torch.device:
     """The device called `name`: auto (cuda, else mps, else cpu), cpu, cuda, cuda:N or mps.
 
     Raises:
-        UsageError: no such device here.
+        UsageError: this machine does not have it.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, number = name.partition(":")
     if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not number.isdecimal())):
-        raise UsageError(f"--device {name!r} is not one of auto, cpu, cuda, cuda:N, mps")
+        raise UsageError("choose one of auto, cpu, cuda, cuda:N, mps", field="device", value=name)
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise UsageError("this machine has no mps device; try --device cpu")
+        raise UsageError("this machine has no mps device; use cpu", field="device", value=name)
     if kind == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(number or 0) >= count:
-            raise UsageError(f"--device {name}: this machine has {count} CUDA devices; try --device cpu")
+            message = f"this machine has {count} CUDA devices; use cpu"
+            raise UsageError(message, field="device", value=name)
         return torch.device("cuda", int(number or 0))
     return torch.device(kind)
 
 
 def list_devices() -> list[torch.device]:
-    """The devices that this machine has, the processor first."""
-    graphics = [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
+    """The devices of this machine, the CPU first."""
+    gpus = [torch.device("cuda", n) for n in range(torch.cuda.device_count())]
     if torch.backends.mps.is_available():
-        graphics.append(torch.device("mps"))
-    return [torch.device("cpu"), *graphics]
+        gpus.append(torch.device("mps"))
+    return [torch.device("cpu"), *gpus]
 
 
 def set_threads(count: int | None) -> int:
-    """Use `count` processor threads (torch's own choice where None) and say how many are used.
+    """Set the number of CPU threads, or leave it to torch if `count` is None.
+
+    Returns:
+        The number of threads in use.
 
     Raises:
-        UsageError: not a number of threads that this machine can give.
+        UsageError: `count` is less than 1 or more than this machine has.
     """
     if count is not None:
         most = max(os.cpu_count() or 1, torch.get_num_threads())
         if not 1 <= count <= most:
-            raise UsageError(f"--threads {count}: this machine has {most} processors; give 1 to {most}")
+            message = f"this machine has {most} CPU cores; give 1 to {most}"
+            raise UsageError(message, field="threads", value=count)
         torch.set_num_threads(count)
     return torch.get_num_threads()
 
 
 def set_deterministic() -> None:
-    """Ask for algorithms that give the same bits each time, where the device has them."""
+    """Use deterministic algorithms, where the device has them."""
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
 
 
 def tune_malloc() -> None:
-    """Let the process keep what a step frees for the next one, where the C library is glibc.
+    """Let the process reuse freed memory for the next step, if the C library is glibc.
 
-    Otherwise it gives large blocks back after every use, and the system clears each of their pages anew.
+    By default glibc returns large blocks to the system after each use, which must then clear every page.
     """
     if platform.libc_ver()[0] == "glibc":
         library = ctypes.CDLL(None)
-        library.mallopt(_M_MMAP_THRESHOLD, 2**25)  # the most that glibc takes
+        library.mallopt(_M_MMAP_THRESHOLD, 2**25)  # glibc's maximum
         library.mallopt(_M_TRIM_THRESHOLD, 2**29)
 
 
 def hardware_info() -> dict[str, str | int]:
-    """What a run's seconds and last bits depend on: the processor, its cores and vector width, the system."""
+    """What run times and the last bits of results depend on: processor, cores, vector width, system."""
     return {
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count() or 1,
@@ -99,37 +105,38 @@ def hardware_info() -> dict[str, str | int]:
 
 
 def cpu_features() -> list[str]:
-    """Which of the instructions that matter here the processor has; none where the system is not Linux."""
-    told = (_cpuinfo("flags") or _cpuinfo("Features")).split()
-    return [name for name in _FEATURES if name in told]
+    """The relevant instruction sets of the processor; empty if the system is not Linux."""
+    flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
+    return [name for name in _FEATURES if name in flags]
 
 
 def _cpuinfo(name: str) -> str:
-    # Where Python does not look.
+    """The value of `name` in /proc/cpuinfo, or "". Python's platform module does not read that file."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith(name))
     return ""
 
 
-def autocast_for(name: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
-    """What a forward pass is put into for the arithmetic `name`, float32 or bf16: gives a context manager.
+def autocast_for(precision: str, device: torch.device) -> Callable[[], AbstractContextManager[object]]:
+    """A function that gives a context manager for forward passes in float32 or bf16.
 
     Raises:
-        UsageError: the device would only emulate it.
+        UsageError: `precision` is neither, or the device does not support bfloat16 natively.
     """
-    if name == "float32":
+    if precision == "float32":
         return nullcontext
-    if name != "bf16":
-        raise UsageError(f"--precision {name!r} is neither float32 nor bf16")
+    if precision != "bf16":
+        raise UsageError("choose one of float32, bf16", field="precision", value=precision)
     if device.type == "cuda":
-        native, what = torch.cuda.is_bf16_supported(including_emulation=False), "this GPU"
+        native, hardware = torch.cuda.is_bf16_supported(including_emulation=False), "this GPU"
     elif device.type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
         native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-        what = "this processor (no avx512_bf16, no AMX)"
+        hardware = "this processor (no avx512_bf16, no AMX)"
     else:
         native = device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-        what = f"this {device.type}"
+        hardware = f"this {device.type}"
     if not native:
-        raise UsageError(f"--precision bf16: {what} would only emulate bfloat16, slowly; use float32")
+        message = f"{hardware} would only emulate bfloat16, slowly; use float32"
+        raise UsageError(message, field="precision", value=precision)
     return partial(torch.autocast, device.type, torch.bfloat16)

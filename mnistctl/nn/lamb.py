@@ -1,4 +1,4 @@
-"""LAMB: Adam's direction, taken layer by layer at a length in proportion to the layer's weights."""
+"""The LAMB optimizer: Adam's direction, scaled layer by layer to the norm of the layer's weights."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -9,18 +9,18 @@ from torch.optim import Optimizer
 
 
 class LAMB(Optimizer):
-    """You et al., Large Batch Optimization for Deep Learning, arXiv 1904.00962, algorithm 2.
+    """LAMB (You et al., Large Batch Optimization for Deep Learning, arXiv 1904.00962, algorithm 2).
 
-    As the recipes use it: all gradients are first divided by their global norm; the moments are corrected
-    for bias; the decay counts for every tensor, biases too; the trust ratio |weight| / |update| is clipped
-    to [0, 1] and is 1 where either norm is zero.
+    As in ktorch's recipes: all gradients are first divided by their global norm. The moments are
+    bias-corrected. Weight decay applies to every tensor, biases included. The trust ratio
+    |weight| / |update| is clipped to [0, 1], and is 1 where either norm is zero.
 
     Args:
         params: the parameters to optimize.
-        lr: the rate.
-        betas: decay of the first and the second moment.
+        lr: learning rate.
+        betas: decay rates of the first and the second moment.
         eps: added to the root of the corrected second moment.
-        weight_decay: this times the weight is added to the update before the trust ratio is taken.
+        weight_decay: this times the weight is added to the update, before the trust ratio is computed.
     """
 
     def __init__(
@@ -35,33 +35,44 @@ class LAMB(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Take one step down the gradients that the parameters hold."""
+        """Update the parameters with their gradients.
+
+        Args:
+            closure: recomputes the loss and the gradients first.
+
+        Returns:
+            The loss that `closure` computed, or None without one.
+        """
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        held = [(group, p) for group in self.param_groups for p in group["params"] if p.grad is not None]
-        if held:
-            norm = torch.stack(torch._foreach_norm([p.grad for _, p in held])).norm()
-            norm = torch.where(norm > 0, norm, torch.ones_like(norm))  # on the device: no synchronisation
-            for group, p in held:
-                self._step(p, p.grad / norm, group)
+        params = [(group, p) for group in self.param_groups for p in group["params"] if p.grad is not None]
+        if params:
+            norm = torch.stack(torch._foreach_norm([p.grad for _, p in params])).norm()
+            # A zero norm must not give NaN. torch.where stays on the device; an `if` would wait for it.
+            norm = torch.where(norm > 0, norm, torch.ones_like(norm))
+            for group, p in params:
+                self._update(p, p.grad / norm, group)
         return loss
 
-    def _step(self, p: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, p: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         state = self.state[p]
         if not state:
-            # On the host: the correction needs a number, and asking a device for it would wait.
+            # On the CPU: the bias correction needs a number, and reading one from a GPU would wait for it.
             state["step"] = torch.zeros((), dtype=torch.float32)
             state["first"] = torch.zeros_like(p)
             state["second"] = torch.zeros_like(p)
         state["step"] += 1
         step, (beta1, beta2) = int(state["step"]), group["betas"]
         first, second = state["first"], state["second"]
-        first.lerp_(gradient, 1 - beta1)
-        second.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        # Moments of the gradient, and Adam's direction with decoupled weight decay.
+        first.lerp_(grad, 1 - beta1)
+        second.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         root = (second / (1 - beta2**step)).sqrt_().add_(group["eps"])
         update = (first / (1 - beta1**step)).div_(root).add_(p, alpha=group["weight_decay"])
-        weight, length = p.norm(), update.norm()
-        trust = torch.where((weight > 0) & (length > 0), (weight / length).clamp(max=1), 1.0)
-        p.sub_(update.mul_(trust * group["lr"]))
+        # The trust ratio of this tensor.
+        weight_norm, update_norm = p.norm(), update.norm()
+        both_positive = (weight_norm > 0) & (update_norm > 0)
+        trust_ratio = torch.where(both_positive, (weight_norm / update_norm).clamp(max=1), 1.0)
+        p.sub_(update.mul_(trust_ratio * group["lr"]))

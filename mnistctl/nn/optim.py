@@ -1,4 +1,4 @@
-"""Make and step optimizers at little cost."""
+"""Creating and stepping optimizers with little overhead."""
 
 import inspect
 import sys
@@ -10,20 +10,20 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-_GUARDED = Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict
+_DYNAMO_METHODS = Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict
 
 
 @contextmanager
 def without_dynamo() -> Iterator[None]:
-    """Let torch make, read and fill optimizers without loading its compiler, which nothing here uses.
+    """Let torch create, save and load optimizers without importing its compiler.
 
-    Its guard on these functions, which tells the compiler to leave them alone, loads it for that: a second,
-    a third of what it takes to start a short run (`python -X importtime`). It asks this attribute first.
+    torch excludes these methods from compilation, and imports the compiler to do so. That takes about a
+    second, a third of a short run (`python -X importtime`). It first checks the attribute set here.
     """
     if "torch._dynamo" in sys.modules:
         yield
         return
-    functions = [_unwrapped(guarded) for guarded in _GUARDED]
+    functions = [_unwrapped(method) for method in _DYNAMO_METHODS]
     for function in functions:
         vars(function)["__dynamo_disable"] = function
     try:
@@ -34,19 +34,24 @@ def without_dynamo() -> Iterator[None]:
 
 
 @without_dynamo()
-def make_optimizer(make: Callable[[Iterable[Tensor]], Optimizer], weights: Iterable[Tensor]) -> Optimizer:
-    """What `make` makes for the weights, told to take its step in one kernel where torch has one."""
-    made = make(weights)
-    for group in made.param_groups:
-        if "fused" in group and group.get("momentum") != 0:  # a plain subtraction is one kernel already
+def make_optimizer(create: Callable[[Iterable[Tensor]], Optimizer], params: Iterable[Tensor]) -> Optimizer:
+    """Create an optimizer, with a fused step where torch has one.
+
+    Args:
+        create: creates it, as a recipe's `optimizer`.
+        params: the parameters to optimize.
+    """
+    optimizer = create(params)
+    for group in optimizer.param_groups:
+        if "fused" in group and group.get("momentum") != 0:  # SGD without momentum is one kernel anyway
             group["fused"] = True
-    return made
+    return optimizer
 
 
 def optimizer_step(optimizer: Optimizer) -> None:
-    """Take the optimizer's own step, without what torch wraps around it for profilers, hooks and compilers.
+    """Call the optimizer's `step` without torch's wrappers for profilers, hooks and the compiler.
 
-    These wrappers take a sixth of a small net's step (bench/speed.py); nothing here hooks into them.
+    The wrappers take a sixth of the time of a small net's step (bench/speed.py), and are not used here.
     """
     with torch.no_grad():
         _unwrapped(type(optimizer).step)(optimizer)

@@ -1,12 +1,16 @@
-"""Where each random draw of a run begins: at a number made of the seed and of its place in the run."""
+"""Random seeds for the parts of a run, derived from the seed of the run."""
 
 import numpy as np
 
 
-def derive_seed(seed: int, *place: int) -> int:
-    """The seed of torch's generator for the draws of `place`: (0,) the first weights, (e,) those of epoch e.
+def derive_seed(seed: int, *indices: int) -> int:
+    """The seed of torch's generator for one part of a run.
 
-    So no random state has to be kept: whoever is at a place knows where its draws begin.
+    Random draws depend only on the seed and the part. A resumed run therefore needs no saved random state.
+
+    Args:
+        seed: the seed of the run.
+        indices: the part: (0,) for the initial weights, (e,) for epoch e, counted from 1.
     """
-    # Nearby seeds and epochs must not give related streams: NumPy's SeedSequence is made to mix such pairs.
-    return int(np.random.SeedSequence((seed, *place)).generate_state(1, np.uint64)[0])
+    # Seeds of neighbouring epochs must give unrelated streams. NumPy's SeedSequence is built for that.
+    return int(np.random.SeedSequence((seed, *indices)).generate_state(1, np.uint64)[0])

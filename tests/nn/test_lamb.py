@@ -1,4 +1,4 @@
-"""LAMB against the formula, in float64 NumPy."""
+"""LAMB compared with its formula in float64 NumPy."""
 
 import numpy as np
 import torch
@@ -22,15 +22,15 @@ def reference(weights, gradients, steps, lr=0.01, decay=0.1, beta1=0.9, beta2=0.
     return weights
 
 
-def test_every_step_is_the_reference_step():
-    draw = np.random.default_rng(3)
+def test_every_step_equals_the_reference():
+    rng = np.random.default_rng(3)
     # The second tensor starts at zero (a trust ratio of 1), the third is large (clipped at 1).
-    start = [draw.normal(size=(7, 5)), np.zeros(4), 100 * draw.normal(size=6)]
-    gradients = [[draw.normal(size=w.shape) * 10**k for w in start] for k in (-2, 3, 0, 1, -1)]
+    start = [rng.normal(size=(7, 5)), np.zeros(4), 100 * rng.normal(size=6)]
+    gradients = [[rng.normal(size=w.shape) * 10**k for w in start] for k in (-2, 3, 0, 1, -1)]
     parameters = [torch.nn.Parameter(torch.tensor(w)) for w in start]
     optimizer = LAMB(parameters, lr=0.01, weight_decay=0.1)
-    for step, given in enumerate(gradients, start=1):
-        for p, g in zip(parameters, given, strict=True):
+    for step, step_gradients in enumerate(gradients, start=1):
+        for p, g in zip(parameters, step_gradients, strict=True):
             p.grad = torch.tensor(g)
         optimizer.step()
         for p, w in zip(parameters, reference(start, gradients, step), strict=True):
@@ -45,10 +45,10 @@ def test_zero_gradients_and_zero_weights_do_not_make_nan():
     optimizer.step()
     assert all(bool(p.isfinite().all()) for p in parameters)
     assert torch.equal(parameters[1].detach(), torch.zeros(2))
-    assert float(parameters[0].detach()[0]) < 1  # the decay still counts
+    assert float(parameters[0].detach()[0]) < 1  # weight decay still applies
 
 
-def test_its_state_goes_on_where_it_was_saved():
+def test_saved_state_continues_to_the_same_bits():
     def trained(steps, saved=None):
         torch.manual_seed(0)
         p = torch.nn.Parameter(torch.randn(4, 3))

@@ -1,4 +1,4 @@
-"""The fast dropout is dropout, and the merged relu, dropout and pool are what they were apart."""
+"""Fused layers compute the same function and gradient as separate ones; dropout masks are random."""
 
 import copy
 
@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("p", [0.5, 0.2, 0.9])
-def test_a_mask_drops_with_the_asked_probability(p):
+def test_dropout_mask_has_the_right_probability(p):
     torch.manual_seed(1)
     mask = dropout_mask(torch.ones(400, 5, 20, 20), p)
     assert mask.unique().tolist() == [0, 1]
@@ -22,15 +22,15 @@ def test_a_mask_drops_with_the_asked_probability(p):
 
 
 @pytest.mark.parametrize("p", [0.5, 0.2])
-def test_neighbouring_draws_are_independent(p):
+def test_neighbouring_elements_of_a_mask_are_independent(p):
     torch.manual_seed(2)
     mask = dropout_mask(torch.ones(1_000_000), p).float() - p
-    for lag in (1, 2, 7, 8, 64, 125_000):  # an eighth: where single bits of one byte lie
+    for lag in (1, 2, 7, 8, 64, 125_000):  # 125,000: the distance between the bits of one byte
         assert abs(float((mask[lag:] * mask[:-lag]).mean()) / (p * (1 - p))) < 0.005
 
 
 @pytest.mark.parametrize("p", [0.5, 0.2])
-def test_a_mask_is_the_same_whatever_the_memory_format(p):
+def test_dropout_mask_does_not_depend_on_the_memory_format(p):
     masks = []
     for layout in (torch.contiguous_format, torch.channels_last):
         torch.manual_seed(3)
@@ -43,26 +43,26 @@ def test_a_mask_is_the_same_whatever_the_memory_format(p):
 @pytest.mark.parametrize("p", [0.5, 0.2])
 @pytest.mark.parametrize("pool_first", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_rectify_is_relu_dropout_and_pool_in_their_own_order(p, pool_first, dtype):
+def test_fused_relu_equals_relu_dropout_and_pool_in_either_order(p, pool_first, dtype):
     torch.manual_seed(5)
     x = torch.randn(8, 3, 12, 12).to(dtype).requires_grad_()
     torch.manual_seed(6)
-    merged = FusedReLU(p, 2, pool_first)(x.clone())
+    fused = FusedReLU(p, 2, pool_first)(x.clone())
     torch.manual_seed(6)
-    kept = 1 - dropout_mask(torch.empty(8, 3, 6, 6) if pool_first else x, p).to(dtype)
+    factor = 1 - dropout_mask(torch.empty(8, 3, 6, 6) if pool_first else x, p).to(dtype)
     if pool_first:
-        apart = F.max_pool2d(F.relu(x), 2) * kept / (1 - p)
+        separate = F.max_pool2d(F.relu(x), 2) * factor / (1 - p)
     else:
-        apart = F.max_pool2d(F.relu(x) * kept, 2) / (1 - p)
+        separate = F.max_pool2d(F.relu(x) * factor, 2) / (1 - p)
     tolerance = {"rtol": 1e-6, "atol": 0} if dtype == torch.float32 else {"rtol": 0.01, "atol": 0}
-    torch.testing.assert_close(merged, apart, **tolerance)
-    weight = torch.randn(merged.shape).to(dtype)
-    (one,) = torch.autograd.grad((merged * weight).sum(), x)
-    (other,) = torch.autograd.grad((apart * weight).sum(), x)
+    torch.testing.assert_close(fused, separate, **tolerance)
+    weight = torch.randn(fused.shape).to(dtype)
+    (one,) = torch.autograd.grad((fused * weight).sum(), x)
+    (other,) = torch.autograd.grad((separate * weight).sum(), x)
     torch.testing.assert_close(one, other, **tolerance)
 
 
-def test_a_seed_means_one_mask_and_evaluation_means_none():
+def test_seed_determines_the_mask_and_evaluation_has_none():
     layer, x = FusedReLU(0.2, None, False), torch.randn(1000)
     torch.manual_seed(4)
     first = layer(x.clone())
@@ -71,24 +71,24 @@ def test_a_seed_means_one_mask_and_evaluation_means_none():
     assert torch.equal(layer.eval()(x.clone()), F.relu(x))
 
 
-def test_a_prepared_net_merges_only_what_it_may():
-    stages = nn.Sequential(
+def test_only_layers_that_commute_are_fused():
+    layers = nn.Sequential(
         nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.2),
         nn.Conv2d(4, 4, 3), nn.ReLU(), nn.MaxPool2d(3, stride=2), nn.Flatten(),
         nn.Linear(100, 9), nn.Tanh(), nn.ReLU(), nn.Dropout(0.5),
     )  # fmt: skip
-    keys = list(stages.state_dict())
-    prepared = optimize_for(copy.deepcopy(stages), CPU)
-    kinds = [type(stage).__name__ for stage in prepared]
+    keys = list(layers.state_dict())
+    optimized = optimize_for(copy.deepcopy(layers), CPU)
+    kinds = [type(layer).__name__ for layer in optimized]
     assert kinds[2:5] == ["FusedReLU", "Identity", "Identity"]
-    assert repr(prepared[2]) == "FusedReLU(p=0.2, pool=2, pool_first=True)"
-    assert kinds[6:8] == ["FusedReLU", "MaxPool2d"]  # an overlapping pool stays as it is
-    assert kinds[11:] == ["ReLU", "Dropout"]  # a tanh needs what it gave
-    assert list(prepared.state_dict()) == keys
+    assert repr(optimized[2]) == "FusedReLU(p=0.2, pool=2, pool_first=True)"
+    assert kinds[6:8] == ["FusedReLU", "MaxPool2d"]  # an overlapping pool is not fused
+    assert kinds[11:] == ["ReLU", "Dropout"]  # the gradient of tanh needs its output
+    assert list(optimized.state_dict()) == keys
     x = torch.randn(5, 1, 28, 28)
-    torch.testing.assert_close(prepared.eval()(x), stages.eval()(x))
+    torch.testing.assert_close(optimized.eval()(x), layers.eval()(x))
 
 
-def test_the_last_step_is_the_last_step():
+def test_last_step_selects_the_last_step():
     outputs = torch.arange(24.0).view(2, 3, 4)
     assert LastStep()((outputs, None)).tolist() == [[8, 9, 10, 11], [20, 21, 22, 23]]

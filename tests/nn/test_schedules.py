@@ -1,11 +1,11 @@
-"""Rates, against the formula."""
+"""Learning rate schedules compared with their formulas."""
 
 import pytest
 
-from mnistctl.nn.schedules import constant, cosine
+from mnistctl.nn.schedules import constant, cosine, cycle, hold_after
 
 
-def test_constant_is_the_peak_throughout():
+def test_constant_is_the_peak_in_every_epoch():
     assert constant(0.04, 3) == (0.04, 0.04, 0.04)
 
 
@@ -14,5 +14,14 @@ def test_cosine_starts_at_the_peak_and_falls_to_the_floor():
     assert cosine(floor=0.002)(0.01, 4)[-1] == 0.002
 
 
-def test_a_peak_below_the_floor_is_not_raised():
+def test_peak_below_the_floor_is_not_raised():
     assert cosine(floor=0.002)(0.001, 3) == (0.001, 0.001, 0.001)
+
+
+def test_cycle_repeats_its_fractions_of_the_peak():
+    assert cycle(1.0, 0.5)(0.04, 3) == (0.04, 0.02, 0.04)
+
+
+def test_rate_is_held_after_an_epoch():
+    assert hold_after((0.4, 0.3, 0.2, 0.1), 2) == (0.4, 0.3, 0.3, 0.3)
+    assert hold_after((0.4, 0.3), 2) == (0.4, 0.3)
