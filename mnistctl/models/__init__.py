@@ -1,4 +1,4 @@
-"""The catalogue: each model's name and sentence, torch-free; `load` brings in the model's page."""
+"""Registry of models: names and descriptions. Only the functions that load a recipe import torch."""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 CLASSIFIERS = {
     "logit": "One linear layer: logistic regression on 784 pixels.",
-    "linear": "Two linear layers with a relu between.",
+    "linear": "Two linear layers with a relu between them.",
     "conv": "Two convolutions and two linear layers, trained with LAMB.",
-    "swa": "The net of conv, its last epochs' weights averaged.",
-    "simple": "SimpNet, thirteen convolutions with batch norm.",
-    "wsimple": "SimpNet, its last epochs' weights averaged.",
-    "lstm": "Two recurrent layers that read the rows from top to bottom.",
+    "swa": "The net of conv, with the weights of the last epochs averaged.",
+    "simple": "SimpNet: thirteen convolutions with batch norm.",
+    "wsimple": "SimpNet, with the weights of the last epochs averaged.",
+    "lstm": "Two LSTM layers that read the image row by row.",
 }
 GENERATORS = {
-    "gan": "Two nets that train each other, one to draw digits, one to tell them from real ones.",
-    "cgan": "The nets of gan, both told which digit is meant.",
+    "gan": "A generator of digits and a discriminator, trained against each other.",
+    "cgan": "The nets of gan, with the digit as a second input.",
 }
 
 
 def check_name(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -> None:
-    """See that a model of those `among` is called `name`.
+    """Check that `name` is one of the models `among`.
 
     Raises:
-        UsageError: none is; the nearest name is told.
+        UsageError: it is not; the message suggests the closest name.
     """
     if name in among:
         return
@@ -40,17 +40,17 @@ def check_name(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -
 
 
 def wrong_kind_error(name: str) -> str:
-    """Why the model `name` is of no use where one of the other catalogue is needed."""
+    """The message for a generator where a classifier is needed, or the other way round."""
     if name in GENERATORS:
-        return f"{name} draws digits and reads none; classifiers are {', '.join(CLASSIFIERS)}"
-    return f"{name} reads digits and draws none; generators are {', '.join(GENERATORS)}"
+        return f"{name} is a generator; classifiers are {', '.join(CLASSIFIERS)}"
+    return f"{name} is a classifier; generators are {', '.join(GENERATORS)}"
 
 
 def load(name: str) -> "ClassifierRecipe | GanRecipe":
     """The recipe of the model `name`.
 
     Raises:
-        UsageError: no such model.
+        UsageError: no model has this name.
     """
     check_name(name)
     recipe: ClassifierRecipe | GanRecipe = import_module(f"mnistctl.models.{name}").recipe
@@ -61,7 +61,7 @@ def load_classifier(name: str) -> "ClassifierRecipe":
     """The recipe of the classifier `name`.
 
     Raises:
-        UsageError: no such model, or a generator.
+        UsageError: no classifier has this name.
     """
     check_name(name, CLASSIFIERS)
     recipe: ClassifierRecipe = import_module(f"mnistctl.models.{name}").recipe
@@ -72,7 +72,7 @@ def load_generator(name: str) -> "GanRecipe":
     """The recipe of the generator `name`.
 
     Raises:
-        UsageError: no such model, or a classifier.
+        UsageError: no generator has this name.
     """
     check_name(name, GENERATORS)
     recipe: GanRecipe = import_module(f"mnistctl.models.{name}").recipe

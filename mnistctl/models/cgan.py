@@ -1,4 +1,9 @@
-"""The nets of gan, both told which digit is meant (conditional GAN): 878,564 and 700,964 parameters."""
+"""The nets of gan with the digit as a second input (conditional GAN): 878,564 and 700,964 parameters.
+
+After 20 epochs: Frechet distance 0.432 from MNIST's images, where other real images have 0.312.
+conv recognizes 99.12 % of the generated images as the requested digit.
+Record: records/cgan-eval.json
+"""
 
 from dataclasses import replace
 
@@ -10,16 +15,21 @@ from mnistctl.nn.layers import ConditionedNet
 
 
 def generator() -> ConditionedNet:
-    """[N, 100, 1, 1] of noise and [N] digits to [N, 1, 28, 28] pixels."""
-    digit = nn.Sequential(nn.Embedding(10, 10), nn.Unflatten(1, (10, 1, 1)))  # 10 x 1 x 1
+    """Noise [N, 100, 1, 1] and digits [N] to images [N, 1, 28, 28] in [-1, 1]."""
+    digit = nn.Sequential(
+        nn.Embedding(10, 10),         # 10
+        nn.Unflatten(1, (10, 1, 1)),  # 10 x 1 x 1
+    )  # fmt: skip
     return ConditionedNet(digit, gan.generator(NOISE_SIZE + 10))
 
 
 def discriminator() -> ConditionedNet:
-    """[N, 1, 28, 28] pixels and [N] digits to [N] logits; the sigmoid is a part of the loss."""
+    """Images [N, 1, 28, 28] and digits [N] to logits [N]. The loss includes the sigmoid."""
     digit = nn.Sequential(
-        nn.Embedding(10, 50), nn.Linear(50, 784), nn.Unflatten(1, (1, 28, 28))
-    )  # 1 x 28 x 28
+        nn.Embedding(10, 50),          # 50
+        nn.Linear(50, 784),            # 784
+        nn.Unflatten(1, (1, 28, 28)),  # 1 x 28 x 28
+    )  # fmt: skip
     return ConditionedNet(digit, gan.discriminator(1 + 1))
 
 

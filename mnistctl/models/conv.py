@@ -1,4 +1,8 @@
-"""Two convolutions and two linear layers with dropout, trained with LAMB: 431,080 parameters."""
+"""Two convolutions and two linear layers with dropout, trained with LAMB: 431,080 parameters.
+
+After 50 epochs: 99.588 % of MNIST's test images, mean of 8 seeds (SD 0.023).
+Record: records/trials-swa-8.jsonl
+"""
 
 from functools import partial
 
@@ -9,9 +13,8 @@ from mnistctl.nn.lamb import LAMB
 from mnistctl.nn.schedules import cosine
 
 
-# fmt: off
 def net() -> nn.Sequential:
-    """[N, 1, 28, 28] pixels to [N, 10] logits."""
+    """Pixels [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
         nn.Conv2d(1, 20, 5), nn.ReLU(), nn.Dropout(0.5),   # 20 x 24 x 24
         nn.MaxPool2d(2),                                   # 20 x 12 x 12
@@ -19,10 +22,7 @@ def net() -> nn.Sequential:
         nn.MaxPool2d(2), nn.Flatten(),                     # 50 x 4 x 4 = 800
         nn.Linear(800, 500), nn.ReLU(), nn.Dropout(0.5),   # 500
         nn.Linear(500, 10),                                # 10
-    )
-
-
-# fmt: on
+    )  # fmt: skip
 
 
 recipe = ClassifierRecipe(

@@ -1,4 +1,8 @@
-"""Two linear layers with a relu between: 636,010 parameters."""
+"""Two linear layers with a relu between them: 636,010 parameters.
+
+After 50 epochs: 98.518 % of MNIST's test images, mean of 5 seeds (SD 0.037).
+Record: records/trials-linear-5.jsonl
+"""
 
 from functools import partial
 
@@ -9,17 +13,13 @@ from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.nn.schedules import constant
 
 
-# fmt: off
 def net() -> nn.Sequential:
-    """[N, 1, 28, 28] pixels to [N, 10] logits."""
+    """Pixels [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
         nn.Flatten(),                    # 784
         nn.Linear(784, 800), nn.ReLU(),  # 800
         nn.Linear(800, 10),              # 10
-    )
-
-
-# fmt: on
+    )  # fmt: skip
 
 
 recipe = ClassifierRecipe(

@@ -1,4 +1,8 @@
-"""One linear layer, logistic regression on the pixels: 7,850 parameters."""
+"""One linear layer, logistic regression on the pixels: 7,850 parameters.
+
+After 20 epochs: 92.117 % of MNIST's test images, mean of 20 seeds (SD 0.181).
+Record: records/trials-logit-20.jsonl
+"""
 
 from functools import partial
 
@@ -9,18 +13,19 @@ from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.nn.schedules import constant
 
 
-# fmt: off
 def net() -> nn.Sequential:
-    """[N, 1, 28, 28] pixels to [N, 10] logits."""
+    """Pixels [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
         nn.Flatten(),        # 784
         nn.Linear(784, 10),  # 10
-    )
-
-
-# fmt: on
+    )  # fmt: skip
 
 
 recipe = ClassifierRecipe(
-    net=net, optimizer=partial(SGD, lr=0.04), epochs=20, peak_lr=0.04, lr_schedule=constant, batch_size=100
+    net=net,
+    optimizer=partial(SGD, lr=0.04),
+    epochs=20,
+    peak_lr=0.04,
+    lr_schedule=constant,
+    batch_size=100,
 )

@@ -1,4 +1,8 @@
-"""Two recurrent layers that read a digit row by row, and a linear layer: 214,282 parameters."""
+"""Two LSTM layers that read the image row by row, and a linear layer: 214,282 parameters.
+
+After 40 epochs: 99.290 % of MNIST's test images, mean of 4 seeds (SD 0.055).
+Records: records/lstm.json, records/lstm-1.json, records/lstm-2.json, records/lstm-3.json
+"""
 
 from torch import nn
 from torch.optim import AdamW
@@ -8,18 +12,14 @@ from mnistctl.nn.layers import LastStep
 from mnistctl.nn.schedules import cycle
 
 
-# fmt: off
 def net() -> nn.Sequential:
-    """[N, 1, 28, 28] pixels to [N, 10] logits."""
+    """Pixels [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
         nn.Flatten(1, 2),                                  # 28 steps of 28
-        nn.LSTM(28, 128, num_layers=2, batch_first=True),  # 28 x 128, from a zero state
+        nn.LSTM(28, 128, num_layers=2, batch_first=True),  # 28 steps of 128, from a zero state
         LastStep(),                                        # 128
         nn.Linear(128, 10),                                # 10
-    )
-
-
-# fmt: on
+    )  # fmt: skip
 
 
 recipe = ClassifierRecipe(

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from mnistctl.nn.schedules import Schedule, hold_after
 
 NOISE_SIZE = 100  # length of the noise vector that a generator turns into an image
-REAL_TARGETS = (0.8, 1.0)  # range of the discriminator's targets for real digits, drawn anew for each
+REAL_TARGETS = (0.8, 1.0)  # range of the discriminator's random targets for real images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,14 +22,14 @@ class ClassifierRecipe:
     Args:
         net: makes the net, which maps pixels [N, 1, 28, 28] in [-1, 1] to logits [N, 10].
         optimizer: makes the optimizer for the net's parameters.
-        epochs: number of passes over the training digits.
+        epochs: number of passes over the training images.
         peak_lr: peak learning rate.
         lr_schedule: maps (peak_lr, epochs) to one learning rate per epoch.
-        batch_size: digits per optimizer step; the last batch of an epoch may be shorter.
-        shuffle: draw a new order before every epoch; otherwise the order of the file.
-        label_smoothing: share of each target that is spread evenly over the ten classes.
-        swa_fraction: share of the epochs, at the end, whose weights are averaged (stochastic weight
-            averaging, Izmailov et al., arXiv 1803.05407); None for no averaging.
+        batch_size: images per optimizer step; the last batch of an epoch may be smaller.
+        shuffle: shuffle the images before each epoch; otherwise use the order of the file.
+        label_smoothing: fraction of each target that is spread evenly over the ten classes.
+        swa_fraction: fraction of the epochs, at the end, whose weights are averaged (stochastic weight
+            averaging, Izmailov et al., arXiv 1803.05407); None means no averaging.
         baseline: the recipe without averaging that trials compare this one with.
     """
 
@@ -46,11 +46,11 @@ class ClassifierRecipe:
 
     @property
     def swa_epochs(self) -> int:
-        """Number of final epochs whose weights are averaged: at least 1 with averaging, else 0."""
+        """Number of epochs at the end whose weights are averaged: at least 1 with averaging, else 0."""
         return 0 if self.swa_fraction is None else max(1, round(self.swa_fraction * self.epochs))
 
     def learning_rates(self) -> tuple[float, ...]:
-        """The learning rate of each epoch. It is held from the first averaged epoch on."""
+        """The learning rate of each epoch. From the first averaged epoch on it is constant."""
         rates = self.lr_schedule(self.peak_lr, self.epochs)
         return hold_after(rates, self.epochs - self.swa_epochs + 1) if self.swa_epochs else rates
 
@@ -63,10 +63,10 @@ class GanRecipe:
         generator: makes the net that maps noise [N, 100, 1, 1] to images [N, 1, 28, 28] in [-1, 1].
         discriminator: makes the net that maps images to logits [N]; a higher logit means more real.
         optimizer: makes an optimizer; called once for each net.
-        epochs: number of passes over the training digits.
+        epochs: number of passes over the training images.
         peak_lr: peak learning rate of both optimizers.
         lr_schedule: maps (peak_lr, epochs) to one learning rate per epoch.
-        batch_size: digits per step; a last short batch is dropped.
+        batch_size: images per step; a last, smaller batch is dropped.
         conditional: both nets take the digit [N] as a second input.
     """
 
@@ -80,7 +80,7 @@ class GanRecipe:
     conditional: bool = False
 
     def condition(self, labels: Tensor) -> tuple[Tensor, ...]:
-        """The inputs of both nets after the first: the labels [N] of a conditional recipe, else none."""
+        """The second input of both nets as a tuple: (labels [N],) if the recipe is conditional, else ()."""
         return (labels,) if self.conditional else ()
 
     def learning_rates(self) -> tuple[float, ...]:

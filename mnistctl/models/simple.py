@@ -1,4 +1,8 @@
-"""SimpNet: thirteen small convolutions with batch norm, trained with AdamW: 1,022,656 parameters."""
+"""SimpNet, thirteen convolutions with batch norm, trained with AdamW: 1,022,656 parameters.
+
+After 10 epochs instead of 50, in bf16: 99.600 % of MNIST's test images, mean of 2 seeds (SD 0.028).
+Records: records/simple-10.json, records/simple-10-1.json
+"""
 
 from functools import partial
 
@@ -8,39 +12,36 @@ from torch.optim import AdamW
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.nn.schedules import cosine
 
-# fmt: off
-BLOCKS = (  # in, out, kernel, pool: Hasanpour et al., SimpNet, arXiv 1802.06205
+# Input channels, output channels, kernel, pool: Hasanpour et al., SimpNet, arXiv 1802.06205.
+BLOCKS = (
     (  1,  66, 3, 1),  #  66 x 28 x 28
     ( 66,  64, 3, 1),  #  64 x 28 x 28
-    ( 64,  64, 3, 1),
-    ( 64,  64, 3, 1),
+    ( 64,  64, 3, 1),  #  64 x 28 x 28
+    ( 64,  64, 3, 1),  #  64 x 28 x 28
     ( 64,  96, 3, 2),  #  96 x 14 x 14
-    ( 96,  96, 3, 1),
-    ( 96,  96, 3, 1),
-    ( 96,  96, 3, 1),
-    ( 96,  96, 3, 1),
+    ( 96,  96, 3, 1),  #  96 x 14 x 14
+    ( 96,  96, 3, 1),  #  96 x 14 x 14
+    ( 96,  96, 3, 1),  #  96 x 14 x 14
+    ( 96,  96, 3, 1),  #  96 x 14 x 14
     ( 96, 144, 3, 2),  # 144 x 7 x 7
-    (144, 144, 1, 1),
-    (144, 178, 1, 1),
+    (144, 144, 1, 1),  # 144 x 7 x 7
+    (144, 178, 1, 1),  # 178 x 7 x 7
     (178, 216, 3, 7),  # 216 x 1 x 1
-)
-
-
-# fmt: on
+)  # fmt: skip
 
 
 def net() -> nn.Sequential:
-    """[N, 1, 28, 28] pixels to [N, 10] logits."""
+    """Pixels [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(*(block(*row) for row in BLOCKS), nn.Flatten(), nn.Linear(216, 10))
 
 
-def block(channels: int, filters: int, kernel: int, pool: int) -> nn.Sequential:
-    """[N, channels, H, W] to [N, filters, H / pool, W / pool], dropout after the pool, if there is one."""
-    convolution = nn.Conv2d(channels, filters, kernel, padding="same")
+def block(in_channels: int, out_channels: int, kernel: int, pool: int) -> nn.Sequential:
+    """[N, in_channels, H, W] to [N, out_channels, H / pool, W / pool]. Dropout comes after the pool."""
+    convolution = nn.Conv2d(in_channels, out_channels, kernel, padding="same")
     nn.init.xavier_normal_(convolution.weight, nn.init.calculate_gain("relu"))
     return nn.Sequential(
         convolution,
-        nn.BatchNorm2d(filters, eps=1e-5, momentum=0.05),
+        nn.BatchNorm2d(out_channels, eps=1e-5, momentum=0.05),
         nn.ReLU(),
         *([nn.MaxPool2d(pool)] if pool > 1 else []),
         nn.Dropout(0.2),

@@ -1,7 +1,12 @@
-"""The net of conv with its last weights averaged (stochastic weight averaging): 431,080 parameters."""
+"""The net of conv with stochastic weight averaging over its last epochs: 431,080 parameters.
+
+After 50 epochs: 99.586 % of MNIST's test images, mean of 8 seeds (SD 0.030).
+Record: records/trials-swa-8.jsonl
+"""
 
 from dataclasses import replace
 
 from mnistctl.models import conv
 
-recipe = replace(conv.recipe, swa_fraction=0.4, baseline=conv.recipe)  # epochs 31-50 of 50
+# The average is over the weights after epochs 31 to 50. Trials compare it with conv.
+recipe = replace(conv.recipe, swa_fraction=0.4, baseline=conv.recipe)

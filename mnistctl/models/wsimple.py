@@ -1,9 +1,12 @@
-"""SimpNet with its last weights averaged and its statistics recomputed: 1,022,656 parameters."""
+"""SimpNet with stochastic weight averaging over its last epochs: 1,022,656 parameters.
+
+After 6 epochs instead of 75, in bf16: 99.580 % of MNIST's test images, one seed.
+Record: records/wsimple-6.json
+"""
 
 from dataclasses import replace
 
 from mnistctl.models import simple
 
-recipe = replace(
-    simple.recipe, epochs=75, peak_lr=0.002, swa_fraction=1 / 3, baseline=simple.recipe
-)  # epochs 51-75
+# The average is over the weights after epochs 51 to 75. The statistics of batch norm are then recomputed.
+recipe = replace(simple.recipe, epochs=75, peak_lr=0.002, swa_fraction=1 / 3, baseline=simple.recipe)

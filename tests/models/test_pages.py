@@ -1,14 +1,20 @@
-"""The catalogue: every model is what its paper says, and can be trained as it stands."""
+"""The pages of the models: sizes, recipes, outputs, and the results that their docstrings state."""
 
 import importlib
+import json
 import math
+import re
+import statistics
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
 from mnistctl import models
 from mnistctl.errors import UsageError
+
+RECORDS = Path(__file__).parents[2] / "records"
 
 PARAMETERS = {
     "logit": 7_850,
@@ -19,48 +25,51 @@ PARAMETERS = {
     "wsimple": 1_022_656,
     "lstm": 214_282,
 }
-DRAWING = {"gan": (837_504, 659_456), "cgan": (878_564, 700_964)}  # generator, discriminator
+GAN_PARAMETERS = {"gan": (837_504, 659_456), "cgan": (878_564, 700_964)}  # generator, discriminator
+
+
+def page(name):
+    return importlib.import_module(f"mnistctl.models.{name}").__doc__
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
-def test_a_model_has_the_published_number_of_parameters(name):
+def test_classifier_has_the_published_number_of_parameters(name):
     assert sum(p.numel() for p in models.load(name).net().parameters()) == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
-def test_a_model_gives_ten_logits_for_each_digit(name):
+def test_classifier_gives_ten_logits_per_image(name):
     assert models.load(name).net().eval()(torch.zeros(3, 1, 28, 28)).shape == (3, 10)
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
-def test_a_page_opens_with_a_sentence_that_counts_its_parameters(name):
-    assert f"{PARAMETERS[name]:,} parameters" in importlib.import_module(f"mnistctl.models.{name}").__doc__
+def test_page_states_the_number_of_parameters(name):
+    assert f"{PARAMETERS[name]:,} parameters" in page(name)
 
 
 @pytest.mark.parametrize("name", models.GENERATORS)
-def test_a_generator_has_the_published_numbers_of_parameters_and_its_page_says_so(name):
+def test_gan_has_the_published_numbers_of_parameters_and_its_page_states_them(name):
     recipe = models.load_generator(name)
     nets = recipe.generator(), recipe.discriminator()
     counts = [sum(p.numel() for p in net.parameters()) for net in nets]
-    assert tuple(counts) == DRAWING[name]
-    told = "{:,} and {:,} parameters".format(*counts)
-    assert told in importlib.import_module(f"mnistctl.models.{name}").__doc__
+    assert tuple(counts) == GAN_PARAMETERS[name]
+    assert "{:,} and {:,} parameters".format(*counts) in page(name)
     assert not [
         m for net in nets for m in net.modules() if "Conv" in repr(m).split("(")[0] and m.bias is not None
     ]
 
 
 @pytest.mark.parametrize("name", models.GENERATORS)
-def test_a_generator_draws_pictures_and_its_discriminator_gives_each_one_number(name):
+def test_generator_gives_images_and_discriminator_one_logit_per_image(name):
     recipe = models.load_generator(name)
-    given = recipe.condition(torch.tensor([3, 4]))
-    drawn = recipe.generator().eval()(torch.randn(2, 100, 1, 1), *given)
-    assert drawn.shape == (2, 1, 28, 28)
-    assert float(drawn.detach().abs().max()) <= 1
-    assert recipe.discriminator().eval()(drawn, *given).shape == (2,)
+    condition = recipe.condition(torch.tensor([3, 4]))
+    images = recipe.generator().eval()(torch.randn(2, 100, 1, 1), *condition)
+    assert images.shape == (2, 1, 28, 28)
+    assert float(images.detach().abs().max()) <= 1
+    assert recipe.discriminator().eval()(images, *condition).shape == (2,)
 
 
-def test_a_conditional_net_heeds_its_digit():
+def test_output_of_a_conditional_net_depends_on_the_digit():
     recipe = models.load_generator("cgan")
     noise = torch.randn(1, 100, 1, 1).expand(10, -1, -1, -1)
     assert len(recipe.generator().eval()(noise, torch.arange(10)).detach().unique(dim=0)) == 10
@@ -68,19 +77,19 @@ def test_a_conditional_net_heeds_its_digit():
     assert len(recipe.discriminator().eval()(pixels, torch.arange(10)).detach().unique()) == 10
 
 
-def test_a_name_of_the_other_catalogue_is_a_usage_error():
+def test_model_of_the_wrong_kind_is_a_usage_error():
     for load, name in ((models.load_classifier, "gan"), (models.load_generator, "conv")):
-        with pytest.raises(UsageError, match=f"{name} (draws|reads) digits"):
+        with pytest.raises(UsageError, match=f"{name} is a (classifier|generator)"):
             load(name)
 
 
-def test_the_recipes_are_the_published_ones():
-    told = {
+def test_recipes_are_the_published_ones():
+    recipes = {
         n: (r.batch_size, r.epochs, r.peak_lr, r.label_smoothing, r.shuffle)
         for n in models.CLASSIFIERS
         if (r := models.load(n))
     }
-    assert told == {
+    assert recipes == {
         "logit": (100, 20, 0.04, 0.0, True),
         "linear": (100, 50, 0.05, 0.0, True),
         "conv": (1000, 50, 0.01, 0.01, True),
@@ -91,7 +100,7 @@ def test_the_recipes_are_the_published_ones():
     }
 
 
-def test_conv_anneals_over_its_own_length_down_to_its_floor():
+def test_conv_anneals_over_its_number_of_epochs_down_to_its_floor():
     recipe = models.load("conv")
     for epochs in (10, 50):
         rates = recipe.lr_schedule(recipe.peak_lr, epochs)
@@ -102,7 +111,7 @@ def test_conv_anneals_over_its_own_length_down_to_its_floor():
     assert recipe.lr_schedule(0.01, 50)[-1] == 0.0002
 
 
-def test_an_averaged_recipe_holds_the_rate_from_its_first_averaged_epoch():
+def test_learning_rate_is_constant_from_the_first_averaged_epoch():
     swa, conv = models.load("swa"), models.load("conv")
     assert (swa.swa_epochs, swa.baseline, conv.swa_epochs) == (20, conv, 0)
     assert swa.learning_rates()[:31] == conv.learning_rates()[:31]
@@ -113,13 +122,13 @@ def test_an_averaged_recipe_holds_the_rate_from_its_first_averaged_epoch():
     assert [replace(swa, epochs=n).swa_epochs for n in (1, 2, 5, 10)] == [1, 1, 2, 4]
 
 
-def test_lstm_repeats_its_four_rates_and_scales_them_with_the_peak():
+def test_lstm_repeats_four_rates_relative_to_the_peak():
     recipe = models.load("lstm")
     assert recipe.learning_rates()[:5] == (0.001, 0.0005, 0.0002, 0.0001, 0.001)
     assert replace(recipe, peak_lr=0.01).learning_rates()[1] == 0.005
 
 
-def test_simple_has_the_published_number_of_layers_and_its_initial_weights():
+def test_simple_has_the_published_number_of_layers_and_initial_weights():
     torch.manual_seed(0)
     net = models.load("simple").net()
     assert sum(not list(module.children()) for module in net.modules()) == 57
@@ -128,6 +137,40 @@ def test_simple_has_the_published_number_of_layers_and_its_initial_weights():
     assert (net[4][1].eps, net[4][1].momentum) == (1e-5, 0.05)
 
 
-def test_an_unknown_model_is_a_usage_error():
-    with pytest.raises(UsageError, match="there are logit"):
+def test_unknown_model_is_a_usage_error():
+    with pytest.raises(UsageError, match="choose one of logit"):
         models.load("resnet")
+
+
+def recorded_accuracies(name):
+    """The accuracies in the records that the page of `name` lists."""
+    arms = {"conv": "regular", "swa": "averaging"}  # as these trials called them
+    accuracies = []
+    for path in re.findall(r"records/([\w.-]+)", page(name)):
+        if path.endswith(".json"):
+            accuracies.append(json.loads((RECORDS / path).read_text())["accuracy"])
+            continue
+        for line in (RECORDS / path).read_text().splitlines():
+            results = json.loads(line).get("results", {})
+            accuracies += [results[arm] for arm in (arms.get(name, name),) if arm in results]
+    return accuracies
+
+
+@pytest.mark.parametrize("name", models.CLASSIFIERS)
+def test_page_states_the_recorded_accuracy(name):
+    accuracies = recorded_accuracies(name)
+    assert f"{statistics.mean(accuracies):.3f} % of MNIST's test images" in page(name)
+    if len(accuracies) == 1:
+        assert "one seed" in page(name)
+        return
+    deviation = statistics.stdev(accuracies)
+    assert f"mean of {len(accuracies)} seeds (SD {deviation:.3f})" in page(name)
+
+
+@pytest.mark.parametrize("name", models.GENERATORS)
+def test_page_states_the_recorded_quality_of_generated_images(name):
+    record = json.loads((RECORDS / f"{name}-eval.json").read_text())
+    assert f"Frechet distance {record['frechet']['value']:.3f}" in page(name)
+    assert f"other real images have {record['frechet_floor']:.3f}" in page(name)
+    if name == "cgan":
+        assert f"{record['asked']['value']:.2f} %" in page(name)
