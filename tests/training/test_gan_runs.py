@@ -150,10 +150,10 @@ def test_the_pictures_of_other_runs_stay(own, tmp_path):
 
 
 def test_each_kind_of_net_is_refused_where_the_other_is_needed(whole, own, tmp_path):
-    with pytest.raises(CheckpointError, match="cgan draws digits and reads none"):
+    with pytest.raises(CheckpointError, match="cgan is a generator"):
         load.load_classifier(whole[0] / "g.safetensors")
     list(train(some(own, tmp_path, model="logit", epochs=1)))
-    with pytest.raises(CheckpointError, match="logit reads digits and draws none; generators are gan, cgan"):
+    with pytest.raises(CheckpointError, match="logit is a classifier; generators are gan, cgan"):
         load.load_generator(tmp_path / "g.safetensors")
     weights = checkpoint.load(tmp_path / "g.safetensors", checkpoint.NET)[1]
     checkpoint.save(tmp_path / "false.safetensors", checkpoint.NET, {"model": "gan"}, weights)
