@@ -1,1 +1,1 @@
-"""From a mirror to a batch: the IDX format, data sets, downloads, digits on a device, photos."""
+"""Data: the IDX format, data sets, downloads, batches on a device, and images from files."""

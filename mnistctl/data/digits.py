@@ -1,4 +1,4 @@
-"""Digits as tensors on the device; a batch is an index selection, scaled as it is fetched."""
+"""Images and labels as tensors on a device, and batches of them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from mnistctl.data.datasets import Arrays
 
 
-_FETCHED_AT_ONCE = 1000  # digits, or a batch of more; small batches wait for the calls, not for the bytes
+_MIN_FETCH = 1000  # images to fetch at once: for small batches the overhead of a call exceeds the copying
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Images as uint8 [N, 1, 28, 28] and labels as int64 [N], on one device."""
+    """Images uint8 [N, 1, 28, 28] and labels int64 [N], on one device."""
 
     images: Tensor
     labels: Tensor
 
     @classmethod
     def of(cls, arrays: "Arrays", device: torch.device) -> "Digits":
-        """The digits of `arrays` on `device`; pixels stay bytes there, a quarter of the memory to fetch.
+        """The images and labels of `arrays` on `device`.
 
-        On a CPU the images share the memory of `arrays`.
+        Pixels stay bytes, a quarter of the memory of float32. On a CPU they share the memory of `arrays`.
         """
         images = torch.from_numpy(arrays.images).unsqueeze(1)
         labels = torch.from_numpy(arrays.labels).long()
@@ -38,16 +38,28 @@ class Digits:
     def device(self) -> torch.device:
         return self.images.device
 
-    def take(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """The digits at `index`: pixels scaled to [-1, 1] as float32 [B, 1, 28, 28], labels [B]."""
-        if isinstance(index, slice):
-            images, labels = self.images[index], self.labels[index]
-        else:  # index_select takes a sixth of the time of brackets
-            images, labels = self.images.index_select(0, index), self.labels.index_select(0, index)
+    def take(self, indices: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """The images and labels at `indices`.
+
+        Args:
+            indices: int64 [B], or a slice of length B.
+
+        Returns:
+            Pixels in [-1, 1], float32 [B, 1, 28, 28], and labels [B].
+        """
+        if isinstance(indices, slice):
+            images, labels = self.images[indices], self.labels[indices]
+        else:  # index_select is six times as fast as indexing with brackets
+            images, labels = self.images.index_select(0, indices), self.labels.index_select(0, indices)
         return images.float().div_(127.5).sub_(1), labels
 
     def batches(self, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The digits at `order` [N], as `take` gives them, `size` at a time; the last batch may be short."""
-        for index in order.to(self.device).split(size * max(1, _FETCHED_AT_ONCE // size)):
-            pixels, labels = self.take(index)
+        """Batches of images and labels, as `take` gives them.
+
+        Args:
+            order: indices [N] of the images, in the order in which they are used.
+            size: images per batch; the last batch may be smaller.
+        """
+        for indices in order.to(self.device).split(size * max(1, _MIN_FETCH // size)):
+            pixels, labels = self.take(indices)
             yield from zip(pixels.split(size), labels.split(size), strict=True)

@@ -1,4 +1,4 @@
-"""Pictures of single digits, photographed, scanned or drawn, made into what MNIST's digits are: 28x28."""
+"""Images of single digits, photographed, scanned or drawn, converted to 28x28 pixels as in MNIST."""
 
 import io
 import os
@@ -19,105 +19,121 @@ from mnistctl.data import segmentation
 from mnistctl.data.segmentation import Grey, Mask
 from mnistctl.errors import OutputError, UsageError
 
-MAX_BYTES, MAX_PIXELS = 2**28, 2**26  # of a file, and of the picture in it
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # none that runs a program to be read
-_MAX_SIDE = 640  # pixels on the longer side of what is worked on: a digit of a twentieth of it has 32
-_MIN_DETAIL = 160  # at least, of a digit whose strokes are measured
-_BOX, _CENTRE = 20, 14  # of MNIST: the square that a digit fits, the pixel where its centre of mass is
-_MIN_STROKE = 1.9  # pixels a stroke, at that size; of MNIST's training digits one in ten is thinner
-_FAULTS: tuple[type[Exception], ...] = (OSError, EOFError, SyntaxError, ValueError, TypeError, RuntimeError)
+MAX_BYTES = 2**28  # of a file
+MAX_PIXELS = 2**26  # of an image
+FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # none that needs a program to be read
+_MAX_SIDE = 640  # pixels on the longer side of the working copy: a digit of a twentieth of it has 32
+_MIN_DETAIL = 160  # pixels on the longer side of a digit whose strokes are measured
+_BOX = 20  # side of the square in which MNIST's digits fit
+_CENTRE = 14  # pixel at which MNIST's digits have their centre of mass
+_MIN_STROKE = 1.9  # pixels, in that square; one in ten of MNIST's training digits has thinner strokes
+_TOUCHING = np.ones((3, 3))  # pixels that touch at a corner are connected
 
-
-_FAULTS += (
+# What Pillow raises for damaged files.
+_DECODER_ERRORS: tuple[type[Exception], ...] = (
+    OSError,
+    EOFError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    RuntimeError,
     ArithmeticError,
     LookupError,
     MemoryError,
     struct.error,
     zlib.error,
-)  # of damaged files, by pillow
+)
 
 
-def find_images(places: Sequence[Path]) -> list[Path]:
-    """These files, and in the place of each folder its pictures, by name.
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """These files, with each folder replaced by the images in it, sorted by name.
 
     Raises:
-        UsageError: a folder has none.
+        UsageError: a folder has no images.
         OutputError: a folder cannot be read.
     """
-    paths = []
-    for place in places:
-        if not place.is_dir():
-            paths.append(place)
+    images = []
+    for path in paths:
+        if not path.is_dir():
+            images.append(path)
             continue
         endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
         try:
-            inside = sorted(p for p in place.iterdir() if p.suffix.lower() in endings and p.name[0] != ".")
-        except OSError as fault:
-            raise OutputError(f"{place}: cannot be read ({files.reason(fault)})") from None
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and p.name[0] != ".")
+        except OSError as error:
+            raise OutputError(f"{path}: cannot be read ({files.reason(error)})") from None
         if not inside:
-            raise UsageError(f"--image {place}: no picture in this folder; give one, or a file")
-        paths += inside
-    return paths
+            raise UsageError("no image in this folder", field="images", value=path)
+        images += inside
+    return images
 
 
 def load_image(path: Path) -> tuple[Grey, int]:
-    """The picture at `path` in greys, upright, at most 640 pixels long; and of how many it is the first.
+    """The first image in a file, in grey, and the number of images in the file.
+
+    Returns:
+        The image as `to_grey` gives it, and the number.
 
     Raises:
-        OutputError: it cannot be read, is damaged, too large, or no picture.
+        OutputError: the file cannot be read, is damaged, is too large, or is not an image.
     """
     try:
         content = files.read(path, MAX_BYTES)
-    except OSError as fault:
-        raise OutputError(f"{path}: cannot be read ({files.reason(fault)}); give a picture") from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read ({files.reason(error)}); give an image") from None
     if not content:
-        raise OutputError(f"{path}: empty; give a picture")
+        raise OutputError(f"{path}: empty; give an image")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd metadata; of size we judge ourselves
+            warnings.simplefilter("ignore")  # Pillow's, about odd metadata and size; size is checked below
             Image.init()
             with Image.open(io.BytesIO(content), formats=[f for f in FORMATS if f in Image.OPEN]) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise Image.DecompressionBombError
+                # The further images in an MPO are previews of the first.
                 frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
                 with _without_stderr() if image.format == "TIFF" else nullcontext():
                     return to_grey(image), frames
     except Image.DecompressionBombError:
-        raise OutputError(f"{path}: more than {MAX_PIXELS:,} pixels; give a smaller picture") from None
+        raise OutputError(f"{path}: more than {MAX_PIXELS:,} pixels; give a smaller image") from None
     except UnidentifiedImageError:
-        raise OutputError(f"{path}: not a picture of a kind known here; give a PNG or JPEG") from None
-    except _FAULTS as fault:
-        why = str(fault) or type(fault).__name__
-        raise OutputError(f"{path}: damaged ({why}); save it anew, as PNG or JPEG") from None
+        raise OutputError(f"{path}: not an image of a known format; give a PNG or JPEG") from None
+    except _DECODER_ERRORS as error:
+        reason = str(error) or type(error).__name__
+        raise OutputError(f"{path}: damaged ({reason}); save it again as PNG or JPEG") from None
 
 
 @contextmanager
 def _without_stderr() -> Iterator[None]:
-    """Without what libtiff writes about damaged files, past Python, to the process's own stderr."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
+    """Discard what libtiff writes about damaged files to the stderr of the process."""
+    saved, discard = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(discard, 2)
     try:
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(discard)
 
 
 def to_grey(image: Image.Image) -> Grey:
-    """An image of any mode in greys, upright, at most 640 pixels long; what is transparent is paper."""
+    """An image of any mode in grey: upright, at most 640 pixels long, transparent parts as paper.
+
+    Returns:
+        [rows, columns], black 0 to white 255.
+    """
     image = ImageOps.exif_transpose(image)
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):  # more than 8 bits: the range is unknown
         values = np.nan_to_num(np.asarray(image).astype(np.float32))
         low, high = float(values.min()), float(values.max())
         return np.asarray(_downscale(Image.fromarray((values - low) * (255 / max(high - low, 1e-9)))))
     if image.has_transparency_data:
-        seen = _most_contrast(_flatten_alpha(_downscale(image.convert("RGBA"))))
+        grey = _select_channel(_flatten_alpha(_downscale(image.convert("RGBA"))))
     elif image.mode in ("1", "L"):
-        seen = _downscale(image.convert("L"))
+        grey = _downscale(image.convert("L"))
     else:
-        seen = _most_contrast(_downscale(image.convert("RGB")))
-    return np.asarray(seen, np.float32)
+        grey = _select_channel(_downscale(image.convert("RGB")))
+    return np.asarray(grey, np.float32)
 
 
 def _downscale(image: Image.Image) -> Image.Image:
@@ -126,9 +142,9 @@ def _downscale(image: Image.Image) -> Image.Image:
 
 
 def _flatten_alpha(image: Image.Image) -> Image.Image:
-    """RGBA on a paper that differs from it: ink on white if dark, on black if light."""
+    """An RGBA image on paper of a different grey: dark ink on white, light ink on black."""
     alpha, luma = np.asarray(image.getchannel("A"), np.float32), np.asarray(image.convert("L"))
-    if alpha.mean() > 127:  # a picture with a hole, not ink on nothing
+    if alpha.mean() > 127:  # mostly opaque: the opaque part contains paper
         paper = int(np.median(luma[alpha > 127]))
     else:
         paper = 255 if (luma * alpha).sum() < 127 * alpha.sum() else 0
@@ -136,18 +152,22 @@ def _flatten_alpha(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(page, image).convert("RGB")
 
 
-def _most_contrast(image: Image.Image) -> Image.Image:
-    """The luminance, or the colour that tells far more apart: yellow ink on white is seen in blue."""
-    views = [image.convert("L"), *image.split()]
-    spreads = [np.ptp(np.percentile(np.asarray(view), (1, 99))) for view in views]
-    best = int(np.argmax(spreads))
-    return views[best] if spreads[best] > 2 * spreads[0] else views[0]
+def _select_channel(image: Image.Image) -> Image.Image:
+    """The luminance, or a channel with more than twice its contrast: blue for yellow ink on white."""
+    channels = [image.convert("L"), *image.split()]
+    contrasts = [np.ptp(np.percentile(np.asarray(channel), (1, 99))) for channel in channels]
+    best = int(np.argmax(contrasts))
+    return channels[best] if contrasts[best] > 2 * contrasts[0] else channels[0]
 
 
 def to_mnist(grey: Grey) -> NDArray[np.uint8] | None:
-    """The digit in a picture as MNIST has its own, white on black [28, 28]; None where there is none.
+    """The digit in an image, in the style of MNIST; docs/own-digits.md describes the steps.
 
-    The steps are those of docs/contract.md.
+    Args:
+        grey: an image as `to_grey` gives it.
+
+    Returns:
+        White on black, uint8 [28, 28]; None if there is no digit.
     """
     if min(grey.shape) < 8:
         return None
@@ -157,101 +177,132 @@ def to_mnist(grey: Grey) -> NDArray[np.uint8] | None:
 
 
 def _digit_mask(ink: Grey) -> Mask | None:
-    """Where the digit is: the main strokes, and those near them."""
-    soft, marked = segmentation.foreground_mask(ink)
-    main = _main_component(soft, marked)
+    """The pixels of the digit: the component with the most ink, and other components near it.
+
+    A digit may consist of several components, as a 5 whose bar is apart.
+    """
+    blurred, foreground = segmentation.foreground_mask(ink)
+    main = _main_component(blurred, foreground)
     if main is None:
         return None
-    marked &= soft > 0.35 * np.percentile(soft[main], 90)
-    main = _main_component(soft, marked)
+
+    # Remove what is much fainter than the digit, such as traces of lines and shadows.
+    foreground &= blurred > 0.35 * np.percentile(blurred[main], 90)
+    main = _main_component(blurred, foreground)
     if main is None:
         return None
-    labels, count = ndimage.label(marked, np.ones((3, 3)))
-    masses = ndimage.sum_labels(soft, labels, np.arange(1, count + 1))
+
+    # Add components from large to small, unless they are specks, shadows along the border, or far away.
+    labels, count = ndimage.label(foreground, _TOUCHING)
+    masses = ndimage.sum_labels(blurred, labels, np.arange(1, count + 1))
     boxes = ndimage.find_objects(labels)
-    along = _along_border(labels, boxes)
+    border = _lie_along_border(labels, boxes)
     first = int(labels[main][0])
     chosen, box = {first}, boxes[first - 1]
     for n in np.argsort(-masses) + 1:
-        if n in chosen or masses[n - 1] < 0.03 * masses[first - 1] or along[n - 1]:
+        if n in chosen or masses[n - 1] < 0.03 * masses[first - 1] or border[n - 1]:
             continue
-        if _box_gap(box, boxes[n - 1]) < 0.25 * max(s.stop - s.start for s in box):
+        if _box_gap(box, boxes[n - 1]) < 0.25 * _longer_side(box):
             chosen.add(int(n))
     mask: Mask = np.isin(labels, list(chosen))
     return mask
 
 
-def _main_component(soft: Grey, marked: Mask) -> Mask | None:
-    """The component with most ink; one at the border only where there is none of some size elsewhere."""
-    labels, count = ndimage.label(marked, np.ones((3, 3)))
+def _main_component(blurred: Grey, foreground: Mask) -> Mask | None:
+    """The component with the most ink, or None if all components are too small.
+
+    Components along the border count only if there are no others, and if they are dark enough.
+    """
+    labels, count = ndimage.label(foreground, _TOUCHING)
     if not count:
         return None
-    masses = ndimage.sum_labels(soft, labels, np.arange(1, count + 1))
+    masses = ndimage.sum_labels(blurred, labels, np.arange(1, count + 1))
     boxes = ndimage.find_objects(labels)
-    large = [max(s.stop - s.start for s in box) >= max(6, 0.05 * max(soft.shape)) for box in boxes]
-    if not any(large):
+    large = np.array([_longer_side(box) >= max(6, 0.05 * max(blurred.shape)) for box in boxes])
+    if not large.any():
         return None
-    masses[~np.array(large)] = 0
-    inner = np.array(large) & ~_along_border(labels, boxes)
+    masses[~large] = 0
+    inner = large & ~_lie_along_border(labels, boxes)
     if inner.any():
         masses[~inner] = 0
-    elif soft[marked].max() < 0.2:
+    elif blurred[foreground].max() < 0.2:
         return None
     main: Mask = labels == 1 + int(masses.argmax())
     return main
 
 
-def _along_border(labels: NDArray[np.int32], boxes: list[tuple[slice, ...]]) -> Mask:
-    """Of each component whether it lies along the picture's border, as a shadow does, not only touches it."""
-    touching = np.bincount(segmentation.border_pixels(labels), minlength=len(boxes) + 1)[1:]
-    longer = np.array([max(s.stop - s.start for s in box) for box in boxes])
-    along: Mask = touching > 0.3 * longer
+def _lie_along_border(labels: NDArray[np.int32], boxes: list[tuple[slice, ...]]) -> Mask:
+    """For each component, whether it lies along the border of the image, as a shadow does.
+
+    A component that only touches the border, as a digit that is cut off, does not.
+    """
+    on_border = np.bincount(segmentation.border_pixels(labels), minlength=len(boxes) + 1)[1:]
+    along: Mask = on_border > 0.3 * np.array([_longer_side(box) for box in boxes])
     return along
 
 
+def _longer_side(box: tuple[slice, ...]) -> int:
+    side: int = max(s.stop - s.start for s in box)
+    return side
+
+
 def _box_gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
-    """Pixels between two boxes, along the axis where they are further apart."""
-    apart: int = max(max(a.start - b.stop, b.start - a.stop) for a, b in zip(one, other, strict=True))
-    return apart
+    """The number of pixels between two boxes, along the axis on which they are further apart."""
+    gap: int = max(max(a.start - b.stop, b.start - a.stop) for a, b in zip(one, other, strict=True))
+    return gap
 
 
 def _frame_as_mnist(ink: Grey, mask: Mask) -> NDArray[np.uint8]:
-    """The ink at the mask as strokes of full white, in MNIST's box, about their centre of mass."""
-    noise = segmentation.noise_level(ink)
-    level = max(float(np.percentile(ink[mask], 80)), 0.3 * float(ink[mask].max()))  # of a hairline, too
-    floor = min(2 * noise, 0.3 * level)
-    near = ndimage.binary_dilation(mask, iterations=max(1, max(ink.shape) // 200))
-    digit = ((ink - floor) / (level - floor)).clip(0, 1) * near
+    """The ink at the mask with white strokes, in a square of 20 pixels, centred by mass: uint8 [28, 28]."""
+    digit = _normalize_contrast(ink, mask)
+
+    # Cut out the digit. Enlarge a small one, so that its strokes can be measured and thickened smoothly.
     rows, columns = (np.flatnonzero((digit > 0.1).any(axis)) for axis in (1, 0))
     digit = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    longer = max(digit.shape)
-    if longer < _MIN_DETAIL:
-        digit = _enlarge(digit, _MIN_DETAIL / longer)
-        longer = max(digit.shape)
-    digit = _thicken(digit, longer / _BOX)
+    if max(digit.shape) < _MIN_DETAIL:
+        digit = _enlarge(digit, _MIN_DETAIL / max(digit.shape))
+    digit = _thicken(digit, max(digit.shape) / _BOX)
+
+    # Reduce it to 20 pixels on the longer side, and make its strokes white again.
     longer = max(digit.shape)
     square = np.zeros((longer, longer), np.float32)
     square[: digit.shape[0], : digit.shape[1]] = digit
     small = np.asarray(Image.fromarray(square).resize((_BOX, _BOX), Image.Resampling.BICUBIC)).clip(0)
     small = (small / max(float(np.percentile(small[small > 0.2], 90)), 0.2)).clip(0, 1)
+
+    # Cut 28x28 pixels around the centre of mass out of a larger black canvas.
     canvas = np.zeros((3 * _BOX, 3 * _BOX), np.float32)
     canvas[_BOX : 2 * _BOX, _BOX : 2 * _BOX] = small
     top, left = (round(c) - _CENTRE for c in ndimage.center_of_mass(canvas))
     return np.rint(255 * canvas[top : top + 28, left : left + 28]).astype(np.uint8)
 
 
-def _enlarge(digit: Grey, times: float) -> Grey:
-    size = [max(1, round(n * times)) for n in digit.shape[::-1]]
+def _normalize_contrast(ink: Grey, mask: Mask) -> Grey:
+    """The ink at the mask and right next to it, from 0 for paper to 1 for strokes."""
+    full = max(float(np.percentile(ink[mask], 80)), 0.3 * float(ink[mask].max()))  # the maximum for hairlines
+    none = min(2 * segmentation.noise_level(ink), 0.3 * full)
+    near = ndimage.binary_dilation(mask, iterations=max(1, max(ink.shape) // 200))
+    digit: Grey = ((ink - none) / (full - none)).clip(0, 1) * near
+    return digit
+
+
+def _enlarge(digit: Grey, factor: float) -> Grey:
+    size = [max(1, round(n * factor)) for n in digit.shape[::-1]]
     larger = Image.fromarray(digit).resize((size[0], size[1]), Image.Resampling.BICUBIC)
     return np.asarray(larger, np.float32).clip(0, 1)
 
 
 def _thicken(digit: Grey, unit: float) -> Grey:
-    """The strokes at least `_THINNEST` units wide, as far as they are thinner."""
-    more = (_MIN_STROKE * unit - segmentation.stroke_width(digit > 0.5)) / 2
-    if more <= 0:
+    """Widen strokes that would be thinner than `_MIN_STROKE` pixels in MNIST's square.
+
+    Args:
+        digit: [rows, columns], 0 to 1.
+        unit: the size of one pixel of that square, in pixels of `digit`.
+    """
+    missing = (_MIN_STROKE * unit - segmentation.stroke_width(digit > 0.5)) / 2  # on each side of a stroke
+    if missing <= 0:
         return digit
-    wide = np.pad(digit, int(np.ceil(more)))
-    away = ndimage.distance_transform_edt(wide <= 0.5)
-    thick: Grey = np.maximum(wide, (more + 1 - away).clip(0, 1)).astype(np.float32)
+    padded = np.pad(digit, int(np.ceil(missing)))
+    distances = ndimage.distance_transform_edt(padded <= 0.5)
+    thick: Grey = np.maximum(padded, (missing + 1 - distances).clip(0, 1)).astype(np.float32)
     return thick
