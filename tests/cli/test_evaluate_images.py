@@ -1,0 +1,144 @@
+"""The command eval --image: predictions for image files, and one line for each that is invalid."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from digit_images import DIGITS, INVALID_IMAGES, enlarged
+from PIL import Image
+
+from mnistctl import models
+from mnistctl.artifacts import checkpoint
+from mnistctl.inference.predict import MIN_CONFIDENCE
+
+RECORDS = Path(__file__).parents[2] / "records"
+CONV = str(RECORDS / "conv.safetensors")
+
+
+@pytest.mark.parametrize("name", INVALID_IMAGES)
+def test_invalid_image_is_one_line_and_the_others_are_classified(name, mnistctl, tmp_path):
+    content, reason = INVALID_IMAGES[name]
+    (tmp_path / name).write_bytes(content)
+    enlarged(3).save(tmp_path / "valid.png")
+    ran = mnistctl("eval", CONV, "--image", name, "--image", "valid.png", "--quiet")
+    assert (ran.returncode, ran.stdout) == (1, f"valid.png: {DIGITS.labels[3]}\n")
+    assert ran.stderr.count("\n") == 1
+    assert ran.stderr.startswith(f"mnistctl: {name}: {reason}")
+    assert "; " in ran.stderr
+
+
+def test_missing_file_and_pipe_are_reported(mnistctl, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    ran = mnistctl("eval", CONV, "--image", "none.png", "--image", "pipe", "--json")
+    assert ran.returncode == 1
+    assert [line.split(" (")[0] for line in ran.stderr.splitlines()] == [
+        "mnistctl: none.png: cannot be read",
+        "mnistctl: pipe: cannot be read",
+    ]
+    for image in json.loads(ran.stdout)["images"]:
+        assert image["error"].startswith(f"{image['file']}: cannot be read")
+        assert (image["digit"], image["probability"], image["top3"]) == (None, None, [])
+
+
+def test_first_image_of_an_animation_is_classified_and_reported(mnistctl, tmp_path):
+    enlarged(3).save(tmp_path / "moving.gif", save_all=True, append_images=[enlarged(5)], duration=9)
+    ran = mnistctl("eval", CONV, "--image", "moving.gif")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    first = ran.stdout.splitlines()[0]
+    assert first.startswith(f"moving.gif: {DIGITS.labels[3]} (")
+    assert first.endswith("; the first of 2 images")
+
+
+def test_predictions_as_json_as_text_and_quiet(mnistctl, tmp_path):
+    enlarged(3).save(tmp_path / "three.png")
+    Image.new("L", (90, 90), 200).save(tmp_path / "blank.png")
+    words = ("eval", CONV, "--image", "three.png", "--image", "blank.png")
+    result = json.loads(mnistctl(*words, "--json").stdout)
+    digest = json.loads((RECORDS / "conv.json").read_text())["digest"]
+    assert (result["version"], result["model"], result["digest"]) == (2, "conv", digest)
+    assert result["min_confidence"] == MIN_CONFIDENCE
+    three, blank = result["images"]
+    assert (three["file"], three["digit"], three["low_confidence"]) == ("three.png", DIGITS.labels[3], False)
+    assert three["top3"][0] == [three["digit"], three["probability"]]
+    probabilities = [probability for _, probability in three["top3"]]
+    assert len(probabilities) == 3
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert (blank["digit"], blank["error"], blank["low_confidence"]) == (None, None, False)
+    ran = mnistctl(*words)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    lines = ran.stdout.splitlines()
+    top3 = ", ".join(f"{digit} {100 * probability:.1f} %" for digit, probability in three["top3"])
+    assert lines[0] == f"three.png: {three['digit']} ({top3})"
+    assert len(lines) == 1 + 14 + 1
+    assert lines[-1] == "blank.png: no digit found"
+    quiet = mnistctl(*words, "--quiet", "--min-confidence", "0.99").stdout
+    assert quiet == f"three.png: {three['digit']}, unsure\nblank.png: no digit found\n"
+    assert list((tmp_path).glob("out")) == []
+
+
+def test_images_of_a_folder_are_classified_in_the_order_of_their_names(mnistctl, tmp_path):
+    (tmp_path / "many/below").mkdir(parents=True)
+    for name in ("b.png", "a.JPG", ".hidden.png", "below/c.png"):
+        enlarged(3).save(tmp_path / "many" / name)
+    (tmp_path / "many/notes.txt").write_text("text")
+    result = json.loads(mnistctl("eval", CONV, "--image", "many", "--json").stdout)
+    assert [image["file"] for image in result["images"]] == ["many/a.JPG", "many/b.png"]
+    (tmp_path / "none").mkdir()
+    ran = mnistctl("eval", CONV, "--image", "many", "--image", "none")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == "mnistctl: --image none: no image in this folder\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--split test", "--split is only for a single classifier or several classifiers, not for --image"),
+        ("--dataset mnist", "--dataset is only for"),
+        ("--data-dir data", "--data-dir is only for"),
+        ("--offline", "--offline is only for"),
+        ("--predictions p.csv", "--predictions is only for"),
+        ("--onnx o.onnx", "--onnx is only for"),
+        ("--corrupt", "--corrupt is only for"),
+        ("--judge conv", "--judge is only for"),
+        ("-n 5", "-n is only for"),
+        ("--seed 0", "--seed is only for"),
+        ("--min-confidence 1.5", "--min-confidence 1.5: give a probability"),
+        ("--min-confidence nan", "--min-confidence nan: give a probability"),
+    ],
+)
+def test_options_that_do_not_apply_to_images_are_refused(options, message, mnistctl, tmp_path):
+    enlarged(3).save(tmp_path / "three.png")
+    ran = mnistctl("eval", CONV, "--image", "three.png", *options.split())
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
+    assert message in ran.stderr
+
+
+def test_images_need_a_single_classifier_and_a_minimum_confidence_needs_images(mnistctl, tmp_path):
+    enlarged(3).save(tmp_path / "three.png")
+    shutil.copy(CONV, tmp_path / "again.safetensors")
+    for words in ([CONV, "again.safetensors"], [str(RECORDS / "cgan.safetensors")]):
+        ran = mnistctl("eval", *words, "--image", "three.png")
+        assert (ran.returncode, ran.stderr) == (2, "mnistctl: --image is only for a single classifier\n")
+    ran = mnistctl("eval", CONV, "--min-confidence", "0.5")
+    assert (ran.returncode, ran.stderr) == (
+        2,
+        "mnistctl: --min-confidence is only for --image, not for a single classifier\n",
+    )
+
+
+def test_data_folder_in_the_environment_is_ignored_for_images(mnistctl, tmp_path):
+    enlarged(3).save(tmp_path / "three.png")
+    ran = mnistctl("eval", CONV, "--image", "three.png", "--quiet", MNISTCTL_DATA_DIR="elsewhere")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("model", models.CLASSIFIERS)
+def test_every_classifier_classifies_images(model, mnistctl, tmp_path):
+    enlarged(3).save(tmp_path / "three.png")
+    weights = models.load_classifier(model).net().state_dict()
+    checkpoint.save(tmp_path / "out/net.safetensors", checkpoint.NET, {"model": model}, weights)
+    ran = mnistctl("eval", "net", "--image", "three.png", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["model"] == model
