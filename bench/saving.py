@@ -10,7 +10,6 @@ import statistics
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,10 +17,15 @@ import torch
 from mnistctl import models
 from mnistctl.data import datasets
 from mnistctl.data.digits import Digits
+from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import hardware_info, tune_malloc
-from mnistctl.training.checkpoints import RunCheckpoints, RunProgress
+from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
 from mnistctl.training.classifier import ClassifierTraining, fit
+from mnistctl.training.environment import machine_info, versions
 from mnistctl.training.events import Epoch
+from mnistctl.training.options import RunOptions
+from mnistctl.training.record import DatasetFiles, RunSettings
 
 CPU = torch.device("cpu")
 SAVES = 20
@@ -33,6 +37,24 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def make_header(name: str, recipe: ClassifierRecipe, epoch: Epoch) -> CheckpointHeader:
+    """The header of the checkpoint after the last epoch, which is the longest one."""
+    settings = RunSettings(
+        model=name,
+        recipe=summarize_recipe(recipe),
+        seed=0,
+        device="cpu",
+        threads=torch.get_num_threads(),
+        precision="float32",
+        dataset=DatasetFiles(name="mnist", sha256={}),
+        versions=versions(),
+    )
+    progress = RunProgress(started="now", epochs=[epoch] * recipe.epochs)
+    return CheckpointHeader(
+        command="", options=RunOptions(), settings=settings, machine=machine_info(), progress=progress
+    )
+
+
 def main() -> None:
     """Train one epoch of each recipe on MNIST, then save its state repeatedly; print and write the times."""
     folder = Path(sys.argv[1])
@@ -40,20 +62,20 @@ def main() -> None:
     train, test = (Digits.of(datasets.load("mnist", folder, split)[0], CPU) for split in ("train", "test"))
     costs = {}
     for name in ("logit", "linear", "lstm", "conv", "swa"):
-        recipe = models.load(name)
+        recipe = models.load_classifier(name)
         training = ClassifierTraining(recipe, 0, CPU)
         epoch = next(event for event in fit(training, recipe, train, test) if isinstance(event, Epoch))
-        journal = RunProgress("now", epochs=[epoch] * recipe.epochs)  # as long as after the last epoch
+        header = make_header(name, recipe, epoch)
         before = peak_memory()
         with tempfile.TemporaryDirectory(dir=".") as folder_name:
-            unfinished = RunCheckpoints(Path(folder_name) / name)
-            unfinished.begin()
+            checkpoints = RunCheckpoints(Path(folder_name) / name)
+            checkpoints.create_folder()
             seconds = []
             for _ in range(SAVES):
                 start = time.perf_counter()
-                unfinished.save(journal, {"run": asdict(epoch)}, training.state())
+                checkpoints.save(header, training.state())
                 seconds.append(time.perf_counter() - start)
-            size = next(unfinished.folder.iterdir()).stat().st_size
+            size = next(checkpoints.folder.iterdir()).stat().st_size
         costs[name] = {
             "epoch_seconds": round(epoch.seconds, 3),
             "saving_seconds": round(statistics.median(seconds), 4),

@@ -28,7 +28,7 @@ class MnistctlError(Exception):
     Args:
         message: what is wrong, and where.
         field: name of the option or argument that is wrong, as a Python identifier ("batch_size").
-        value: its value.
+        value: its value; None for a flag.
         remedies: what helps, in order: names of fields to set ("overwrite"), or actions ("download").
 
     Attributes:
@@ -48,7 +48,8 @@ class MnistctlError(Exception):
         self.commands: dict[str, str] = {}
 
     def __str__(self) -> str:
-        where = "" if self.field is None else f"{self.field} {self.value}: "
+        value = "" if self.value is None else f" {self.value}"
+        where = "" if self.field is None else f"{self.field}{value}: "
         return f"{where}{self.message}" + (f"; try {', '.join(self.remedies)}" if self.remedies else "")
 
 

@@ -1,4 +1,4 @@
-"""mnistctl with a pause before every step, for tests that stop it: python slowed.py SECONDS WORDS..."""
+"""mnistctl with a pause before every training step: python slowed.py SECONDS ARGUMENTS..."""
 
 import sys
 import time
@@ -10,11 +10,11 @@ pause = float(sys.argv.pop(1))
 
 
 def slowed(step):
-    def slowly(*given):
+    def slow_step(*arguments):
         time.sleep(pause)
-        return step(*given)
+        return step(*arguments)
 
-    return slowly
+    return slow_step
 
 
 classifier.train_step = slowed(classifier.train_step)

@@ -1,4 +1,4 @@
-"""Tensors and what is to be known of them, to and from a file: safetensors and JSON, nothing executed."""
+"""Checkpoints: tensors and a JSON header in one safetensors file. Nothing in it is ever executed."""
 
 import hashlib
 import json
@@ -15,14 +15,15 @@ from torch import Tensor
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError
 
-FORMAT = 2
-NET, RUN = "net", "run"  # what a checkpoint is of: the weights that a run ended with; a run to go on with
+FORMAT = 3  # of the header
+NET, RUN = "net", "run"  # kinds of checkpoints: the final weights of a run; the state of an unfinished run
+_OLDER_FORMATS = {NET: (2,), RUN: ()}  # which are read too
 _MAX_BYTES = 1 << 30  # bytes; the largest state here takes 20 MB
 _MAX_HEADER_BYTES = 1 << 22
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256, in hex, of the tensors: names, types, shapes and bytes, whatever their order or device."""
+    """SHA-256, in hex, of the tensors' names, types, shapes and bytes, whatever their order and device."""
     total = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -31,48 +32,62 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def save(path: Path, kind: str, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Write a checkpoint of `kind`, NET or RUN, to `path`, whole or not at all.
+def save(path: Path, kind: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write a checkpoint, whole or not at all.
 
-    `about` goes into the header as JSON, under `mnistctl`, with the format and a checksum of the whole file.
+    Args:
+        path: the file.
+        kind: NET or RUN.
+        header: a JSON object. It is stored under the key `mnistctl` of the file's metadata, together with
+            the format, the kind and a checksum of the whole file.
+        tensors: the tensors by name.
 
     Raises:
-        OutputError: `path` cannot be written.
+        OutputError: the file cannot be written.
     """
-    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    copies = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     own = {"program": "mnistctl", "format": FORMAT, "kind": kind, "checksum": files.CHECKSUM_PLACEHOLDER}
-    files.write(path, files.add_checksum(pack(held, {"mnistctl": json.dumps(dict(about) | own)})))
+    files.write(path, files.add_checksum(pack(copies, {"mnistctl": json.dumps(dict(header) | own)})))
 
 
 def load(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What `save` was told of the checkpoint at `path`, and its tensors, each of them finite.
+    """Read a checkpoint: its header and its tensors, all of them finite.
+
+    Args:
+        path: the file.
+        kind: the kind that it must be, NET or RUN.
 
     Raises:
-        CheckpointError: missing, damaged, not one of ours, of another format or kind, or not finite.
+        CheckpointError: the file is missing, damaged, foreign, of another format or kind, or not finite.
     """
     try:
         content = files.read(path, _MAX_BYTES)
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such checkpoint; train one, or see --out-dir") from None
-    except OSError as fault:
-        raise CheckpointError(f"{path}: cannot be read ({files.reason(fault)})") from None
-    about = _read_header(path, content)
-    if about.get("format") != FORMAT:
-        form = f"checkpoint format {about.get('format')!r:.20}"
-        raise CheckpointError(f"{path}: {form}; this version of mnistctl reads {FORMAT}")
+        raise CheckpointError(f"{path}: no such checkpoint", remedies=("train", "out_dir")) from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({files.reason(error)})") from None
+    header = _read_header(path, content)
+    if header.get("format") not in (FORMAT, *_OLDER_FORMATS[NET]):
+        message = (
+            f"checkpoint format {header.get('format')!r:.20}; this version of mnistctl reads 2 and {FORMAT}"
+        )
+        raise CheckpointError(f"{path}: {message}")
     if not files.verify_checksum(content):
-        raise CheckpointError(f"{path}: damaged: the contents do not match their checksum")
-    if about.get("kind") != kind:
-        held = "a run that is not finished" if about.get("kind") == RUN else "a net, not a run to go on with"
-        raise CheckpointError(f"{path}: holds {held}")
+        raise CheckpointError(f"{path}: damaged: the contents do not match the checksum")
+    if header.get("kind") != kind:
+        message = "of an unfinished run" if header.get("kind") == RUN else "of a trained model, not of a run"
+        raise CheckpointError(f"{path}: a checkpoint {message}")
+    if header["format"] not in (FORMAT, *_OLDER_FORMATS[kind]):
+        message = "an unfinished run of an older version of mnistctl, which this version cannot resume"
+        raise CheckpointError(f"{path}: {message}")
     try:
         tensors = unpack(content)
         finite = all(bool(tensor.isfinite().all()) for tensor in tensors.values())
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         raise _not_a_checkpoint(path) from None
     if not finite:
-        raise CheckpointError(f"{path}: holds numbers that are not finite")
-    return about, tensors
+        raise CheckpointError(f"{path}: contains numbers that are not finite")
+    return header, tensors
 
 
 def _read_header(path: Path, content: bytes) -> dict[str, Any]:
@@ -80,12 +95,12 @@ def _read_header(path: Path, content: bytes) -> dict[str, Any]:
     if not 0 < length <= min(len(content) - 8, _MAX_HEADER_BYTES):
         raise _not_a_checkpoint(path)
     try:
-        about = json.loads(json.loads(content[8 : 8 + length].decode())["__metadata__"]["mnistctl"])
+        header = json.loads(json.loads(content[8 : 8 + length].decode())["__metadata__"]["mnistctl"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise _not_a_checkpoint(path) from None
-    if not isinstance(about, dict):
+    if not isinstance(header, dict):
         raise _not_a_checkpoint(path)
-    return about
+    return header
 
 
 def _not_a_checkpoint(path: Path) -> CheckpointError:
@@ -93,18 +108,18 @@ def _not_a_checkpoint(path: Path) -> CheckpointError:
 
 
 def flatten_state(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of all `parts`, each name after its part's: `net.0.weight`; shared, not copied."""
+    """The tensors of all `parts`, each name after its part's: `net.0.weight`. They share memory."""
     return {f"{part}.{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
 
 
 def split_state(state: Mapping[str, Tensor], *names: str) -> list[dict[str, Tensor]]:
-    """The parts of a `flat` state, in the order of their `names`.
+    """The parts of a flattened state, in the order of `names`.
 
     Raises:
-        KeyError: a tensor is of none of them.
+        KeyError: a tensor belongs to none of them.
     """
-    found: dict[str, dict[str, Tensor]] = {name: {} for name in names}
+    parts: dict[str, dict[str, Tensor]] = {name: {} for name in names}
     for key, tensor in state.items():
         part, _, name = key.partition(".")
-        found[part][name] = tensor
-    return list(found.values())
+        parts[part][name] = tensor
+    return list(parts.values())

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their name, flushed to disk, then renamed."""
+"""Atomic files, checksums, locks: a file is complete or missing, however its writing ends."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from typing import IO
 
 from mnistctl.errors import OutputError, UsageError
 
-CHECKSUM_PLACEHOLDER = "sha256:" + 64 * "0"  # where a content's checksum will stand
+CHECKSUM_PLACEHOLDER = "sha256:" + 64 * "0"  # replaced by the checksum of the content that contains it
 _SUFFIX = ".part"
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 _STALE_AFTER = 24 * 3600  # seconds after which another machine's temporary file counts as abandoned
@@ -26,15 +26,15 @@ _CHECKSUM = re.compile(rb"sha256:([0-9a-f]{64})")
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Open a temporary file beside `path` for writing; it takes that name when the block ends well.
+    """Open a temporary file next to `path` for writing, and rename it to `path` at the end of the block.
 
-    The bytes reach the disk before the name does. When the block raises, or the disk is full,
-    what stood under `path` stays as it was and the temporary file is gone.
+    The bytes are on disk before the file is renamed. If the block raises, or the disk is full, an older file
+    at `path` stays as it was, and the temporary file is deleted.
 
     Raises:
-        OutputError: the folder cannot be made or written, or the disk is full.
+        OutputError: the folder cannot be created or written, or the disk is full.
     """
-    # A name of our own (0o666 less the umask) instead of mkstemp's 0o600: others may read results.
+    # Not `tempfile.mkstemp`, whose files only their owner can read.
     part = path.parent / f".{path.name}.{_HOST}.{os.getpid()}.{secrets.token_hex(4)}{_SUFFIX}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -43,9 +43,9 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError as fault:
+    except OSError as error:
         _remove(part)
-        raise OutputError(f"{path}: cannot be written ({reason(fault)})") from None
+        raise OutputError(f"{path}: cannot be written ({reason(error)})") from None
     except BaseException:
         _remove(part)
         raise
@@ -53,10 +53,10 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write(path: Path, content: bytes | str) -> None:
-    """Write `content` (text as UTF-8) to `path`, whole or not at all.
+    """Write `content` (text as UTF-8) to `path`, completely or not at all.
 
     Raises:
-        OutputError: as `replacing`.
+        OutputError: as `atomic_write`.
     """
     with atomic_write(path) as file:
         file.write(content.encode() if isinstance(content, str) else content)
@@ -66,10 +66,10 @@ def read(path: Path, limit: int) -> bytes:
     """The bytes of the file at `path`, at most `limit`.
 
     Raises:
-        OSError: not there, not a file, larger, or not to be read.
+        OSError: it is missing, no regular file, larger, or unreadable.
     """
     status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its other end
+    if not stat.S_ISREG(status.st_mode):  # a pipe would wait for its writer
         raise OSError(0, "not a file", str(path))
     if status.st_size > limit:
         raise OSError(0, f"larger than {limit} bytes", str(path))
@@ -77,86 +77,88 @@ def read(path: Path, limit: int) -> bytes:
 
 
 def add_checksum(content: bytes) -> bytes:
-    """`content` with the SHA-256 of all of it, as it is given, in the place of the first UNSIGNED in it."""
+    """Replace the first CHECKSUM_PLACEHOLDER in `content` by the SHA-256 of `content`."""
     return content.replace(
         CHECKSUM_PLACEHOLDER.encode(), f"sha256:{hashlib.sha256(content).hexdigest()}".encode(), 1
     )
 
 
 def verify_checksum(content: bytes) -> bool:
-    """Whether every byte of `content` is as `signed` left it."""
-    found = _CHECKSUM.search(content)
-    if found is None:
+    """Whether every byte of `content` is as `add_checksum` left it."""
+    match = _CHECKSUM.search(content)
+    if match is None:
         return False
     view = memoryview(content)
-    total = hashlib.sha256(view[: found.start()])
+    total = hashlib.sha256(view[: match.start()])
     total.update(CHECKSUM_PLACEHOLDER.encode())
-    total.update(view[found.end() :])
-    return total.hexdigest().encode() == found[1]
+    total.update(view[match.end() :])
+    return total.hexdigest().encode() == match[1]
 
 
 @contextmanager
-def run_lock(stem: Path) -> Iterator[None]:
-    """Keep other processes from a run's files, all those that begin with the path `stem`, in this block.
+def run_lock(run_path: Path) -> Iterator[None]:
+    """Lock the files of a run, those whose paths begin with `run_path`, against other processes.
 
-    The system gives the lock back when the process ends, however it ends.
+    The operating system releases the lock when the process ends, in whatever way.
 
     Raises:
-        UsageError: another process has it.
-        OutputError: it cannot be had.
+        UsageError: another process has the lock.
+        OutputError: the lock file cannot be created.
     """
     from filelock import FileLock, Timeout
 
-    path = stem.with_name(f".{stem.name}.lock")
+    path = run_path.with_name(f".{run_path.name}.lock")
     lock = FileLock(path)
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        free = "wait for it, or give another --name or --out-dir"
-        raise UsageError(f"{stem}: another run of this name is going on there; {free}") from None
-    except OSError as fault:
-        raise OutputError(f"{path}: cannot be locked ({reason(fault)})") from None
+        message = f"{run_path}: in use by another process; wait for its end"
+        raise UsageError(message, remedies=("name", "out_dir")) from None
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be locked ({reason(error)})") from None
     try:
         yield
     finally:
         with suppress(OSError):
-            path.unlink()  # while it is held: who opened it meanwhile sees that it has lost its name
+            path.unlink()  # before the release: a process that has it open sees that its name is gone
         lock.release()
 
 
-def with_ending(stem: Path, ending: str) -> Path:
-    """The file of a run whose files begin with the path `stem`."""
-    return stem.with_name(f"{stem.name}.{ending}")  # a name may hold dots, which with_suffix would cut
+def with_ending(run_path: Path, ending: str) -> Path:
+    """A file of the run at `run_path`: `out/conv` and "json" give `out/conv.json`."""
+    return run_path.with_name(f"{run_path.name}.{ending}")  # with_suffix would cut a name that contains a dot
 
 
 def list_runs(folder: Path, ending: str) -> list[str]:
-    """The names, sorted, of the runs with a file of this ending in `folder`, which need not be there."""
+    """The sorted names of the runs that have a file with this ending in `folder`, which may be missing."""
     return sorted(p.name.removesuffix(f".{ending}") for p in folder.glob(f"[!.]*.{ending}"))
 
 
-def reason(fault: OSError) -> str:
-    """Why the system refused, in its words."""
-    return fault.strerror or str(fault)
+def reason(error: OSError) -> str:
+    """The operating system's message."""
+    return error.strerror or str(error)
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make `folder`, clear it of what dead processes left, and see that it can be written: before long work.
+    """Create `folder`, delete temporary files of dead processes in it, and check that it can be written.
+
+    Called before long work, so that its end does not fail.
 
     Raises:
-        OutputError: it cannot.
+        OutputError: the folder cannot be created or written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         remove_stale_temp_files(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as fault:
-        why = "a file stands there" if isinstance(fault, FileExistsError) else reason(fault)
-        raise OutputError(f"{folder}: cannot be written ({why}); give another --out-dir") from None
+    except OSError as error:
+        why = "it is a file" if isinstance(error, FileExistsError) else reason(error)
+        raise OutputError(f"{folder}: cannot be written ({why})", remedies=("out_dir",)) from None
 
 
 def remove_stale_temp_files(folder: Path) -> None:
-    """Delete the temporary files in `folder` that dead processes left behind; those of live ones stay."""
+    """Delete the temporary files of dead processes in `folder`. Those of running processes stay."""
     with suppress(OSError):
         for part in folder.glob(f".*{_SUFFIX}"):
             with suppress(OSError):
@@ -167,7 +169,7 @@ def remove_stale_temp_files(folder: Path) -> None:
 def _is_stale(part: Path) -> bool:
     fields = part.name.split(".")
     if len(fields) < 5 or not fields[-3].isdecimal():
-        return False  # not a name of ours
+        return False  # not a name that `atomic_write` gives
     if fields[-4] != _HOST:
         return time.time() - part.stat().st_mtime > _STALE_AFTER
     try:
@@ -185,7 +187,7 @@ def _remove(part: Path) -> None:
 
 
 def fsync_dir(folder: Path) -> None:
-    """See that a name made or changed in `folder` is on disk; where a folder cannot be opened, go without."""
+    """Flush the names in `folder` to disk, on systems that can open a folder."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -196,6 +198,6 @@ def fsync_dir(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Saved:
-    """A file now stands at `path`."""
+    """A file was written to `path`."""
 
     path: str

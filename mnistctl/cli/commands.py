@@ -1,4 +1,4 @@
-"""The command lines that repeat a run and that resume it."""
+"""The command lines that repeat, start and resume a run."""
 
 import shlex
 from collections.abc import Collection

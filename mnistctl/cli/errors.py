@@ -6,7 +6,13 @@ from contextlib import contextmanager
 from mnistctl.errors import MnistctlError
 
 # Options that are not simply `--` and the field's name.
-_OPTIONS = {"count": "-n", "images": "--image", "source": "--from", "mirrors": "--mirror"}
+_OPTIONS = {
+    "count": "-n",
+    "images": "--image",
+    "source": "--from",
+    "mirrors": "--mirror",
+    "reference_classifier": "--judge",
+}
 
 # Remedies that are more than an option to set. {dataset} becomes the option of an error about a data set.
 _ACTIONS = {
@@ -16,6 +22,7 @@ _ACTIONS = {
     "online": "leave out --offline (or unset MNISTCTL_OFFLINE)",
     "source": "use --from DIR for a local folder",
     "train": "train one with `mnistctl train`",
+    "train_conv": "train one with `mnistctl train conv`",
     "start": "start one with `mnistctl train`",
     "list_models": "see `mnistctl train --list`",
     "sample": "use --dataset sample",

@@ -1,10 +1,9 @@
-"""train and trials: a net by its recipe, once or many times."""
+"""The command train: one run of a model."""
 
 from typing import Annotated
 
 import typer
 
-from mnistctl.artifacts import files
 from mnistctl.cli import completion
 from mnistctl.cli.commands import resume_command, start_command, train_command
 from mnistctl.cli.download import ensure
@@ -44,7 +43,7 @@ def train(
         typer.Argument(help=f"One of {', '.join(MODELS)}.", autocompletion=completion.models),
     ] = None,
     list_: Annotated[
-        bool, flag("--list", help="What there is to train, with recipes and published figures, instead.")
+        bool, flag("--list", help="List the models with their recipes and published accuracies, and exit.")
     ] = False,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -68,36 +67,36 @@ def train(
     name: Annotated[
         str | None,
         typer.Option(
-            help="The stem of its files; by default the model.",
+            help="Name of the run's files.",
             autocompletion=completion.unfinished,
+            show_default="MODEL",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
     overwrite: Overwrite = False,
     tensorboard: Annotated[
-        bool, flag("--tensorboard", help="Follow it in TensorBoard, too.", rich_help_panel=OUTPUT)
+        bool, flag("--tensorboard", help="Write logs for TensorBoard.", rich_help_panel=OUTPUT)
     ] = False,
     resume: Resume = False,
     allow_inexact: Annotated[
         bool,
         flag(
             "--allow-inexact",
-            help="Go on even on another machine, thread count or version.",
+            help="Resume even on another machine, with other threads or another version.",
             rich_help_panel=RESUME,
         ),
     ] = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Train a net by its recipe, follow it after every epoch, and picture its mistakes or its digits."""
+    """Train a model and save weights, log and images."""
     if list_:
         from mnistctl.models.summary import list_models
 
         print_models(list_models(), json=json)
         return
     if model is None:
-        message = f"missing argument MODEL: choose one of {', '.join(MODELS)}"
-        raise UsageError(message, remedies=["list_models"])
+        raise UsageError(f"missing argument MODEL: choose one of {', '.join(MODELS)}")
     check_name(model)
     from mnistctl.training.options import RunOptions
 
@@ -114,18 +113,18 @@ def train(
         out_dir=out_dir,
         name=name,
     )
-    from mnistctl.training.tensorboard import folder, log_to_tensorboard, require_installed
+    from mnistctl.training.tensorboard import log_dir, log_to_tensorboard, require_installed
 
     run_path = options.run_path(model)
-    logging = tensorboard or (resume and folder(run_path).is_dir())
+    logging = tensorboard or (resume and log_dir(run_path).is_dir())
     if logging:
         require_installed()
-    if not resume:  # a checkpoint has the name of its data set
+    if not resume:  # a checkpoint knows its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
     from mnistctl.training import run  # loads torch, so it comes after a download that may fail
 
-    resuming = resume_command(model, options)
-    with with_commands(resume=resuming, start=start_command(model, options)):
+    to_resume = resume_command(model, options)
+    with with_commands(resume=to_resume, start=start_command(model, options)):
         events = run.train(
             model,
             options,
@@ -134,11 +133,5 @@ def train(
             resume=resume,
             allow_inexact=allow_inexact,
         )
-        events = log_to_tensorboard(events, run_path, asked=logging)
-        print_run(
-            events,
-            quiet=quiet,
-            json=json,
-            record=files.with_ending(run_path, "json"),
-            resume_command=resuming,
-        )
+        events = log_to_tensorboard(events, run_path, enabled=logging)
+        print_run(events, quiet=quiet, json=json, run_path=run_path, resume_command=to_resume)

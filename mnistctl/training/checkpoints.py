@@ -1,130 +1,164 @@
-"""A run that is not finished: what it needs to go on, in a folder beside its files."""
+"""The checkpoints of an unfinished run, in a folder next to its files: NAME.unfinished."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
 from mnistctl.artifacts import checkpoint, files
 from mnistctl.errors import CheckpointError, OutputError
+from mnistctl.schema import Schema
+from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import Epoch, GanEpoch
+from mnistctl.training.options import RunOptions
+from mnistctl.training.record import Resumption, RunSettings
 
-_MAX_KEPT = 2  # checkpoints
+_KEEP = 2  # the newest checkpoints; older ones are deleted
 _NAME = re.compile(r"epoch-(\d{4,})\.safetensors")
 
 
-@dataclass
-class RunProgress:
-    """What is behind a run: when it started, the time it took, its epochs, and after which it was resumed."""
+@dataclass(kw_only=True)
+class RunProgress(Schema):
+    """How far a run is.
+
+    Args:
+        started: when it was started, ISO 8601 in UTC.
+        seconds: wall-clock time of all sessions.
+        processor_seconds: processor time of all threads.
+        epochs: the finished epochs of a classifier.
+        gan_epochs: the finished epochs of a GAN.
+        resumed: each time that the run was resumed.
+    """
 
     started: str
     seconds: float = 0.0
-    processor_seconds: float = 0.0  # of all threads together
-    epochs: list[Epoch | GanEpoch] = field(default_factory=list)
-    resumed: list[dict[str, Any]] = field(default_factory=list)
+    processor_seconds: float = 0.0
+    epochs: list[Epoch] = field(default_factory=list)
+    gan_epochs: list[GanEpoch] = field(default_factory=list)
+    resumed: list[Resumption] = field(default_factory=list)
+
+    @property
+    def all_epochs(self) -> list[Epoch | GanEpoch]:
+        """The finished epochs, of whichever kind they are."""
+        return [*self.epochs, *self.gan_epochs]
+
+    def add(self, epoch: Epoch | GanEpoch) -> None:
+        """Append a finished epoch."""
+        if isinstance(epoch, GanEpoch):
+            self.gan_epochs.append(epoch)
+        else:
+            self.epochs.append(epoch)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointHeader(Schema):
+    """What the checkpoint of an unfinished run holds, apart from its tensors.
+
+    Args:
+        command: the command that started the run.
+        options: the options it was started with.
+        settings: what the options and the machine gave.
+        machine: the machine it ran on.
+        progress: how far it was.
+    """
+
+    command: str
+    options: RunOptions
+    settings: RunSettings
+    machine: MachineInfo
+    progress: RunProgress
 
 
 @dataclass(frozen=True)
 class RunCheckpoint:
-    """A checkpoint as it was read."""
+    """The checkpoint at `path`, read from there: its header and its tensors."""
 
     path: Path
-    run: dict[str, Any]  # what makes it this run, as its record will tell it
-    machine: dict[str, Any]
-    options: dict[str, Any]
-    command: str
-    journal: RunProgress
+    header: CheckpointHeader
     tensors: dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class RunCheckpoints:
-    """The checkpoints of the run whose files begin with the path `stem`."""
+    """The checkpoints of the run whose files begin with `run_path`."""
 
-    stem: Path
+    run_path: Path
 
     @property
     def folder(self) -> Path:
-        """Where they stand while the run goes on; it is gone when the run is finished."""
-        return files.with_ending(self.stem, "unfinished")
+        """Their folder. It exists while the run is unfinished."""
+        return files.with_ending(self.run_path, "unfinished")
 
-    def begin(self) -> None:
-        """Make the folder, and clear it of an earlier run.
+    def create_folder(self) -> None:
+        """Create the folder, without the checkpoints of an earlier run.
 
         Raises:
-            OutputError: it cannot be made.
+            OutputError: it cannot be created.
         """
         self.clear()
         try:
             self.folder.mkdir(exist_ok=True)
-        except OSError as fault:
-            raise OutputError(f"{self.folder}: cannot be made ({files.reason(fault)})") from None
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be created ({files.reason(error)})") from None
         files.fsync_dir(self.folder.parent)
 
-    def save(self, journal: RunProgress, about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Keep the state after the journal's last epoch, and of those before it only the last.
+    def save(self, header: CheckpointHeader, tensors: dict[str, Tensor]) -> None:
+        """Write the checkpoint after the last finished epoch, and delete all but the one before.
 
         Raises:
-            OutputError: it cannot be written, or the folder is gone: it is not made a second time, since
-                whoever took it away may be using its place.
+            OutputError: it cannot be written, or the folder is gone. The folder is not created again: whoever
+                deleted it may be using its name.
         """
         if not self.folder.is_dir():
-            raise OutputError(f"{self.folder}: is gone")
-        path = self.folder / f"epoch-{len(journal.epochs):04d}.safetensors"
-        checkpoint.save(path, checkpoint.RUN, {**about, "journal": asdict(journal)}, tensors)
-        for _, old in self._standing()[:-_MAX_KEPT]:
+            raise OutputError(f"{self.folder}: was deleted")
+        path = self.folder / f"epoch-{len(header.progress.all_epochs):04d}.safetensors"
+        checkpoint.save(path, checkpoint.RUN, header.to_json(), tensors)
+        for _, old in self._list()[:-_KEEP]:
             old.unlink(missing_ok=True)
 
     def load(self) -> RunCheckpoint | None:
-        """The newest checkpoint; None where there is none.
+        """Read the newest checkpoint; None if there is none.
 
         Raises:
-            CheckpointError: it is damaged. The one before it is not taken in its place: that is for the user
-                to say, by deleting it.
+            CheckpointError: it is damaged. The checkpoint before it is never used instead: that is the user's
+                decision, made by deleting the damaged one.
         """
-        files.remove_stale_temp_files(self.folder)  # of what was being written when the run was killed
-        standing = self._standing()
-        if not standing:
+        files.remove_stale_temp_files(self.folder)  # of a checkpoint whose writing was interrupted
+        existing = self._list()
+        if not existing:
             return None
-        path = standing[-1][1]
+        path = existing[-1][1]
         try:
-            return _load_checkpoint(path)
-        except CheckpointError as fault:
-            older = f"delete it to go on after epoch {standing[-2][0]}, or " if len(standing) > 1 else ""
-            raise CheckpointError(f"{fault}; {older}give --overwrite to begin anew") from None
+            return _read(path)
+        except CheckpointError as error:
+            message = error.message
+            if len(existing) > 1:
+                message = f"{message}; delete it to continue after epoch {existing[-2][0]}"
+            raise CheckpointError(message, remedies=("overwrite",)) from None
 
     def clear(self) -> None:
-        """Delete the checkpoints, the newest first, and the folder unless it holds something else."""
-        for _, path in reversed(self._standing()):
+        """Delete the checkpoints, the newest first, and the folder unless it holds other files."""
+        for _, path in reversed(self._list()):
             path.unlink(missing_ok=True)
         if self.folder.is_dir():
             files.remove_stale_temp_files(self.folder)
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
 
-    def _standing(self) -> list[tuple[int, Path]]:
-        named = ((_NAME.fullmatch(path.name), path) for path in self.folder.glob("*"))
-        return sorted((int(match[1]), path) for match, path in named if match)
+    def _list(self) -> list[tuple[int, Path]]:
+        """The checkpoints by epoch: (epoch, path)."""
+        matches = ((_NAME.fullmatch(path.name), path) for path in self.folder.glob("*"))
+        return sorted((int(match[1]), path) for match, path in matches if match)
 
 
-def _load_checkpoint(path: Path) -> RunCheckpoint:
-    about, tensors = checkpoint.load(path, checkpoint.RUN)
+def _read(path: Path) -> RunCheckpoint:
+    body, tensors = checkpoint.load(path, checkpoint.RUN)
     try:
-        told = about["journal"]
-        journal = RunProgress(**told | {"epochs": [_epoch_from_json(row) for row in told["epochs"]]})
-        held = RunCheckpoint(
-            path, about["run"], about["machine"], about["options"], about["command"], journal, tensors
-        )
-        epoch = tensors["epoch"].item()
-    except (KeyError, TypeError, RuntimeError) as fault:
-        raise CheckpointError(f"{path}: not the checkpoint of a run ({fault})") from None
-    if len(journal.epochs) != epoch:
-        raise CheckpointError(f"{path}: its journal is not of its epoch")
-    return held
-
-
-def _epoch_from_json(told: dict[str, Any]) -> Epoch | GanEpoch:
-    return GanEpoch(**told) if "generator" in told else Epoch(**told)
+        header = CheckpointHeader.from_json(body)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not the checkpoint of a run ({error})") from None
+    epoch = tensors.get("epoch")
+    if epoch is None or epoch.numel() != 1 or epoch.item() != len(header.progress.all_epochs):
+        raise CheckpointError(f"{path}: the header is not of its epoch")
+    return RunCheckpoint(path, header, tensors)

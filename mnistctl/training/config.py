@@ -1,7 +1,6 @@
-"""The settings of one run, resolved from options, recipe and machine."""
+"""The configuration of a run: what options, checkpoint and machine come to."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,68 +8,104 @@ import torch
 from mnistctl import __version__
 from mnistctl.data import datasets
 from mnistctl.errors import UsageError
-from mnistctl.models.summary import recipe_to_json
-from mnistctl.nn.device import (
-    autocast_for,
-    get_device,
-    hardware_info,
-    set_deterministic,
-    set_threads,
-    tune_malloc,
-)
-from mnistctl.training.checkpoints import RunCheckpoint
+from mnistctl.models.summary import summarize_recipe
+from mnistctl.nn.device import autocast_for, get_device, set_deterministic, set_threads, tune_malloc
+from mnistctl.training.environment import MachineInfo, machine_info
 from mnistctl.training.options import RunOptions
-from mnistctl.training.record import RunSettings
-from mnistctl.training.resume import check_environment
+from mnistctl.training.record import Change, DatasetFiles, RunSettings
+from mnistctl.training.resume import Existing, check_environment
 from mnistctl.training.tasks import TrainingContext
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """A run about to begin or to go on."""
+    """All that `run.execute` needs.
 
-    options: RunOptions
+    Args:
+        command: the command that repeats the run, for its record.
+        options: the options, those of the checkpoint included.
+        settings: what identifies the run.
+        machine: the machine of this session.
+        context: what the task needs.
+        existing: what exists at the run's path: the checkpoint to resume, the files to replace.
+        environment_changes: what may change the last bits of a resumed run.
+    """
+
     command: str
-    setting: TrainingContext
-    run: dict[str, Any]  # what makes it this run and no other
-    machine: dict[str, Any]
-    inexact: dict[str, list[Any]]  # where an unfinished run goes on elsewhere than it was: [was, is]
+    options: RunOptions
+    settings: RunSettings
+    machine: MachineInfo
+    context: TrainingContext
+    existing: Existing
+    environment_changes: dict[str, Change]
 
 
 def resolve(
-    model: str, options: RunOptions, held: RunCheckpoint | None, allow_inexact: bool, command: str
+    model: str,
+    options: RunOptions,
+    existing: Existing,
+    *,
+    command: str = "",
+    allow_inexact: bool = False,
 ) -> RunConfig:
-    """Settle the options, load the digits, and see that an unfinished run is the one that is asked for."""
-    place, threads = options.get("device"), options.threads
-    if held is not None:
-        options.check_matches(model, RunSettings.from_json(held.run))
-        options = options.with_saved(RunOptions.from_json(held.options))
-        place = held.run["device"] if place == "auto" else place
-        threads = held.run["threads"] if threads is None else threads
-    recipe = options.recipe(model)
-    device, threads = get_device(place), set_threads(threads)
-    autocast_for(options.get("precision"), device)
+    """Resolve the options of a run, set up the process for it, and load the data.
+
+    Args:
+        model: the model's name.
+        options: the options of the run.
+        existing: what exists at its path. A checkpoint there is resumed, with the options stored in it.
+        command: the command that repeats the run, for its record.
+        allow_inexact: resume even if the last bits may differ from those of an uninterrupted run.
+
+    Raises:
+        UsageError: a number is out of range, or there is no such device.
+        DataError: the data set is missing or damaged.
+        CheckpointError: the checkpoint is of another run.
+    """
+    device_name, threads = options.get("device"), options.threads
+    checkpoint = existing.checkpoint
+    if checkpoint is not None:
+        header = checkpoint.header
+        options.check_matches(model, header.settings)
+        options, command = options.with_saved(header.options), header.command
+        device_name = header.settings.device if device_name == "auto" else device_name
+        threads = header.settings.threads if threads is None else threads
+    options = replace(options, data_dir=options.get("data_dir"))  # the default may change
+
+    recipe, precision = options.recipe(model), options.get("precision")
+    device, threads = get_device(device_name), set_threads(threads)
+    autocast_for(precision, device)  # an unavailable precision is an error now, not after loading the data
     set_deterministic()
     tune_malloc()
-    name, folder = options.get("dataset"), options.get("data_dir")
-    train, checksums = datasets.load(name, folder, "train")
-    test, more = datasets.load(name, folder, "test")
+
+    dataset = options.get("dataset")
+    train, train_sums = datasets.load(dataset, options.get("data_dir"), "train")
+    test, test_sums = datasets.load(dataset, options.get("data_dir"), "test")
     if recipe.batch_size > len(train.labels):
-        message = f"{name} has {len(train.labels)} training images"
+        message = f"{dataset} has {len(train.labels)} training images"
         raise UsageError(message, field="batch_size", value=recipe.batch_size)
-    run = {
-        "model": model,
-        "recipe": recipe_to_json(recipe),
-        "seed": options.get("seed"),
-        "device": str(device),
-        "threads": threads,
-        "precision": options.get("precision"),
-        "dataset": {"name": name, "sha256": checksums | more},
-        "versions": {"mnistctl": __version__, "torch": torch.__version__, "numpy": np.__version__},
-    }
-    machine = hardware_info()
-    inexact = {} if held is None else check_environment(held, run, machine, allow_inexact)
-    setting = TrainingContext(
-        options.run_path(model), model, recipe, run["seed"], run["precision"], device, train, test
+
+    settings = RunSettings(
+        model=model,
+        recipe=summarize_recipe(recipe),
+        seed=options.get("seed"),
+        device=str(device),
+        threads=threads,
+        precision=precision,
+        dataset=DatasetFiles(name=dataset, sha256=train_sums | test_sums),
+        versions={"mnistctl": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
     )
-    return RunConfig(options, command if held is None else held.command, setting, run, machine, inexact)
+    machine = machine_info()
+    changes: dict[str, Change] = {}
+    if checkpoint is not None:
+        changes = check_environment(checkpoint, settings, machine, allow_inexact)
+    run_path = existing.run_path
+    return RunConfig(
+        command=command,
+        options=options,
+        settings=settings,
+        machine=machine,
+        context=TrainingContext(run_path, model, recipe, settings.seed, precision, device, train, test),
+        existing=existing,
+        environment_changes=changes,
+    )

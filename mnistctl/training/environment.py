@@ -1,10 +1,10 @@
-"""What a report of a fault needs: versions, machine, precision, digits, folders."""
+"""The machine, the versions and the folders that a run depends on, for records and for bug reports."""
 
 import os
 import platform
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,8 +14,9 @@ from mnistctl.artifacts import files
 from mnistctl.data import datasets, download
 from mnistctl.errors import MnistctlError, UsageError
 from mnistctl.nn.device import autocast_for, cpu_features, hardware_info, list_devices
+from mnistctl.schema import Schema
 
-_REQUIRED = [
+_REQUIRED = (
     "torch",
     "numpy",
     "scipy",
@@ -24,44 +25,138 @@ _REQUIRED = [
     "matplotlib",
     "safetensors",
     "filelock",
+    "msgspec",
     "typer",
     "rich",
-]
+)
 _OPTIONAL = ("distributed", "tensorboard", "onnx", "onnxscript", "onnxruntime")
-_VARIABLES = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")  # environment variables, beside our own
+_VARIABLES = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")  # environment variables that are not mnistctl's
 
 
-def collect_environment(data_dir: Path, out_dir: Path) -> dict[str, Any]:
-    """All of it as JSON can hold it; nothing is fetched, made or changed.
+@dataclass(frozen=True, kw_only=True)
+class MachineInfo(Schema):
+    """The machine of a run, as `nn.device.hardware_info` describes it.
 
-    `versions` holds None for what is not installed; `devices` says of each in `bf16` why it would not do,
-    None where it would. A data set's `state` is verified (by its checksums), sound (where it has none),
-    missing or damaged, by the worst of its files.
+    Args:
+        processor: name of the processor.
+        cores: number of logical processors.
+        vectors: the widest vector instructions that torch uses: "AVX512".
+        system: the operating system.
+        python: version of Python.
     """
-    versions = {"mnistctl": __version__, "python": platform.python_version()}
-    return {
-        "versions": versions | {name: _version(name) for name in (*_REQUIRED, *_OPTIONAL)},
-        "platform": platform.platform(),
-        "machine": hardware_info() | {"features": cpu_features()},
-        "threads": torch.get_num_threads(),
-        "devices": [_device(device) for device in list_devices()],
-        "data": {
-            "folder": str(data_dir),
-            "sets": {name: _dataset_state(name, data_dir) for name in datasets.DATASETS},
-        },
-        "out": {
-            "folder": str(out_dir),
-            "there": out_dir.is_dir(),
-            "writable": os.access(out_dir, os.W_OK),
-            **{f"{what}s": files.list_runs(out_dir, ending) for what, ending in _RUN_ENDINGS.items()},
-        },
-        "environment": {
-            n: v for n, v in sorted(os.environ.items()) if n.startswith("MNISTCTL_") or n in _VARIABLES
-        },
-    }
+
+    processor: str
+    cores: int
+    vectors: str
+    system: str
+    python: str
 
 
-_RUN_ENDINGS = {"net": "safetensors", "unfinished_run": "unfinished"}
+def machine_info() -> MachineInfo:
+    """This machine."""
+    return MachineInfo.from_json(hardware_info())
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineReport(MachineInfo):
+    """The machine in more detail: `features` are processor instructions that matter here."""
+
+    features: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceReport(Schema):
+    """A device: torch's name of it, its product name, and why bf16 is unavailable, if it is."""
+
+    device: str
+    name: str | None
+    bf16: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetReport(Schema):
+    """A data set: its folder, its state, the state of each file, and why they could not be checked.
+
+    `state` is that of the worst file: "missing", "damaged", "verified" (by checksum) or "sound" (there is no
+    checksum to compare with).
+    """
+
+    folder: str
+    state: str
+    files: dict[str, str]
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataReport(Schema):
+    """The data folder, and the data sets by name."""
+
+    folder: str
+    datasets: dict[str, DatasetReport]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutReport(Schema):
+    """The folder for results, and the names of the trained models and the unfinished runs in it."""
+
+    folder: str
+    exists: bool
+    writable: bool
+    models: tuple[str, ...]
+    unfinished_runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentReport(Schema):
+    """What a bug report needs.
+
+    Args:
+        versions: version of each package; None if it is not installed.
+        platform: the operating system in one line.
+        machine: the processor.
+        threads: number of processor threads that torch uses.
+        devices: the devices, the processor first.
+        data: the data folder.
+        out: the folder for results.
+        environment: the environment variables that mnistctl reads.
+    """
+
+    versions: dict[str, str | None]
+    platform: str
+    machine: MachineReport
+    threads: int
+    devices: tuple[DeviceReport, ...]
+    data: DataReport
+    out: OutReport
+    environment: dict[str, str]
+
+
+def collect_environment(data_dir: Path, out_dir: Path) -> EnvironmentReport:
+    """Describe the machine and these folders. Nothing is downloaded, created or changed."""
+    versions: dict[str, str | None] = {"mnistctl": __version__, "python": platform.python_version()}
+    return EnvironmentReport(
+        versions=versions | {name: _version(name) for name in (*_REQUIRED, *_OPTIONAL)},
+        platform=platform.platform(),
+        machine=MachineReport.from_json(hardware_info() | {"features": cpu_features()}),
+        threads=torch.get_num_threads(),
+        devices=tuple(_describe_device(device) for device in list_devices()),
+        data=DataReport(
+            folder=str(data_dir),
+            datasets={name: _describe_dataset(name, data_dir) for name in datasets.DATASETS},
+        ),
+        out=OutReport(
+            folder=str(out_dir),
+            exists=out_dir.is_dir(),
+            writable=os.access(out_dir, os.W_OK),
+            models=tuple(files.list_runs(out_dir, "safetensors")),
+            unfinished_runs=tuple(files.list_runs(out_dir, "unfinished")),
+        ),
+        environment={
+            name: value
+            for name, value in sorted(os.environ.items())
+            if name.startswith("MNISTCTL_") or name in _VARIABLES
+        },
+    )
 
 
 def _version(name: str) -> str | None:
@@ -71,32 +166,31 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _device(device: torch.device) -> dict[str, str | None]:
+def _describe_device(device: torch.device) -> DeviceReport:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     try:
         autocast_for("bf16", device)
-    except UsageError as fault:
-        return {"device": str(device), "name": name, "bf16": str(fault)}
-    return {"device": str(device), "name": name, "bf16": None}
+    except UsageError as error:
+        return DeviceReport(device=str(device), name=name, bf16=error.message)
+    return DeviceReport(device=str(device), name=name, bf16=None)
 
 
-def _dataset_state(name: str, data_dir: Path) -> dict[str, Any]:
-    place = datasets.dataset_folder(name, data_dir)
+def _describe_dataset(name: str, data_dir: Path) -> DatasetReport:
+    folder = str(datasets.dataset_folder(name, data_dir))
     try:
-        found = {status.file: status.action for status in download.check(name, data_dir)}
-    except (MnistctlError, OSError) as fault:
-        return {"place": str(place), "state": "damaged", "files": {}, "fault": str(fault)}
-    states = set(found.values())
-    sound = "verified" if all(file.sha256 for file in datasets.get_dataset(name).files) else "sound"
-    state = next((bad for bad in ("damaged", "missing") if bad in states), sound)
-    return {"place": str(place), "state": state, "files": found}
+        states = {status.file: str(status.action) for status in download.check(name, data_dir)}
+    except (MnistctlError, OSError) as error:
+        return DatasetReport(folder=folder, state="damaged", files={}, error=str(error))
+    best = "verified" if all(file.sha256 for file in datasets.get_dataset(name).files) else "sound"
+    state = next((bad for bad in ("damaged", "missing") if bad in states.values()), best)
+    return DatasetReport(folder=folder, state=state, files=states)
 
 
 def versions() -> dict[str, str]:
-    """What parent and workers must have alike."""
+    """The versions that the trials of one journal must share, wherever they run."""
     return {
         "mnistctl": __version__,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "numpy": np.__version__,
         "python": platform.python_version(),
     }

@@ -1,33 +1,51 @@
-"""What the core tells as it works: frozen records, for whoever prints, writes or tests them."""
+"""What a run reports while it goes on. Frozen dataclasses, for whoever prints, logs or tests them."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mnistctl.schema import Schema
+
+if TYPE_CHECKING:
+    from mnistctl.training.record import RunRecord
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Started:
-    """A run is about to take its first step, or its next one.
+    """A run is about to take its first step, or the first one after it was resumed.
 
-    `after` is the number of epochs that it has behind it from earlier sittings, None at its very beginning:
-    they are told once more.
+    Args:
+        model: the model's name.
+        parameters: number of parameters of all nets.
+        epochs: number of epochs of the whole run.
+        batch_size: images per optimizer step.
+        iterations: optimizer steps per epoch.
+        device: torch's name of the device.
+        threads: number of processor threads.
+        precision: "float32" or "bf16".
+        seed: random seed.
+        dataset: name of the data set.
+        images: number of training images.
+        resumed_after: number of epochs that earlier sessions finished, whose events are repeated next; None
+            if the run starts at its beginning.
     """
 
     model: str
     parameters: int
     epochs: int
     batch_size: int
-    iterations: int  # steps of the optimizer in one epoch
+    iterations: int
     device: str
     threads: int
     precision: str
     seed: int
     dataset: str
-    digits: int
-    after: int | None
+    images: int
+    resumed_after: int | None
 
 
 @dataclass(frozen=True)
 class Progress:
-    """So many of the epoch's iterations have been handed to the device."""
+    """`done` of the epoch's `total` iterations were handed to the device."""
 
     epoch: int
     done: int
@@ -35,11 +53,16 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """One pass over the training digits, and the score on the test digits after it.
+class Epoch(Schema):
+    """A classifier finished an epoch and was scored on the test images.
 
-    `loss` is the mean over the epoch's batches while training, smoothing included; `test_loss` the plain
-    cross entropy, mean over digits; `accuracy` in percent.
+    Args:
+        epoch: its number, counted from 1.
+        lr: its learning rate.
+        loss: mean training loss over its batches, label smoothing included.
+        test_loss: mean cross entropy on the test images.
+        accuracy: test accuracy in percent.
+        seconds: wall-clock time of both.
     """
 
     epoch: int
@@ -51,26 +74,36 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class GanEpoch:
-    """One pass over the training digits by a generator and its discriminator.
+class GanEpoch(Schema):
+    """A generator and its discriminator finished an epoch.
 
-    `discriminator` and `generator` are the medians over the epoch's batches of their losses, the
-    discriminator's being the sum over real and generated digits; `ended` is the local time, ISO 8601.
+    Args:
+        epoch: its number, counted from 1.
+        ended: local time, ISO 8601.
+        discriminator_loss: median over the batches of the sum of the losses on real and generated images.
+        generator_loss: median over the batches.
+        seconds: wall-clock time.
     """
 
     epoch: int
     ended: str
-    discriminator: float
-    generator: float
+    discriminator_loss: float
+    generator_loss: float
     seconds: float
 
 
 @dataclass(frozen=True)
-class AveragedWeights:
-    """The mean of the weights after epochs `first` to `last`, judged as an epoch is.
+class AveragedWeights(Schema):
+    """The mean of the weights after several epochs was scored on the test images.
 
-    `recomputed` says whether batch norm's statistics are those of the averaged weights, taken over the
-    training digits, or still the last epoch's.
+    Args:
+        first: the first of these epochs.
+        last: the last one.
+        test_loss: mean cross entropy on the test images.
+        accuracy: test accuracy in percent.
+        recomputed: whether the batch norm statistics are those of the averaged weights, computed on the
+            training images, or still those of the last epoch.
+        seconds: wall-clock time.
     """
 
     first: int
@@ -83,11 +116,12 @@ class AveragedWeights:
 
 @dataclass(frozen=True)
 class Finished:
-    """The run's headline: the accuracy of what it saved in percent, and the seconds it took in all.
+    """The run is finished, and so are its files.
 
-    A generator has no accuracy.
+    Args:
+        record: the run's record.
+        already: whether the run had been finished before, and nothing was trained now.
     """
 
-    accuracy: float | None
-    seconds: float
-    already: bool = False  # it had been done before; nothing was trained
+    record: "RunRecord"
+    already: bool = False

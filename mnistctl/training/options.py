@@ -1,8 +1,6 @@
 """The options of a run, shared by `train` and `trials`, and their default values."""
 
-import shlex
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -104,23 +102,14 @@ class RunOptions(Schema):
         models.check_name(model, models.CLASSIFIERS)
         return cast("ClassifierRecipe", self.recipe(model))
 
-    def to_argv(self, included: Callable[[str], bool]) -> list[str]:
-        """The options that differ from their defaults, of the fields that `included` accepts, as typed."""
-        words = []
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if included(field.name) and value not in (None, field.default):
-                words.append(f"--{field.name.replace('_', '-')} {shlex.quote(str(value))}")
-        return words
-
     def to_dict(self) -> dict[str, Any]:
-        """The options as a checkpoint stores them: without `out_dir`, which is where the checkpoint is."""
+        """The options as a file in `out_dir` stores them: without that folder, with `data_dir` resolved."""
         body = replace(self, data_dir=self.get("data_dir")).to_json()
         del body["out_dir"]
         return body
 
     def with_saved(self, saved: "RunOptions") -> "RunOptions":
-        """The options of an unfinished run, `saved` in its checkpoint, with the folders and the name of these."""
+        """The options that a checkpoint stores, with the folders and the name of these."""
         data_dir = self.data_dir or saved.data_dir
         return replace(saved, out_dir=self.out_dir, data_dir=data_dir, name=self.name)
 

@@ -1,10 +1,19 @@
-"""What identifies a run, what it gave, and the record of both that a finished run leaves: NAME.json."""
+"""The record of a finished run, NAME.json: the settings of the run, its results, and the machine."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from mnistctl.artifacts import record as record_file
+from mnistctl.errors import CheckpointError
+from mnistctl.models import GENERATORS
 from mnistctl.models.summary import RecipeSummary
 from mnistctl.schema import Schema
+from mnistctl.training.environment import MachineInfo
+from mnistctl.training.events import AveragedWeights
+from mnistctl.training.options import MAX_EPOCHS
+
+Change = tuple[str | int | None, str | int | None]  # a value before and now; None where it is missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +48,150 @@ class RunSettings(Schema):
     dataset: DatasetFiles
     versions: dict[str, str]
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.recipe.epochs <= MAX_EPOCHS:
+            raise ValueError(f"recipe.epochs: {self.recipe.epochs} is not from 1 to {MAX_EPOCHS}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mismatch(Schema):
+    """A test image with a wrong prediction: its index, its true digit and the predicted one."""
+
+    index: int
+    true: int
+    predicted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunMetrics(Schema):
+    """The results of a run. A field of the other kind of model is None.
+
+    Args:
+        losses: training loss of each epoch, the mean over its batches.
+        test_losses: cross entropy on the test images after each epoch.
+        accuracies: test accuracy after each epoch, in percent.
+        swa: scores of the averaged weights; None without weight averaging.
+        accuracy: test accuracy of the final weights, in percent.
+        mismatches: the test images with a wrong prediction of the final weights, in file order.
+        discriminator_losses: of a GAN, the median over the batches of each epoch.
+        generator_losses: likewise.
+        digest: SHA-256 of the final weights.
+        state_digest: SHA-256 of the whole training state; records of version 1 lack it.
+    """
+
+    losses: tuple[float, ...] | None = None
+    test_losses: tuple[float, ...] | None = None
+    accuracies: tuple[float, ...] | None = None
+    swa: tuple[AveragedWeights, ...] | None = None
+    accuracy: float | None = None
+    mismatches: tuple[Mismatch, ...] | None = None
+    discriminator_losses: tuple[float, ...] | None = None
+    generator_losses: tuple[float, ...] | None = None
+    digest: str
+    state_digest: str | None = None
+
+
+_CLASSIFIER_METRICS = "losses", "test_losses", "accuracies", "accuracy", "mismatches"
+_GAN_METRICS = "discriminator_losses", "generator_losses"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resumption(Schema):
+    """A run was resumed: after how many epochs, and what differed where the last bits may depend on it."""
+
+    after: int
+    environment_changes: dict[str, Change] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord(RunMetrics, RunSettings):
+    """The record of a finished run.
+
+    Args:
+        command: the command that repeats the run; empty if it was not started by a command.
+        parameters: number of parameters of all nets.
+        started: when it was started, ISO 8601 in UTC; records of version 1 lack it.
+        seconds: wall-clock time of all sessions.
+        processor_seconds: processor time of all threads; records of version 1 lack it.
+        training_seconds: the part of `seconds` that the epochs took, with their tests.
+        resumed: each time that the run was resumed.
+        machine: the machine of the last session.
+    """
+
+    command: str
+    parameters: int
+    started: str | None = None
+    seconds: float
+    processor_seconds: float | None = None
+    training_seconds: float
+    resumed: tuple[Resumption, ...] = ()
+    machine: MachineInfo
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        required = _GAN_METRICS if self.model in GENERATORS else _CLASSIFIER_METRICS
+        for name in required:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name}: missing in a record of {self.model}")
+
     @classmethod
     def upgrade(cls, value: Any) -> Any:
-        """`value` with the recipe's keys of this version."""
-        return value | {"recipe": RecipeSummary.upgrade(value["recipe"])}
+        """`value` with the keys of version 3; versions 1 and 2 had others."""
+        if value.get("version") not in (1, 2):
+            return value
+        value = {"precision": "float32"} | value  # the first records were made before there was a choice
+        value |= {"recipe": RecipeSummary.upgrade(value["recipe"]), "swa": value.get("averages")}
+        resumed = [_rename(entry, inexact="environment_changes") for entry in value.get("resumed", ())]
+        return value | {"resumed": resumed}
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields that have a value, the command first."""
+        body = {"command": self.command} | super().to_json()
+        body["resumed"] = [_without_none(entry) for entry in body["resumed"]] or None
+        return _without_none(body)
+
+    def write(self, path: Path) -> None:
+        """Write the record to `path`.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        record_file.write(path, self.to_json())
+
+
+def read_record(path: Path) -> RunRecord | None:
+    """The record at `path`; None if there is no file.
+
+    Raises:
+        CheckpointError: the file is damaged, no record of a run, or of a later version.
+    """
+    body = record_file.read(path)
+    if body is None:
+        return None
+    try:
+        return RunRecord.from_json(body)
+    except ValueError as error:
+        message = f"{path}: not a record of a run ({error})"
+        raise CheckpointError(message, remedies=("overwrite", "name", "out_dir")) from None
+
+
+def find_record(path: Path, digest: str) -> RunRecord | None:
+    """The record at `path` if it can be read and its run ended with the weights of this digest, else None."""
+    try:
+        record = read_record(path)
+    except CheckpointError:
+        return None
+    return record if record is not None and record.digest == digest else None
+
+
+def _rename(value: dict[str, Any], **names: str) -> dict[str, Any]:
+    return {names.get(key, key): item for key, item in value.items()}
+
+
+def _without_none(body: dict[str, Any]) -> dict[str, Any]:
+    """The JSON object without its keys that are null, those of objects in it included."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in body.items()
+        if value is not None
+    }

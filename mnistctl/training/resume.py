@@ -1,87 +1,168 @@
-"""What is already in a run's place, and whether a run may be resumed there."""
+"""What already exists at a run's path, and whether a run may continue or replace it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from mnistctl import models
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, UsageError, suggest
+from mnistctl.models import GENERATORS
 from mnistctl.training import outputs
-from mnistctl.training.checkpoints import RunCheckpoint
+from mnistctl.training.checkpoints import RunCheckpoint, RunCheckpoints
+from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import Finished
 from mnistctl.training.options import RunOptions
-from mnistctl.training.record import RunSettings
+from mnistctl.training.record import Change, RunRecord, RunSettings, read_record
 
 T = TypeVar("T")
 
 
-def read_existing(read: Callable[[], T | None], overwrite: bool) -> T | None:
-    """What stands there already; it need not be readable to be overwritten."""
+@dataclass(frozen=True, kw_only=True)
+class Existing:
+    """What exists at a run's path.
+
+    Args:
+        run_path: path of the run's files without their endings.
+        checkpoint: the newest checkpoint of an unfinished run, which a new run could resume.
+        record: the record of a finished run.
+        stale_files: images of an unfinished run that is to be replaced. They go when the new run starts.
+        files_to_replace: files of a finished run. Those that the new run does not write go when it ends.
+    """
+
+    run_path: Path
+    checkpoint: RunCheckpoint | None = None
+    record: RunRecord | None = None
+    stale_files: frozenset[Path] = frozenset()
+    files_to_replace: frozenset[Path] = frozenset()
+
+
+def inspect(run_path: Path, *, overwrite: bool = False) -> Existing:
+    """Read what exists at `run_path`.
+
+    Args:
+        run_path: path of the run's files without their endings.
+        overwrite: return only the files that a new run replaces; damaged ones are ignored.
+
+    Raises:
+        CheckpointError: a checkpoint or the record is damaged, without `overwrite`.
+    """
+    checkpoint = _read(RunCheckpoints(run_path).load, overwrite)
+    record = _read(lambda: read_record(files.with_ending(run_path, "json")), overwrite)
+    finished = frozenset[Path]()
+    if record is not None:
+        finished = frozenset(outputs.output_files(run_path, record.model, record.recipe.epochs))
+    if overwrite:
+        stale = frozenset(_grids_so_far(run_path, checkpoint))
+        return Existing(run_path=run_path, stale_files=stale - finished, files_to_replace=finished)
+    return Existing(run_path=run_path, checkpoint=checkpoint, record=record, files_to_replace=finished)
+
+
+def _read(read: Callable[[], T | None], ignore_damaged: bool) -> T | None:
     try:
         return read()
     except CheckpointError:
-        if overwrite:
+        if ignore_damaged:
             return None
         raise
 
 
-def stale_grids(stem: Path, held: RunCheckpoint | None) -> set[Path]:
-    """The pictures that an unfinished run may have left so far."""
-    with suppress(KeyError, TypeError, ValueError, AttributeError):  # of what need not be one of ours
-        if held is not None and held.run["model"] in models.GENERATORS:
-            return set(outputs.grid_paths(stem, held.run["recipe"]["epochs"]))
-    return set()
+def _grids_so_far(run_path: Path, checkpoint: RunCheckpoint | None) -> list[Path]:
+    """The images that an unfinished run may have left."""
+    if checkpoint is None or checkpoint.header.settings.model not in GENERATORS:
+        return []
+    return outputs.grid_paths(run_path, checkpoint.header.settings.recipe.epochs)
 
 
-@contextmanager
-def checkpoint_errors(held: RunCheckpoint | None) -> Iterator[None]:
-    """A checkpoint that is whole may still not hold what one of ours does."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError) as fault:
-        if held is None:
-            raise
-        raise CheckpointError(f"{held.path}: not the checkpoint of this run ({fault})") from None
+def drop_finished_checkpoints(existing: Existing) -> Existing:
+    """Delete the checkpoints if their run is finished: it was stopped after it had written its record."""
+    checkpoint, record = existing.checkpoint, existing.record
+    if checkpoint is None or record is None or record.started != checkpoint.header.progress.started:
+        return existing
+    RunCheckpoints(existing.run_path).clear()
+    return replace(existing, checkpoint=None)
 
 
 def check_environment(
-    held: RunCheckpoint, run: dict[str, Any], machine: dict[str, Any], allow_inexact: bool
-) -> dict[str, list[Any]]:
-    """See that what is held is this run, and where it was on something else, if that is allowed."""
-    for name, what in (("recipe", "this version has another recipe"), ("dataset", "the digits are others")):
-        if held.run[name] != run[name]:
-            raise CheckpointError(f"{held.path}: {what} than the run began with; --overwrite begins anew")
-    inexact = outputs.environment_changes(held.run | held.machine, run | machine)
-    if inexact and not allow_inexact:
-        differing = ", ".join(f"{name} {was}, now {now}" for name, (was, now) in inexact.items())
-        raise CheckpointError(
-            f"{held.path}: the run was on something else ({differing}), where its last bits may differ; "
-            "--allow-inexact goes on and records it"
-        )
-    return inexact
+    checkpoint: RunCheckpoint, settings: RunSettings, machine: MachineInfo, allow_inexact: bool
+) -> dict[str, Change]:
+    """Compare an unfinished run with the session that is to resume it; return what may change its last bits.
+
+    Raises:
+        CheckpointError: the recipe or the data differ; or something else differs, without `allow_inexact`.
+    """
+    saved = checkpoint.header.settings
+    if saved.recipe != settings.recipe:
+        message = f"{checkpoint.path}: this version of mnistctl has another recipe than the run started with"
+        raise CheckpointError(message, remedies=("overwrite",))
+    if saved.dataset != settings.dataset:
+        message = f"{checkpoint.path}: the data differ from those that the run started with"
+        raise CheckpointError(message, remedies=("overwrite",))
+    changes = environment_changes((saved, checkpoint.header.machine), (settings, machine))
+    if changes and not allow_inexact:
+        listed = ", ".join(f"{name} {before}, now {now}" for name, (before, now) in changes.items())
+        message = f"{checkpoint.path}: the environment has changed ({listed}), so the last bits may differ"
+        raise CheckpointError(message, remedies=("allow_inexact",))
+    return changes
 
 
-def unfinished_error(run_path: Path, held: RunCheckpoint) -> UsageError:
-    done = f"epoch {len(held.journal.epochs)} of {held.run['recipe']['epochs']}"
+def environment_changes(
+    before: tuple[RunSettings, MachineInfo], now: tuple[RunSettings, MachineInfo]
+) -> dict[str, Change]:
+    """Where two sessions differ in what may change the last bits of a result: (before, now) by name."""
+    old, new = _environment(*before), _environment(*now)
+    pairs = {name: (old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _environment(settings: RunSettings, machine: MachineInfo) -> dict[str, str | int]:
+    return {
+        "device": settings.device,
+        "threads": settings.threads,
+        "processor": machine.processor,
+        "vectors": machine.vectors,
+        "system": machine.system,
+        **settings.versions,
+    }
+
+
+def unfinished_error(checkpoint: RunCheckpoint, run_path: Path) -> UsageError:
+    """The error for a run whose name belongs to an unfinished one."""
+    progress, settings = checkpoint.header.progress, checkpoint.header.settings
+    done = f"after epoch {len(progress.all_epochs)} of {settings.recipe.epochs}"
     return UsageError(f"{run_path}: unfinished run ({done})", remedies=("resume", "overwrite", "name"))
 
 
-def resume_finished(model: str, options: RunOptions, standing: dict[str, Any] | None) -> Finished:
-    """What --resume has to tell of a run that is finished already."""
-    if standing is None:
-        run_path = options.run_path(model)
-        hint = suggest(run_path.name, files.list_runs(options.out_dir, "unfinished"))
-        raise CheckpointError(f"{run_path}: nothing to resume{hint.removesuffix(';')}", remedies=("start",))
-    options.check_matches(model, RunSettings.from_json(standing))
-    return Finished(standing.get("accuracy"), standing["seconds"], already=True)
+def resume_finished(model: str, options: RunOptions, existing: Existing) -> Finished:
+    """The result of `resume` where nothing is unfinished: that of the finished run.
+
+    Raises:
+        CheckpointError: there is no run, or its options differ from `options`.
+    """
+    run_path, record = existing.run_path, existing.record
+    if record is None:
+        hint = suggest(run_path.name, files.list_runs(run_path.parent, "unfinished")).removesuffix(";")
+        raise CheckpointError(f"{run_path}: nothing to resume{hint}", remedies=("start",))
+    options.check_matches(model, record)
+    return Finished(record, already=True)
 
 
-def check_same_run(run_path: Path, standing: dict[str, Any], run: dict[str, Any]) -> Finished:
-    """What there is to tell where this very run stands finished; a different one is refused."""
-    if any(standing.get(key) != value for key, value in run.items()):
-        path = files.with_ending(run_path, "json")
-        message = f"{path}: belongs to a different run ({outputs.describe_run(standing)})"
+def check_same_run(existing: Existing, settings: RunSettings) -> Finished:
+    """The result of a run that is finished already.
+
+    Raises:
+        UsageError: the finished run has other settings.
+    """
+    record = existing.record
+    assert record is not None
+    if any(getattr(record, name) != value for name, value in vars(settings).items()):
+        path = files.with_ending(existing.run_path, "json")
+        message = f"{path}: belongs to a different run ({_describe(record)})"
         raise UsageError(message, remedies=("overwrite", "name", "out_dir"))
-    return Finished(standing.get("accuracy"), standing["seconds"], already=True)
+    return Finished(record, already=True)
+
+
+def _describe(record: RunRecord) -> str:
+    accuracy = "" if record.accuracy is None else f", {record.accuracy:.2f} %"
+    settings = f"{record.model}, {record.recipe.epochs} epochs, seed {record.seed}"
+    return f"{settings}{accuracy} in {record.seconds:.1f} s"

@@ -1,25 +1,23 @@
-"""One run: recipe and digits in, events out, files under out/; it goes on where it was stopped."""
+"""One run, in three stages: inspect what exists, resolve the options, execute the training."""
 
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
-from mnistctl.artifacts import files, record
+from mnistctl.artifacts import files
 from mnistctl.artifacts.files import Saved
-from mnistctl.errors import DivergedError, UsageError
+from mnistctl.errors import CheckpointError, DivergedError, UsageError
 from mnistctl.training import outputs
-from mnistctl.training.checkpoints import RunCheckpoint, RunCheckpoints, RunProgress
+from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
 from mnistctl.training.config import RunConfig, resolve
 from mnistctl.training.events import Epoch, Finished, GanEpoch, Started
 from mnistctl.training.options import RunOptions
+from mnistctl.training.record import Resumption, RunRecord
 from mnistctl.training.resume import (
     check_same_run,
-    checkpoint_errors,
-    read_existing,
+    drop_finished_checkpoints,
+    inspect,
     resume_finished,
-    stale_grids,
     unfinished_error,
 )
 from mnistctl.training.tasks import Task, TaskEvent
@@ -36,137 +34,180 @@ def train(
     resume: bool = False,
     allow_inexact: bool = False,
 ) -> Iterator[Event]:
-    """Train a net as `options` ask, tell it as it goes, and leave its files under `options.out_dir`.
+    """Train a model and write the files of the run to `options.out_dir`.
 
-    With `resume`, a run that was stopped goes on by its own options, and ends with the very bits of one that
-    was not; where it goes on elsewhere (another machine, thread count or version) they may differ: that is
-    refused without `allow_inexact`, and recorded.
+    The run advances as its events are consumed. If it is stopped, or its events are no longer consumed, it
+    can be resumed after its last finished epoch.
+
+    Args:
+        model: the model's name.
+        options: the options of the run.
+        command: the command that repeats the run, for its record.
+        overwrite: replace a run of the same name.
+        resume: continue an unfinished run with its original options. The result has the bits of an
+            uninterrupted run.
+        allow_inexact: resume even on another machine, with another number of threads or another version,
+            where the last bits may differ. The record says so.
 
     Raises:
-        UsageError: a bad number, an unknown model or device, or a name that another run has taken.
-        DataError: the digits are missing or damaged.
-        DivergedError: the loss is no longer finite; the checkpoint after the epoch before is kept.
-        CheckpointError: what is to be resumed is not there, damaged, or not what is asked for.
+        UsageError: a number is out of range, a model or a device is unknown, or the name is in use.
+        DataError: the data set is missing or damaged.
+        DivergedError: a loss or a weight is no longer finite. The last checkpoint stays.
+        CheckpointError: there is nothing to resume, it is damaged, or it is of another run.
         OutputError: a file cannot be written.
     """
-    began = time.perf_counter(), time.process_time()
+    stopwatch = Stopwatch()
     if resume and overwrite:
-        raise UsageError("--resume goes on with a run and --overwrite begins it anew: give one of them")
+        raise UsageError("cannot be combined with resuming a run", field="overwrite")
     if allow_inexact and not resume:
-        raise UsageError("--allow-inexact is of use with --resume only")
-    options.recipe(model)  # a bad number is told before anything is touched
-    stem = options.run_path(model)
+        raise UsageError("applies only to a resumed run", field="allow_inexact", remedies=("resume",))
+    options.recipe(model)  # a number out of range is an error before any file is touched
+    run_path = options.run_path(model)
     files.prepare_folder(options.out_dir)
-    with files.run_lock(stem):
-        unfinished = RunCheckpoints(stem)
-        held = read_existing(unfinished.load, overwrite)
-        standing = read_existing(lambda: record.read(files.with_ending(stem, "json")), overwrite)
-        replaced = set() if standing is None else set(outputs.output_files(stem, standing))
-        given_up = stale_grids(stem, held) - replaced if overwrite else set()
-        if overwrite:
-            held = standing = None
-        elif held and standing and standing.get("started") == held.journal.started:
-            unfinished.clear()  # it was stopped between its record and this
-            held = None
-        if held is None and resume:
-            yield resume_finished(model, options, standing)
+    with files.run_lock(run_path):
+        existing = drop_finished_checkpoints(inspect(run_path, overwrite=overwrite))
+        if resume and existing.checkpoint is None:
+            yield resume_finished(model, options, existing)
             return
-        if held is not None and not resume:
-            raise unfinished_error(stem, held)
-        with checkpoint_errors(held):
-            asked = resolve(model, options, held, allow_inexact, command)
-        if held is None and standing is not None:
-            yield check_same_run(stem, standing, asked.run)
+        if existing.checkpoint is not None and not resume:
+            raise unfinished_error(existing.checkpoint, run_path)
+        config = resolve(model, options, existing, command=command, allow_inexact=allow_inexact)
+        if existing.checkpoint is None and existing.record is not None:
+            yield check_same_run(existing, config.settings)
             return
-        yield from _execute(asked, unfinished, held, given_up, replaced, began)
+        yield from execute(config, stopwatch)
 
 
-def _execute(
-    asked: RunConfig,
-    unfinished: RunCheckpoints,
-    held: RunCheckpoint | None,
-    given_up: set[Path],
-    replaced: set[Path],
-    began: tuple[float, float],  # by the clock, and of processor time
-) -> Iterator[Event]:
-    """Train, and leave the files; those `given_up` go as it begins, those `replaced` as it ends."""
-    options, run, task = asked.options, asked.run, asked.setting.task()
-    if held is None:
-        journal = RunProgress(datetime.now(UTC).isoformat())
-        for path in given_up:
+class Stopwatch:
+    """The time of a run: that of this session, from the stopwatch's creation on, and of earlier ones."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter(), time.process_time()
+        self._earlier = 0.0, 0.0
+
+    def continue_from(self, progress: RunProgress) -> None:
+        """Add this session to the time in `progress`."""
+        self._earlier = progress.seconds, progress.processor_seconds
+
+    def update(self, progress: RunProgress) -> None:
+        """Write the time until now into `progress`."""
+        progress.seconds = self._earlier[0] + time.perf_counter() - self._started[0]
+        progress.processor_seconds = self._earlier[1] + time.process_time() - self._started[1]
+
+
+def execute(config: RunConfig, stopwatch: Stopwatch | None = None) -> Iterator[Event]:
+    """Train, save a checkpoint after every epoch, and write the run's files at the end.
+
+    The caller must hold the lock of the run's path.
+
+    Args:
+        config: the run.
+        stopwatch: measures the time of this session; None to start now.
+
+    Raises:
+        DivergedError, CheckpointError, OutputError: as `train`.
+    """
+    stopwatch = stopwatch or Stopwatch()
+    existing = config.existing
+    checkpoints = RunCheckpoints(existing.run_path)
+    task = config.context.make_task()
+
+    # Start with an empty folder of checkpoints, or go back to the newest checkpoint.
+    if existing.checkpoint is None:
+        progress = RunProgress(started=datetime.now(UTC).isoformat())
+        for path in existing.stale_files:
             path.unlink(missing_ok=True)
-        unfinished.begin()
+        checkpoints.create_folder()
+        stopwatch.update(progress)
+        checkpoints.save(_header(config, progress), task.state())
     else:
-        journal = held.journal
-        with checkpoint_errors(held):
-            task.restore(held.tensors)
-        sitting = {"after": task.epoch} | ({"inexact": asked.inexact} if asked.inexact else {})
-        journal.resumed.append(sitting)
-    before = journal.seconds, journal.processor_seconds
+        progress = _restore(config, task)
+        stopwatch.continue_from(progress)
+    yield _started(config, task)
+    yield from progress.all_epochs
 
-    def time_it() -> None:
-        journal.seconds = before[0] + time.perf_counter() - began[0]
-        journal.processor_seconds = before[1] + time.process_time() - began[1]
-
-    def keep() -> None:
-        time_it()
-        about = {"command": asked.command, "options": options.to_dict(), "run": run, "machine": asked.machine}
-        unfinished.save(journal, about, task.state())
-
-    if held is None:
-        keep()
-    yield Started(
-        model=run["model"],
-        parameters=task.parameters,
-        epochs=run["recipe"]["epochs"],
-        batch_size=run["recipe"]["batch"],
-        iterations=task.iterations,
-        device=run["device"],
-        threads=run["threads"],
-        precision=run["precision"],
-        seed=run["seed"],
-        dataset=run["dataset"]["name"],
-        digits=len(asked.setting.train.labels),
-        after=None if held is None else task.epoch,
-    )
-    yield from journal.epochs
+    # Train. An epoch counts once its checkpoint is on disk, so it is saved before it is reported.
     try:
         for event in task.fit():
             if isinstance(event, Epoch | GanEpoch):
-                journal.epochs.append(event)
-                keep()
+                progress.add(event)
+                stopwatch.update(progress)
+                checkpoints.save(_header(config, progress), task.state())
             yield event
-    except DivergedError as fault:
-        kept = f"the checkpoint after epoch {task.epoch} is kept, --overwrite begins anew"
-        raise DivergedError(f"{fault}; {kept}") from None
-    yield from task.conclude()
-    time_it()
-    task.leave(journal.epochs)
-    left = outputs.output_files(unfinished.stem, run)
-    for path in replaced.difference(left):
+    except DivergedError as error:
+        message = f"{error.message}; the checkpoint after epoch {task.epoch} is kept"
+        raise DivergedError(message, remedies=(*error.remedies, "overwrite")) from None
+    yield from task.evaluate()
+    stopwatch.update(progress)
+
+    # Write the files. The record comes last: with it the run is finished, and its checkpoints can go.
+    settings = config.settings
+    task.save_outputs(progress)
+    written = outputs.output_files(existing.run_path, settings.model, settings.recipe.epochs)
+    for path in existing.files_to_replace.difference(written):
         path.unlink(missing_ok=True)
-    record.write(
-        left[-1], _build_record(asked, task, journal)
-    )  # what makes the run a finished one, so at the end
-    unfinished.clear()
-    for path in left:
+    record = _build_record(config, task, progress)
+    record.write(written[-1])
+    checkpoints.clear()
+    for path in written:
         yield Saved(str(path))
-    yield Finished(task.accuracy, journal.seconds)
+    yield Finished(record)
 
 
-def _build_record(asked: RunConfig, task: Task, journal: RunProgress) -> dict[str, Any]:
-    """The record of a finished run."""
-    result = task.result(journal.epochs)
-    judging = sum(average["seconds"] for average in result.get("averages", ()))
-    return {
-        "command": asked.command,
-        **asked.run,
-        "parameters": task.parameters,
-        "started": journal.started,
-        "seconds": journal.seconds,
-        "processor_seconds": journal.processor_seconds,
-        "training_seconds": sum(row.seconds for row in journal.epochs) + judging,
-        **({"resumed": journal.resumed} if journal.resumed else {}),
-        **result,
-        "machine": asked.machine,
-    }
+def _restore(config: RunConfig, task: Task) -> RunProgress:
+    """Bring the task to the state of the checkpoint; return its progress."""
+    checkpoint = config.existing.checkpoint
+    assert checkpoint is not None
+    try:
+        task.restore(checkpoint.tensors)
+    except ValueError as error:
+        raise CheckpointError(f"{checkpoint.path}: {error}", remedies=("overwrite",)) from None
+    progress = checkpoint.header.progress
+    changes = config.environment_changes or None
+    progress.resumed.append(Resumption(after=task.epoch, environment_changes=changes))
+    return progress
+
+
+def _header(config: RunConfig, progress: RunProgress) -> CheckpointHeader:
+    return CheckpointHeader(
+        command=config.command,
+        options=config.options,
+        settings=config.settings,
+        machine=config.machine,
+        progress=progress,
+    )
+
+
+def _started(config: RunConfig, task: Task) -> Started:
+    settings = config.settings
+    return Started(
+        model=settings.model,
+        parameters=task.parameters,
+        epochs=settings.recipe.epochs,
+        batch_size=settings.recipe.batch_size,
+        iterations=task.iterations,
+        device=settings.device,
+        threads=settings.threads,
+        precision=settings.precision,
+        seed=settings.seed,
+        dataset=settings.dataset.name,
+        images=len(config.context.train.labels),
+        resumed_after=None if config.existing.checkpoint is None else task.epoch,
+    )
+
+
+def _build_record(config: RunConfig, task: Task, progress: RunProgress) -> RunRecord:
+    metrics = task.metrics(progress)
+    swa_seconds = sum(score.seconds for score in metrics.swa or ())
+    return RunRecord(
+        **vars(config.settings),
+        **vars(metrics),
+        command=config.command,
+        parameters=task.parameters,
+        started=progress.started,
+        seconds=progress.seconds,
+        processor_seconds=progress.processor_seconds,
+        training_seconds=sum(epoch.seconds for epoch in progress.all_epochs) + swa_seconds,
+        resumed=tuple(progress.resumed),
+        machine=config.machine,
+    )

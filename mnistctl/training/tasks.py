@@ -1,10 +1,9 @@
-"""What a run trains, a classifier or a generator: what it tells on its way, keeps, and leaves."""
+"""What a run trains: a classifier or a GAN. A task has the nets, and knows its results and its files."""
 
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -20,17 +19,30 @@ from mnistctl.evaluation.metrics import Mismatches, compute_score, find_mismatch
 from mnistctl.inference.forward import generate_images
 from mnistctl.models.recipe import ClassifierRecipe, GanRecipe
 from mnistctl.training import classifier, gan
+from mnistctl.training.checkpoints import RunProgress
 from mnistctl.training.events import AveragedWeights, Epoch, GanEpoch, Progress
-from mnistctl.training.outputs import grid_paths
+from mnistctl.training.outputs import grid_paths, write_log
+from mnistctl.training.record import Mismatch, RunMetrics
 
 TaskEvent = Progress | Epoch | AveragedWeights | GanEpoch | Mismatches | Saved
 
 
 @dataclass(frozen=True)
 class TrainingContext:
-    """All that a run is made of before it has taken a step."""
+    """What a task needs.
 
-    stem: Path
+    Args:
+        run_path: path of the run's files without their endings.
+        model: the model's name.
+        recipe: the recipe that the options gave.
+        seed: random seed.
+        precision: "float32" or "bf16".
+        device: where to train.
+        train: the training images and labels.
+        test: the test images and labels.
+    """
+
+    run_path: Path
     model: str
     recipe: ClassifierRecipe | GanRecipe
     seed: int
@@ -39,56 +51,67 @@ class TrainingContext:
     train: datasets.Arrays
     test: datasets.Arrays
 
-    def task(self) -> "Task":
-        """What is to be done, ready for its first step."""
+    def make_task(self) -> "Task":
+        """The task, before its first step."""
         if isinstance(self.recipe, GanRecipe):
             return GanTask(self, self.recipe)
         return ClassifierTask(self, self.recipe)
 
 
 class Task(Protocol):
-    """What a run does with the nets that it trains."""
+    """What `run.execute` does with the nets of a run, in this order: fit, evaluate, save_outputs, metrics.
+
+    Attributes:
+        parameters: number of parameters of all nets.
+        iterations: optimizer steps per epoch.
+    """
 
     parameters: int
-    iterations: int  # in an epoch
-    accuracy: float | None  # of what was trained, in percent, once it is judged
+    iterations: int
 
     @property
     def epoch(self) -> int:
-        """The number of epochs behind it."""
+        """The number of finished epochs."""
 
     def state(self) -> dict[str, Tensor]:
-        """All that it needs to go on, as named tensors that it shares: copy them to keep them."""
+        """All that is needed to resume, as named tensors. They share memory with the task."""
 
-    def restore(self, kept: Mapping[str, Tensor]) -> None:
-        """Go back to what `state` gave. ValueError: it is the state of something else."""
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go back to a `state`, from this or another process.
+
+        Raises:
+            ValueError: it is the state of another run.
+        """
 
     def fit(self) -> Iterator[TaskEvent]:
-        """Train to the recipe's end."""
+        """Train from the epoch after the finished ones to the recipe's last one."""
 
-    def conclude(self) -> Iterator[TaskEvent]:
-        """Judge what was trained."""
+    def evaluate(self) -> Iterator[TaskEvent]:
+        """Evaluate the final weights."""
 
-    def result(self, rows: list[Any]) -> dict[str, Any]:
-        """What came of it, for the record; `rows` are what was told of its epochs."""
+    def metrics(self, progress: RunProgress) -> RunMetrics:
+        """The results for the record, once the final weights were evaluated."""
 
-    def leave(self, rows: list[Any]) -> None:
-        """Write the files of the run, but for its record."""
+    def save_outputs(self, progress: RunProgress) -> None:
+        """Write the files of the run, except for its record.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
 
 
 class ClassifierTask:
-    """A net that reads digits, scored after every epoch and at the end."""
+    """Train a classifier, score it after every epoch, and list its errors at the end."""
 
-    def __init__(self, setting: TrainingContext, recipe: ClassifierRecipe) -> None:
-        self._setting, self._recipe = setting, recipe
+    def __init__(self, context: TrainingContext, recipe: ClassifierRecipe) -> None:
+        self._context, self._recipe = context, recipe
         self._training = classifier.ClassifierTraining(
-            recipe, setting.seed, setting.device, precision=setting.precision
+            recipe, context.seed, context.device, precision=context.precision
         )
         self._train, self._test = (
-            Digits.of(split, setting.device) for split in (setting.train, setting.test)
+            Digits.of(split, context.device) for split in (context.train, context.test)
         )
-        self._averages: list[AveragedWeights] = []
-        self.accuracy: float | None = None
+        self._swa: list[AveragedWeights] = []
         self.parameters = sum(p.numel() for p in self._training.params)
         self.iterations = -(-len(self._train) // recipe.batch_size)
         self.state, self.restore = self._training.state, self._training.restore
@@ -100,52 +123,52 @@ class ClassifierTask:
     def fit(self) -> Iterator[Progress | Epoch | AveragedWeights]:
         for event in classifier.fit(self._training, self._recipe, self._train, self._test):
             if isinstance(event, AveragedWeights):
-                self._averages.append(event)
+                self._swa.append(event)
             yield event
 
-    def conclude(self) -> Iterator[Mismatches]:
-        score, outputs = compute_score(self._training.final_net, self._test)
-        self.accuracy = score.accuracy
-        self._missed = find_mismatches(outputs, self._test)
-        yield self._missed
+    def evaluate(self) -> Iterator[Mismatches]:
+        score, logits = compute_score(self._training.final_net, self._test)
+        self._accuracy = score.accuracy
+        self._mismatches = find_mismatches(logits, self._test)
+        yield self._mismatches
 
-    def result(self, rows: list[Epoch]) -> dict[str, Any]:
-        missed = zip(self._missed.indices, self._missed.true, self._missed.predicted, strict=True)
-        return {
-            "losses": [row.loss for row in rows],
-            "test_losses": [row.test_loss for row in rows],
-            "accuracies": [row.accuracy for row in rows],
-            **({"averages": [asdict(a) for a in self._averages]} if self._averages else {}),
-            "accuracy": self.accuracy,
-            "mismatches": [{"index": i, "true": t, "predicted": p} for i, t, p in missed],
-            "digest": checkpoint.digest(self._training.final_net.state_dict()),
-            "state_digest": checkpoint.digest(self._training.state()),
-        }
-
-    def leave(self, rows: list[Epoch]) -> None:
-        stem = self._setting.stem
-        weights = self._training.final_net.state_dict()
-        checkpoint.save(
-            files.with_ending(stem, "safetensors"), checkpoint.NET, {"model": self._setting.model}, weights
+    def metrics(self, progress: RunProgress) -> RunMetrics:
+        errors = self._mismatches
+        rows = zip(errors.indices, errors.true, errors.predicted, strict=True)
+        return RunMetrics(
+            losses=tuple(epoch.loss for epoch in progress.epochs),
+            test_losses=tuple(epoch.test_loss for epoch in progress.epochs),
+            accuracies=tuple(epoch.accuracy for epoch in progress.epochs),
+            swa=tuple(self._swa) or None,
+            accuracy=self._accuracy,
+            mismatches=tuple(Mismatch(index=i, true=t, predicted=p) for i, t, p in rows),
+            digest=checkpoint.digest(self._training.final_net.state_dict()),
+            state_digest=checkpoint.digest(self._training.state()),
         )
-        averages = [{"event": "averaged"} | asdict(average) for average in self._averages]
-        _write_lines(stem, [asdict(row) for row in rows] + averages)
-        write_png(files.with_ending(stem, "png"), mismatch_figure(self._setting.test, self._missed))
+
+    def save_outputs(self, progress: RunProgress) -> None:
+        run_path = self._context.run_path
+        header = {"model": self._context.model}
+        weights = self._training.final_net.state_dict()
+        checkpoint.save(files.with_ending(run_path, "safetensors"), checkpoint.NET, header, weights)
+        swa = [{"event": "swa"} | score.to_json() for score in self._swa]
+        write_log(run_path, [*(epoch.to_json() for epoch in progress.epochs), *swa])
+        figure = mismatch_figure(self._context.test, self._mismatches)
+        write_png(files.with_ending(run_path, "png"), figure)
 
 
 class GanTask:
-    """A net that draws digits, a grid of them after every epoch, and its discriminator."""
+    """Train a generator against a discriminator, and draw a grid of generated images after every epoch."""
 
-    def __init__(self, setting: TrainingContext, recipe: GanRecipe) -> None:
-        self._setting, self._recipe = setting, recipe
-        self._training = gan.GanTraining(recipe, setting.seed, setting.device, precision=setting.precision)
-        self._train = Digits.of(setting.train, setting.device)
-        self._fixed = gan.fixed_inputs(recipe, setting.seed)
+    def __init__(self, context: TrainingContext, recipe: GanRecipe) -> None:
+        self._context, self._recipe = context, recipe
+        self._training = gan.GanTraining(recipe, context.seed, context.device, precision=context.precision)
+        self._train = Digits.of(context.train, context.device)
+        self._fixed_inputs = gan.fixed_inputs(recipe, context.seed)
         self._columns = 10 if recipe.conditional else 6
-        black = np.zeros((len(self._fixed[0]), 28, 28), np.uint8)
-        self._size = make_grid(black, self._columns).shape
+        black = np.zeros((len(self._fixed_inputs[0]), 28, 28), np.uint8)
+        self._grid_shape = make_grid(black, self._columns).shape
         self._grids: list[ImageArray] = []
-        self.accuracy: float | None = None
         self.parameters = sum(p.numel() for p in self._training.g_params + self._training.d_params)
         self.iterations = len(self._train) // recipe.batch_size
 
@@ -154,46 +177,43 @@ class GanTask:
         return self._training.epoch
 
     def state(self) -> dict[str, Tensor]:
-        grids = {f"{place:04d}": torch.from_numpy(grid) for place, grid in enumerate(self._grids, start=1)}
-        return self._training.state() | {f"grids.{place}": grid for place, grid in grids.items()}
+        grids = {f"grids.{epoch:04d}": torch.from_numpy(grid) for epoch, grid in enumerate(self._grids, 1)}
+        return self._training.state() | grids
 
-    def restore(self, kept: Mapping[str, Tensor]) -> None:
-        names = sorted(name for name in kept if name.startswith("grids."))
-        self._training.restore({name: tensor for name, tensor in kept.items() if name not in names})
-        self._grids = [kept[name].numpy() for name in names]
-        expected = [(self._size, np.dtype(np.uint8))] * self.epoch
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        names = sorted(name for name in state if name.startswith("grids."))
+        self._training.restore({name: tensor for name, tensor in state.items() if name not in names})
+        self._grids = [state[name].numpy() for name in names]
+        expected = [(self._grid_shape, np.dtype(np.uint8))] * self.epoch
         if [(grid.shape, grid.dtype) for grid in self._grids] != expected:
-            raise ValueError("not the state of this run: its grids are not one an epoch")
+            raise ValueError("not the state of this run: it must have one grid per epoch")
 
-    def fit(self) -> Iterator[Progress | GanEpoch | Saved]:
-        grids = grid_paths(self._setting.stem, self._recipe.epochs)
+    def fit(self) -> Iterator[Progress | GanEpoch]:
+        paths = grid_paths(self._context.run_path, self._recipe.epochs)
         for event in gan.fit(self._training, self._recipe, self._train):
             if isinstance(event, GanEpoch):
-                pictures = generate_images(self._training.generator, *self._fixed).numpy()
-                self._grids.append(make_grid(pictures, self._columns))
-                write_png(grids[event.epoch - 1], self._grids[-1])
+                images = generate_images(self._training.generator, *self._fixed_inputs).numpy()
+                self._grids.append(make_grid(images, self._columns))
+                write_png(paths[event.epoch - 1], self._grids[-1])
             yield event
 
-    def conclude(self) -> Iterator[TaskEvent]:
-        yield from ()  # `eval` judges it, by a classifier
+    def evaluate(self) -> Iterator[TaskEvent]:
+        yield from ()  # `eval` does it, since it takes a classifier
 
-    def result(self, rows: list[GanEpoch]) -> dict[str, Any]:
-        return {
-            "discriminator_losses": [row.discriminator for row in rows],
-            "generator_losses": [row.generator for row in rows],
-            "digest": checkpoint.digest(self._training.net_state()),
-            "state_digest": checkpoint.digest(self._training.state()),
-        }
+    def metrics(self, progress: RunProgress) -> RunMetrics:
+        return RunMetrics(
+            discriminator_losses=tuple(epoch.discriminator_loss for epoch in progress.gan_epochs),
+            generator_losses=tuple(epoch.generator_loss for epoch in progress.gan_epochs),
+            digest=checkpoint.digest(self._training.net_state()),
+            state_digest=checkpoint.digest(self._training.state()),
+        )
 
-    def leave(self, rows: list[GanEpoch]) -> None:
-        stem = self._setting.stem
-        about = {"model": self._setting.model}
-        checkpoint.save(files.with_ending(stem, "safetensors"), checkpoint.NET, about, self._training.net_state())
-        _write_lines(stem, [asdict(row) for row in rows])
-        for path, grid in zip(grid_paths(stem, self._recipe.epochs), self._grids, strict=True):
-            write_png(path, grid)  # those of an earlier sitting may have gone since
-        write_gif(files.with_ending(stem, "gif"), self._grids, seconds=1.0)
-
-
-def _write_lines(stem: Path, rows: list[dict[str, Any]]) -> None:
-    files.write(files.with_ending(stem, "jsonl"), "".join(json.dumps(row) + "\n" for row in rows))
+    def save_outputs(self, progress: RunProgress) -> None:
+        run_path = self._context.run_path
+        header = {"model": self._context.model}
+        weights = self._training.net_state()
+        checkpoint.save(files.with_ending(run_path, "safetensors"), checkpoint.NET, header, weights)
+        write_log(run_path, [epoch.to_json() for epoch in progress.gan_epochs])
+        for path, grid in zip(grid_paths(run_path, self._recipe.epochs), self._grids, strict=True):
+            write_png(path, grid)  # those of earlier sessions may have been deleted since
+        write_gif(files.with_ending(run_path, "gif"), self._grids, seconds=1.0)

@@ -1,4 +1,4 @@
-"""A run's figures and grids for TensorBoard, as its events tell them, in a folder beside its files."""
+"""TensorBoard logs of a run, written from its events to a folder next to its files: NAME.tensorboard."""
 
 import os
 import struct
@@ -16,99 +16,106 @@ if TYPE_CHECKING:
     from mnistctl.training.run import Event
 
 
-_PREFIX = "events.out.tfevents."  # by which TensorBoard knows its files
+_PREFIX = "events.out.tfevents."  # TensorBoard reads only files with this prefix
 Row = events.Epoch | events.GanEpoch | events.AveragedWeights
 
 
-def folder(stem: Path) -> Path:
-    """Where they stand, of the run whose files begin with the path `stem`."""
-    return files.with_ending(stem, "tensorboard")
+def log_dir(run_path: Path) -> Path:
+    """The folder of the logs of the run whose files begin with `run_path`."""
+    return files.with_ending(run_path, "tensorboard")
 
 
 def require_installed() -> None:
-    """See that what it takes is installed.
+    """Check that TensorBoard is installed.
 
     Raises:
         UsageError: it is not.
     """
     if find_spec("tensorboard") is None:
-        raise UsageError("--tensorboard needs TensorBoard: pip install 'mnistctl[tensorboard]'")
+        raise UsageError("TensorBoard is not installed; run pip install 'mnistctl[tensorboard]'")
 
 
-def log_to_tensorboard(told: "Iterable[Event]", stem: Path, *, asked: bool) -> "Iterator[Event]":
-    """Pass on what is told of a run, and write it for TensorBoard if that is `asked`.
+def log_to_tensorboard(run: "Iterable[Event]", run_path: Path, *, enabled: bool) -> "Iterator[Event]":
+    """Pass on the events of a run, and log them if `enabled`.
 
-    A run that goes on tells its earlier epochs once more, so what stood there is replaced, never added to.
-    If it is not asked, what an earlier run of that name left goes when this one is finished.
+    A resumed run repeats the events of its earlier epochs, so its log is written again from the start, and
+    each epoch is in it once. If not `enabled`, the logs of an earlier run of this name are deleted when this
+    one is finished.
+
+    Args:
+        run: the events of a run.
+        run_path: path of the run's files without their endings.
+        enabled: whether to log them.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the logs cannot be written.
     """
-    board: _EventFile | None = None
-    for event in told:
+    log: _EventFile | None = None
+    for event in run:
         match event:
-            case events.Started() if asked:
-                _remove_logs(folder(stem))
-                board = _EventFile(stem, event)
-            case events.Epoch() | events.GanEpoch() | events.AveragedWeights() if board is not None:
-                board.add(event)
-            case events.Finished() if board is not None:
-                yield files.Saved(str(folder(stem)))
+            case events.Started() if enabled:
+                _delete_logs(log_dir(run_path))
+                log = _EventFile(run_path, event)
+            case events.Epoch() | events.GanEpoch() | events.AveragedWeights() if log is not None:
+                log.add(event)
+            case events.Finished() if log is not None:
+                yield files.Saved(str(log_dir(run_path)))
             case events.Finished() if not event.already:
-                _remove_logs(folder(stem))
+                _delete_logs(log_dir(run_path))
         yield event
 
 
 class _EventFile:
-    """A file of TensorBoard's to which each row is added, flushed at once.
+    """A TensorBoard event file. Each row is on disk when `add` returns.
 
-    TensorBoard's own writer would do it in a thread, where a full disk ends in a traceback.
+    TensorBoard's own writer works in a thread, where a full disk ends in a traceback.
     """
 
-    def __init__(self, stem: Path, started: events.Started) -> None:
+    def __init__(self, run_path: Path, started: events.Started) -> None:
         from tensorboard.compat.proto import event_pb2, summary_pb2
 
         self._event, self._summary = event_pb2.Event, summary_pb2.Summary
-        self._grids = outputs.grid_paths(stem, started.epochs)
-        self._path = folder(stem) / f"{_PREFIX}{time.time_ns() // 10**9}.{os.getpid()}"
-        self._earlier, self._retold = started.after or 0, []  # type: int, list[Row]
+        self._grids = outputs.grid_paths(run_path, started.epochs)
+        self._path = log_dir(run_path) / f"{_PREFIX}{time.time_ns() // 10**9}.{os.getpid()}"
+        self._n_repeated = started.resumed_after or 0
+        self._repeated: list[Row] = []
         self._write([self._event(wall_time=time.time(), file_version="brain.Event:2")])
 
     def add(self, row: Row) -> None:
-        """Add what is told of an epoch; those of earlier sittings as if they had just ended, one by one."""
-        self._retold.append(row)
-        if len(self._retold) < self._earlier:
+        """Log an epoch. Those of earlier sessions get times as if they had just run one after the other."""
+        self._repeated.append(row)
+        if len(self._repeated) < self._n_repeated:
             return
-        self._earlier = 0
-        ended = time.time() - sum(row.seconds for row in self._retold)
-        made = []
-        for each in self._retold:
+        self._n_repeated = 0
+        ended = time.time() - sum(each.seconds for each in self._repeated)
+        logged = []
+        for each in self._repeated:
             ended += each.seconds
-            made.append(self._event(wall_time=ended, step=_step(each), summary=self._summed(each)))
-        self._retold = []
-        self._write(made)
+            logged.append(self._event(wall_time=ended, step=_step(each), summary=self._summarize(each)))
+        self._repeated = []
+        self._write(logged)
 
-    def _summed(self, row: Row) -> Any:
+    def _summarize(self, row: Row) -> Any:
         values = [self._summary.Value(tag=tag, simple_value=value) for tag, value in _scalars(row).items()]
         if isinstance(row, events.GanEpoch) and (grid := self._grids[row.epoch - 1]).exists():
             content = grid.read_bytes()
-            width, height = struct.unpack(">II", content[16:24])  # where every PNG has them
+            width, height = struct.unpack(">II", content[16:24])  # of the header chunk that begins every PNG
             image = self._summary.Image(
                 height=height, width=width, colorspace=1, encoded_image_string=content
             )
             values.append(self._summary.Value(tag="grid", image=image))
         return self._summary(value=values)
 
-    def _write(self, made: list[Any]) -> None:
+    def _write(self, logged: list[Any]) -> None:
         from tensorboard.summary.writer.record_writer import RecordWriter
 
         try:
             self._path.parent.mkdir(exist_ok=True)
             with self._path.open("ab") as file:
-                for event in made:
+                for event in logged:
                     RecordWriter(file).write(event.SerializeToString())
-        except OSError as fault:
-            raise OutputError(f"{self._path.parent}: cannot be written ({files.reason(fault)})") from None
+        except OSError as error:
+            raise OutputError(f"{self._path.parent}: cannot be written ({files.reason(error)})") from None
 
 
 def _step(row: Row) -> int:
@@ -125,16 +132,16 @@ def _scalars(row: Row) -> dict[str, float]:
                 "lr": row.lr,
             }
         case events.GanEpoch():
-            return {"loss/discriminator": row.discriminator, "loss/generator": row.generator}
+            return {"loss/discriminator": row.discriminator_loss, "loss/generator": row.generator_loss}
         case events.AveragedWeights():
             name = "average, recomputed" if row.recomputed else "average"
             return {f"loss/{name}": row.test_loss, f"accuracy/{name}": row.accuracy}
 
 
-def _remove_logs(place: Path) -> None:
-    """Delete what TensorBoard's writers left there, and the folder unless it holds something else."""
-    if place.is_dir():
-        for path in place.glob(f"{_PREFIX}*"):
+def _delete_logs(folder: Path) -> None:
+    """Delete the event files in `folder`, and the folder unless it holds other files."""
+    if folder.is_dir():
+        for path in folder.glob(f"{_PREFIX}*"):
             path.unlink(missing_ok=True)
-        if not any(place.iterdir()):
-            place.rmdir()
+        if not any(folder.iterdir()):
+            folder.rmdir()

@@ -1,4 +1,4 @@
-"""A file is whole or as it was before."""
+"""A file is written completely, or stays as it was."""
 
 import os
 import subprocess
@@ -13,35 +13,35 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_write_that_fails_leaves_what_stood_there_and_nothing_else(tmp_path):
-    path = tmp_path / "kept"
+def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "old"
     files.write(path, "before")
     with pytest.raises(RuntimeError), files.atomic_write(path) as file:
         file.write(b"half of")
         raise RuntimeError
     assert path.read_text() == "before"
-    assert names(tmp_path) == ["kept"]
+    assert names(tmp_path) == ["old"]
 
 
-def test_the_bytes_are_flushed_before_the_name_is_taken(tmp_path, monkeypatch):
-    seen = []
+def test_bytes_are_flushed_before_the_file_is_renamed(tmp_path, monkeypatch):
+    flushed = []
     flush = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda fd: seen.append((tmp_path / "new").exists()) or flush(fd))
+    monkeypatch.setattr(os, "fsync", lambda fd: flushed.append((tmp_path / "new").exists()) or flush(fd))
     files.write(tmp_path / "new", b"bytes")
-    assert seen == [False, True]  # the file, then its folder
+    assert flushed == [False, True]  # the file, then its folder
 
 
-def test_folders_on_the_way_are_made(tmp_path):
+def test_missing_folders_are_created(tmp_path):
     files.write(tmp_path / "a/b/c", "text")
     assert (tmp_path / "a/b/c").read_text() == "text"
 
 
-def test_the_dead_are_swept_and_the_living_are_left(tmp_path):
-    made = (
+def test_temporary_files_of_dead_processes_are_deleted_and_others_stay(tmp_path):
+    code = (
         "import sys, pathlib, os; from mnistctl.artifacts import files\n"
         "with files.atomic_write(pathlib.Path(sys.argv[1])) as f: f.write(b'x'); f.flush(); os._exit(1)"
     )
-    subprocess.run([sys.executable, "-c", made, str(tmp_path / "killed")], check=False)
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "killed")], check=False)
     (left,) = names(tmp_path)
     assert left.endswith(".part")
     with files.atomic_write(tmp_path / "alive") as file:
@@ -50,3 +50,12 @@ def test_the_dead_are_swept_and_the_living_are_left(tmp_path):
         files.remove_stale_temp_files(tmp_path)
         assert left not in names(tmp_path)
     assert names(tmp_path) == [".someone's.part", "alive"]
+
+
+def test_checksum_covers_every_byte():
+    content = files.add_checksum(b'{"checksum": "' + files.CHECKSUM_PLACEHOLDER.encode() + b'", "a": 1}')
+    assert files.verify_checksum(content)
+    for position in range(len(content)):
+        changed = bytearray(content)
+        changed[position] ^= 1
+        assert not files.verify_checksum(bytes(changed))

@@ -1,4 +1,4 @@
-"""The program from outside: what it prints, what it leaves, and how it ends."""
+"""The commands from outside: what they print, the files they write, and their exit codes."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ def trained(mnistctl):
     return ran
 
 
-def test_train_prints_header_rows_headline_mismatches_and_paths(trained, tmp_path):
+def test_train_prints_header_epochs_accuracy_mismatches_and_paths(trained, tmp_path):
     lines = trained.stdout.splitlines()
     assert lines[0] == "model: logit, 7,850 parameters"
     assert "epochs: 2, batch size: 100, iterations per epoch: 40" in lines
@@ -35,7 +35,7 @@ def test_train_prints_header_rows_headline_mismatches_and_paths(trained, tmp_pat
     }
 
 
-def test_the_record_holds_the_run_and_its_lines(trained, tmp_path):
+def test_record_and_log_hold_the_results_of_the_run(trained, tmp_path):
     record = json.loads((tmp_path / "out/logit-sample.json").read_text())
     lines = [json.loads(line) for line in (tmp_path / "out/logit-sample.jsonl").read_text().splitlines()]
     assert [sorted(line) for line in lines] == [
@@ -45,15 +45,15 @@ def test_the_record_holds_the_run_and_its_lines(trained, tmp_path):
     assert record["accuracy"] == lines[-1]["accuracy"] == 100 - len(record["mismatches"]) / 10
     assert record["dataset"]["name"] == "sample"
     assert len(record["dataset"]["sha256"]) == 4
-    with Image.open(tmp_path / "out/logit-sample.png") as picture:
-        assert picture.mode == "L"
+    with Image.open(tmp_path / "out/logit-sample.png") as image:
+        assert image.mode == "L"
 
 
-def test_the_same_run_again_is_done_already_and_a_different_one_is_refused(trained, mnistctl, tmp_path):
+def test_same_run_again_is_already_finished_and_a_different_one_is_refused(trained, mnistctl, tmp_path):
     before = (tmp_path / "out/logit-sample.json").read_bytes()
     again = mnistctl(*TRAIN)
     assert again.returncode == 0
-    assert "already done" in again.stdout
+    assert "already finished" in again.stdout
     other = mnistctl(*TRAIN, "--seed", "1")
     assert other.returncode == 2
     for word in ("2 epochs", "seed 0", "--overwrite", "--name", "--out-dir"):
@@ -63,12 +63,12 @@ def test_the_same_run_again_is_done_already_and_a_different_one_is_refused(train
     assert (tmp_path / "out/logit-sample.json").read_bytes() != before
 
 
-def test_the_same_seed_gives_the_same_digest(mnistctl):
+def test_same_seed_gives_the_same_digest(mnistctl):
     digests = [json.loads(mnistctl(*TRAIN, "--json", "--name", name).stdout)["digest"] for name in ("a", "b")]
     assert digests[0] == digests[1]
 
 
-def test_the_record_names_the_command_that_repeats_it(mnistctl, tmp_path):
+def test_record_has_the_command_that_repeats_the_run(mnistctl, tmp_path):
     first = json.loads(mnistctl(*TRAIN, "--seed", "7", "--name", "two words", "--json").stdout)
     assert first["command"] == "mnistctl train logit --epochs 2 --seed 7 --dataset sample --name 'two words'"
     again = json.loads(mnistctl(*shlex.split(first["command"])[1:], "--overwrite", "--json").stdout)
@@ -82,22 +82,22 @@ def test_quiet_prints_only_the_accuracy(mnistctl, tmp_path):
     assert float(ran.stdout) == json.loads((tmp_path / "out/logit-sample.json").read_text())["accuracy"]
 
 
-def test_eval_says_what_train_said(trained, mnistctl, tmp_path):
+def test_eval_agrees_with_train(trained, mnistctl, tmp_path):
     ran = mnistctl("eval", "logit-sample", "--dataset", "sample", "--json", "--predictions", "p.csv")
     assert ran.returncode == 0, ran.stderr
-    judged = json.loads(ran.stdout)
+    result = json.loads(ran.stdout)
     record = json.loads((tmp_path / "out/logit-sample.json").read_text())
-    assert judged["accuracy"] == record["accuracy"]
-    assert judged["digest"] == record["digest"]
-    assert sum(map(sum, judged["confusion"])) == 1000
-    assert all(row["support"] == 100 for row in judged["per_digit"])
+    assert result["accuracy"] == record["accuracy"]
+    assert result["digest"] == record["digest"]
+    assert sum(map(sum, result["confusion"])) == 1000
+    assert all(row["support"] == 100 for row in result["per_digit"])
     with (tmp_path / "p.csv").open() as file:
         rows = list(csv.DictReader(file))
     wrong = [int(row["index"]) for row in rows if row["label"] != row["predicted"]]
     assert wrong == [m["index"] for m in record["mismatches"]]
     assert max(range(10), key=lambda d: float(rows[0][f"logit{d}"])) == int(rows[0]["predicted"])
     text = mnistctl("eval", "logit-sample", "--dataset", "sample").stdout
-    assert "confusions" in text
+    assert "confusion matrix" in text
     assert f"accuracy: {record['accuracy']:.2f} %" in text
 
 
@@ -105,7 +105,7 @@ def test_eval_says_what_train_said(trained, mnistctl, tmp_path):
     "content",
     [b"", b"PK\x03\x04" + bytes(100), (2**63).to_bytes(8, "little") + b"{}", b"\x80\x04cos\nsystem\n"],
 )
-def test_what_is_not_a_checkpoint_is_refused_with_5(content, mnistctl, tmp_path):
+def test_file_that_is_no_checkpoint_is_refused_with_exit_code_5(content, mnistctl, tmp_path):
     (tmp_path / "foreign.safetensors").write_bytes(content)
     ran = mnistctl("eval", "foreign.safetensors", "--dataset", "sample")
     assert ran.returncode == 5
@@ -113,7 +113,7 @@ def test_what_is_not_a_checkpoint_is_refused_with_5(content, mnistctl, tmp_path)
     assert "not a checkpoint" in ran.stderr
 
 
-def test_a_flipped_weight_is_noticed(trained, mnistctl, tmp_path):
+def test_flipped_bit_in_a_checkpoint_is_noticed(trained, mnistctl, tmp_path):
     path = tmp_path / "out/logit-sample.safetensors"
     content = bytearray(path.read_bytes())
     content[-7] ^= 1
@@ -123,7 +123,7 @@ def test_a_flipped_weight_is_noticed(trained, mnistctl, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "part"),
     [
         (("train", "cnov"), 2, "did you mean conv"),
         ((*TRAIN, "--epochs", "0"), 2, "--epochs"),
@@ -136,7 +136,7 @@ def test_a_flipped_weight_is_noticed(trained, mnistctl, tmp_path):
         ((*TRAIN, "--name", "../x"), 2, "--name"),
         ((*TRAIN, "--resume", "--overwrite"), 2, "--overwrite"),
         ((*TRAIN, "--allow-inexact"), 2, "--resume"),
-        ((*TRAIN, "--resume"), 5, "begins one"),
+        ((*TRAIN, "--resume"), 5, "`mnistctl train logit --dataset sample` starts one"),
         ((*TRAIN, "--dataset", "letters"), 2, "letters"),
         (("train", "logit"), 3, "--dataset sample"),
         (("show", "--dataset", "sample", "--index", "4000"), 2, "--index"),
@@ -146,34 +146,40 @@ def test_a_flipped_weight_is_noticed(trained, mnistctl, tmp_path):
         (("paint",), 2, "paint"),
     ],
 )
-def test_a_failure_is_one_line_and_an_exit_code(words, code, told, mnistctl, tmp_path):
+def test_error_is_one_line_and_an_exit_code(words, code, part, mnistctl, tmp_path):
     ran = mnistctl(*words)
     assert ran.returncode == code, ran.stderr
-    assert told in ran.stderr
+    assert part in ran.stderr
     assert ran.stdout == ""
     assert "Traceback" not in ran.stderr
     assert ran.stderr.count("\n") == 1, ran.stderr
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_a_run_that_diverges_ends_with_4_and_keeps_the_epoch_before(mnistctl, tmp_path):
+def test_diverged_run_ends_with_exit_code_4_and_keeps_its_checkpoint(mnistctl, tmp_path):
     ran = mnistctl(*TRAIN, "--lr", "1e30", "--quiet")
     assert (ran.returncode, ran.stdout) == (4, "")
-    for word in ("epoch 1", "lower --lr", "checkpoint after epoch 0 is kept", "--overwrite"):
+    for word in (
+        "epoch 1",
+        "lower the learning rate",
+        "--lr",
+        "checkpoint after epoch 0 is kept",
+        "--overwrite",
+    ):
         assert word in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["logit-sample.unfinished"]
     assert mnistctl(*TRAIN, "--overwrite").returncode == 0
 
 
-def test_an_out_that_is_a_file_is_an_error_of_output(mnistctl, tmp_path):
-    (tmp_path / "out").write_text("here first")
+def test_out_dir_that_is_a_file_is_an_error_before_training(mnistctl, tmp_path):
+    (tmp_path / "out").write_text("a file")
     ran = mnistctl(*TRAIN)
     assert ran.returncode == 1
-    assert ran.stdout == ""  # told before the training, not after it
+    assert ran.stdout == ""  # reported before training, not after it
     assert ran.stderr.count("\n") == 1
     assert "--out-dir" in ran.stderr
-    assert (tmp_path / "out").read_text() == "here first"
+    assert (tmp_path / "out").read_text() == "a file"
 
 
 def test_show_prints_a_label_and_28_rows_of_stars(mnistctl):
@@ -184,7 +190,7 @@ def test_show_prints_a_label_and_28_rows_of_stars(mnistctl):
     assert set("".join(lines[1:])) == {" ", "*"}
 
 
-def test_show_draws_the_asked_digit_the_same_way_for_a_seed(mnistctl):
+def test_show_draws_the_same_images_for_the_same_seed(mnistctl):
     words = ("show", "--dataset", "sample", "--digit", "7", "-n", "3", "--seed", "5")
     first = mnistctl(*words).stdout
     assert first == mnistctl(*words).stdout
@@ -192,7 +198,7 @@ def test_show_draws_the_asked_digit_the_same_way_for_a_seed(mnistctl):
     assert mnistctl(*words, "--png", "grid.png").returncode == 0
 
 
-def test_check_says_what_is_missing_and_ends_with_3(mnistctl):
+def test_check_lists_missing_files_and_ends_with_exit_code_3(mnistctl):
     ran = mnistctl("download", "--check")
     assert ran.returncode == 3
     assert ran.stdout.count("missing") == 4
@@ -201,7 +207,7 @@ def test_check_says_what_is_missing_and_ends_with_3(mnistctl):
 
 
 @pytest.mark.parametrize("name", [*models.CLASSIFIERS, *models.GENERATORS])
-def test_show_prints_each_net_as_a_table_with_its_sum_and_the_recipe(name, capsys):
+def test_show_prints_the_layers_and_the_recipe_of_each_model(name, capsys):
     app(["show", "--model", name], standalone_mode=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == f"{name}: {(models.CLASSIFIERS | models.GENERATORS)[name]}"
@@ -215,29 +221,29 @@ def test_show_prints_each_net_as_a_table_with_its_sum_and_the_recipe(name, capsy
     assert lines[end + 2].startswith("optimizer: ")
 
 
-def test_an_averaged_run_reports_its_last_epoch_and_its_average_and_keeps_the_average(mnistctl, tmp_path):
+def test_run_with_weight_averaging_reports_both_scores_and_saves_the_average(mnistctl, tmp_path):
     words = ("train", "swa", "--dataset", "sample", "--epochs", "3", "--batch-size", "200")
     ran = mnistctl(*words)
     assert ran.returncode == 0, ran.stderr
     record = json.loads((tmp_path / "out/swa-sample.json").read_text())
-    (average,) = record["averages"]
+    (average,) = record["swa"]
     assert (average["first"], average["last"], average["recomputed"]) == (3, 3, False)
     assert record["accuracy"] == average["accuracy"]
     assert f"last epoch's weights: test loss {record['test_losses'][-1]:.4f}" in ran.stdout
     assert f"average of epochs 3-3: test loss {average['test_loss']:.4f}" in ran.stdout
     last = json.loads((tmp_path / "out/swa-sample.jsonl").read_text().splitlines()[-1])
-    assert last == {"event": "averaged"} | average
-    judged = mnistctl("eval", "swa-sample", "--dataset", "sample", "--quiet")
-    assert float(judged.stdout) == pytest.approx(record["accuracy"], abs=0.005)
+    assert last == {"event": "swa"} | average
+    result = mnistctl("eval", "swa-sample", "--dataset", "sample", "--quiet")
+    assert float(result.stdout) == pytest.approx(record["accuracy"], abs=0.005)
 
 
-def test_the_precision_is_recorded_and_an_unknown_one_refused(mnistctl, trained, tmp_path):
+def test_precision_is_recorded_and_an_unknown_one_refused(mnistctl, trained, tmp_path):
     assert json.loads((tmp_path / "out/logit-sample.json").read_text())["precision"] == "float32"
     assert mnistctl(*TRAIN, "--precision", "float16").returncode == 2
 
 
-def test_no_run_loads_the_compiler_and_torch_is_left_as_it_was(own, tmp_path):
-    """It takes a second that nothing here needs; a resumed run reads an optimizer, too."""
+def test_no_run_loads_the_compiler_and_torch_is_left_unchanged(own, tmp_path):
+    """Loading the compiler takes a second. A resumed run also restores an optimizer."""
     code = """
 import sys
 from pathlib import Path
@@ -245,11 +251,11 @@ from torch.optim import Optimizer
 from mnistctl.training import options, run
 for again in (False, True):
     data = Path(sys.argv[1])
-    asked = options.RunOptions(model="lstm", dataset="own", data_dir=data, epochs=2, batch_size=100)
-    told = run.train(asked, resume=again)
-    for event in told:
+    choices = options.RunOptions(dataset="own", data_dir=data, epochs=2, batch_size=100)
+    events = run.train("lstm", choices, resume=again)
+    for event in events:
         if not again and type(event).__name__ == "Epoch":
-            told.close()
+            events.close()
             break
 assert type(event).__name__ == "Finished", event
 assert "torch._dynamo" not in sys.modules

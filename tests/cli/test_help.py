@@ -224,15 +224,15 @@ def test_show_machine_reports_versions_devices_and_data_sets(mnistctl, own, tmp_
     assert required <= shown["versions"].keys()
     assert shown["devices"][0]["device"] == "cpu"
     assert shown["environment"]["MNISTCTL_THREADS"] == "2"
-    states = {name: row["state"] for name, row in shown["data"]["sets"].items()}
+    states = {name: row["state"] for name, row in shown["data"]["datasets"].items()}
     assert states == {"mnist": "damaged", "fashion": "missing", "sample": "sound", "own": "missing"}
-    assert shown["data"]["sets"]["own"]["files"]["t10k-labels-idx1-ubyte"] == "missing"
-    assert shown["data"]["sets"]["own"]["files"]["train-labels-idx1-ubyte"] == "present"
-    assert (shown["out"]["nets"], shown["out"]["unfinished_runs"]) == (["net"], ["half"])
+    assert shown["data"]["datasets"]["own"]["files"]["t10k-labels-idx1-ubyte"] == "missing"
+    assert shown["data"]["datasets"]["own"]["files"]["train-labels-idx1-ubyte"] == "present"
+    assert (shown["out"]["models"], shown["out"]["unfinished_runs"]) == (["net"], ["half"])
     text = mnistctl("show", "--machine").stdout
     assert f"mnistctl {__version__}" in text
     assert "own: missing in data: t10k-labels-idx1-ubyte\n" in text
-    assert "  nets: net\n" in text
+    assert "  trained models: net\n" in text
 
 
 def test_show_machine_reports_why_bf16_is_unavailable(mnistctl, monkeypatch):

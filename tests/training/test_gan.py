@@ -173,7 +173,7 @@ def test_epoch_uses_each_digit_at_most_once_and_drops_a_short_last_batch(digits,
     assert len(set(first.tolist())) == len(set(second.tolist())) == 40
     assert first.tolist() != second.tolist()
     # Medians over the batches of an epoch: of 1 and 2, of 3 and 4; the generator's ten times as much.
-    losses = [(e.discriminator, e.generator) for e in events if isinstance(e, GanEpoch)]
+    losses = [(e.discriminator_loss, e.generator_loss) for e in events if isinstance(e, GanEpoch)]
     assert losses == [(1.5, 15.0), (3.5, 35.0)]
 
 

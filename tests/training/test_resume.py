@@ -1,4 +1,4 @@
-"""A run that is stopped, however and whenever, goes on and ends as one that was not."""
+"""A run that is stopped can be resumed, and ends with the same files as an uninterrupted one."""
 
 import json
 import os
@@ -8,29 +8,30 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from mnistctl import models
-from mnistctl.artifacts import checkpoint, record
+from mnistctl.artifacts import checkpoint
 from mnistctl.errors import CheckpointError, DivergedError, OutputError, UsageError
 from mnistctl.training import config
 from mnistctl.training.checkpoints import RunCheckpoints
 from mnistctl.training.events import Epoch, Finished
 from mnistctl.training.options import RunOptions
+from mnistctl.training.record import read_record
 from mnistctl.training.run import train
 
 SLOWED = Path(__file__).parents[1] / "slowed.py"
 EPOCHS = 6
 KILLS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGTERM)
-OF_TIME = ("seconds", "processor_seconds", "training_seconds", "started", "resumed", "checksum")
+TIMES = ("seconds", "processor_seconds", "training_seconds", "started", "resumed", "checksum")
 
 
 @dataclass
-class Sitting:
-    """The program at work in a process of its own, one thread, each step slowed."""
+class Session:
+    """The program in a process of its own, with one thread and a pause before every step."""
 
     folder: Path
     words: tuple[str, ...]
@@ -48,282 +49,289 @@ class Sitting:
         self.process.kill()
         self.process.communicate()
 
-    def until(self, shown):
-        """Read on to the line that begins so."""
+    def wait_for(self, start):
+        """Read its output up to the line that starts so."""
         for line in self.process.stdout:
-            if line.lstrip().startswith(shown):
+            if line.lstrip().startswith(start):
                 return
         raise AssertionError(self.process.communicate()[1])
 
-    def end(self):
-        """The exit code, and what it printed to stderr."""
-        _, told = self.process.communicate(timeout=300)
-        return self.process.returncode, told
+    def wait(self):
+        """Wait for its end; return the exit code and what it printed to stderr."""
+        _, err = self.process.communicate(timeout=300)
+        return self.process.returncode, err
 
     def stop(self, number):
-        """Send the signal; the seconds it took to end, the exit code and what it printed to stderr."""
-        began = time.monotonic()
+        """Send the signal; return the seconds until its end, the exit code and what it printed to stderr."""
+        started = time.monotonic()
         self.process.send_signal(number)
-        ended = self.end()
-        return time.monotonic() - began, *ended
+        result = self.wait()
+        return time.monotonic() - started, *result
 
 
-def asked(model, own, out, *more):
-    return (
-        *(
-            "train",
-            model,
-            "--epochs",
-            str(EPOCHS),
-            "--batch-size",
-            "100",
-            "--dataset",
-            "own",
-            "--threads",
-            "1",
-        ),
-        *("--data-dir", str(own), "--out-dir", str(out), "--name", "run", *more),
-    )
+def command(model, own, out, *more):
+    """The arguments of a run of six epochs, named `run`."""
+    recipe = ("--epochs", str(EPOCHS), "--batch-size", "100", "--dataset", "own", "--threads", "1")
+    folders = ("--data-dir", str(own), "--out-dir", str(out), "--name", "run")
+    return ("train", model, *recipe, *folders, *more)
 
 
-def result(out):
-    """All that a run left, but for what clocks say."""
-    told = json.loads((out / "run.json").read_text())
-    lines = [json.loads(line) for line in (out / "run.jsonl").read_text().splitlines()]
-    kept = {key: value for key, value in told.items() if key not in OF_TIME}
-    for line in lines + kept.get("averages", []):
-        del line["seconds"]
-        line.pop("ended", None)
-    rest = {p.name: p.read_bytes() for p in out.iterdir() if p.suffix not in (".json", ".jsonl")}
-    return kept, lines, rest
+def files_without_times(out):
+    """The contents of a run's files, without times."""
+    record = json.loads((out / "run.json").read_text())
+    log = [json.loads(line) for line in (out / "run.jsonl").read_text().splitlines()]
+    record = {key: value for key, value in record.items() if key not in TIMES}
+    for row in log + record.get("swa", []):
+        del row["seconds"]
+        row.pop("ended", None)
+    others = {p.name: p.read_bytes() for p in out.iterdir() if p.suffix not in (".json", ".jsonl")}
+    return record, log, others
 
 
-def finish(folder, words):
-    with Sitting(folder, words) as sitting:
-        code, told = sitting.end()
-    assert code == 0, told
+def run_to_the_end(folder, words):
+    with Session(folder, words) as session:
+        code, err = session.wait()
+    assert code == 0, err
 
 
-def stopped(code, told):
-    assert code in (-signal.SIGKILL, 130, 143), told
+def assert_stopped(code, err):
+    assert code in (-signal.SIGKILL, 130, 143), err
     if code > 0:
-        assert told.count("\n") == 1
-        assert "--resume` goes on" in told
+        assert err.count("\n") == 1
+        assert "--resume` continues" in err
 
 
 @pytest.fixture(scope="module")
 def whole(own, tmp_path_factory):
-    """What a run of linear leaves that nothing stopped."""
+    """The files of an uninterrupted run of linear."""
     folder = tmp_path_factory.mktemp("whole")
-    finish(folder, asked("linear", own, "out"))
-    return result(folder / "out")
+    run_to_the_end(folder, command("linear", own, "out"))
+    return files_without_times(folder / "out")
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_run_ends_as_one_that_was_not(number, whole, own, tmp_path):
-    with Sitting(tmp_path, asked("linear", own, "parts")) as sitting:
-        sitting.until("2  ")
-        seconds, code, told = sitting.stop(number)
+def test_resumed_run_leaves_the_files_of_an_uninterrupted_one(number, whole, own, tmp_path):
+    with Session(tmp_path, command("linear", own, "parts")) as session:
+        session.wait_for("2  ")
+        seconds, code, err = session.stop(number)
     assert seconds < 2
     assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
-    stopped(code, told)
+    assert_stopped(code, err)
     names = sorted(path.name for path in (tmp_path / "parts/run.unfinished").iterdir())
     assert [name for name in names if not name.startswith(".")] == [
         "epoch-0001.safetensors",
         "epoch-0002.safetensors",
     ]
-    # By its own options: all that is told is where it is.
+    # Its options come from the checkpoint. The command only says where it is.
     where = ("--name", "run", "--out-dir", "parts")
-    with Sitting(tmp_path, ("train", "linear", "--resume", *where)) as sitting:
-        sitting.until("going on after epoch 2 of 6")
-        code, told = sitting.end()
-    assert code == 0, told
-    assert result(tmp_path / "parts") == whole
+    with Session(tmp_path, ("train", "linear", "--resume", *where)) as session:
+        session.wait_for("resuming after epoch 2 of 6")
+        code, err = session.wait()
+    assert code == 0, err
+    assert files_without_times(tmp_path / "parts") == whole
     assert json.loads((tmp_path / "parts/run.json").read_text())["resumed"] == [{"after": 2}]
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("model", [*models.CLASSIFIERS, *models.GENERATORS])
-def test_any_model_stopped_anywhere_ends_as_one_that_was_not(model, own, tmp_path):
+def test_every_model_can_be_stopped_anywhere_and_resumed(model, own, tmp_path):
     rng = random.Random(model)
-    finish(tmp_path, asked(model, own, "whole"))
-    whole = result(tmp_path / "whole")
+    run_to_the_end(tmp_path, command(model, own, "whole"))
+    whole = files_without_times(tmp_path / "whole")
     epoch = json.loads((tmp_path / "whole/run.json").read_text())["training_seconds"] / EPOCHS
-    averaged = getattr(RunOptions(model=model, epochs=EPOCHS).recipe(), "swa_epochs", 0)
+    averaged = getattr(RunOptions(epochs=EPOCHS).recipe(model), "swa_epochs", 0)
     first = EPOCHS - averaged + 1
     for after in [3, *([first - 1, first, EPOCHS] if averaged else [])]:
         out = f"after {after}"
-        with Sitting(tmp_path, asked(model, own, out)) as sitting:
-            sitting.until(f"{after}  ")
-            sitting.stop(signal.SIGKILL)
-        finish(tmp_path, asked(model, own, out, "--resume"))
-        assert result(tmp_path / out) == whole
+        with Session(tmp_path, command(model, own, out)) as session:
+            session.wait_for(f"{after}  ")
+            session.stop(signal.SIGKILL)
+        run_to_the_end(tmp_path, command(model, own, out, "--resume"))
+        assert files_without_times(tmp_path / out) == whole
     for kill, number in enumerate(KILLS):
         more = ("--resume",) if kill else ()
-        with Sitting(tmp_path, asked(model, own, "parts", *more)) as sitting:
-            sitting.until("epoch  ")  # the head of the table
+        with Session(tmp_path, command(model, own, "parts", *more)) as session:
+            session.wait_for("epoch  ")  # the header of the table
             time.sleep(epoch * rng.uniform(0, 1.3 if kill else 0.8))
-            seconds, code, told = sitting.stop(number)
+            seconds, code, err = session.stop(number)
         assert seconds < 2
-        stopped(code, told)
-    finish(tmp_path, asked(model, own, "parts", "--resume"))
-    assert result(tmp_path / "parts") == whole
+        assert_stopped(code, err)
+    run_to_the_end(tmp_path, command(model, own, "parts", "--resume"))
+    assert files_without_times(tmp_path / "parts") == whole
 
 
-# In this process: a run is a generator, and one that is let go of is one that was stopped.
+# In this process: a run is a generator, and closing it stops it.
 
 
-def some(own, tmp_path, **given):
-    usual = {"model": "logit", "epochs": 3, "dataset": "own", "data_dir": own, "out_dir": tmp_path / "out"}
-    return RunOptions(**usual | given)
+def make_options(own, tmp_path, **fields):
+    usual = {"epochs": 3, "dataset": "own", "data_dir": own, "out_dir": tmp_path / "out"}
+    return RunOptions(**usual | fields)
 
 
-def begin(options, epochs, **flags):
-    """Train for so many epochs and let go."""
-    told = train(options, **flags)
-    for event in told:
-        if isinstance(event, Epoch) and event.epoch == epochs:
-            break
-    told.close()
+def train_for(epochs, options, model="logit", **flags):
+    """Train for this number of epochs and stop."""
+    run = train(model, options, **flags)
+    next(event for event in run if isinstance(event, Epoch) and event.epoch == epochs)
+    run.close()
 
 
-def test_a_plain_train_of_an_unfinished_run_names_both_ways_on(own, tmp_path):
-    options = some(own, tmp_path, name="mine")
-    begin(options, 2)
-    with pytest.raises(UsageError, match="epoch 2 of 3") as refused:
-        list(train(options))
-    for words in ("--name mine --resume`", "--overwrite"):
-        assert words in str(refused.value)
-    list(train(options, overwrite=True))
+def finish(options, model="logit", **flags):
+    """Train to the end and return the events."""
+    return list(train(model, options, **flags))
+
+
+def test_unfinished_run_is_not_started_again_unless_resumed_or_overwritten(own, tmp_path):
+    options = make_options(own, tmp_path, name="mine")
+    train_for(2, options)
+    with pytest.raises(UsageError, match=r"out/mine: unfinished run \(after epoch 2 of 3\)") as refused:
+        finish(options)
+    assert refused.value.remedies == ("resume", "overwrite", "name")
+    finish(options, overwrite=True)
     assert not (tmp_path / "out/mine.unfinished").exists()
 
 
-def test_a_finished_run_is_not_resumed_and_says_so(own, tmp_path):
-    options = some(own, tmp_path)
-    list(train(options))
-    (told,) = train(some(own, tmp_path, epochs=None), resume=True)
-    assert isinstance(told, Finished)
-    assert told.already
-    with pytest.raises(CheckpointError, match=r"--epochs 4 .* 3"):
-        list(train(some(own, tmp_path, epochs=4), resume=True))
+def test_resuming_a_finished_run_returns_its_record(own, tmp_path):
+    trained = finish(make_options(own, tmp_path))[-1]
+    (event,) = finish(make_options(own, tmp_path, epochs=None), resume=True)
+    assert event == Finished(trained.record, already=True)
+    with pytest.raises(CheckpointError, match=r"epochs 4: .* has 3"):
+        finish(make_options(own, tmp_path, epochs=4), resume=True)
 
 
-def test_nothing_to_resume_is_said_with_the_command_that_begins(own, tmp_path):
-    with pytest.raises(CheckpointError, match=r"`mnistctl train logit .*--dataset own` begins one"):
-        list(train(some(own, tmp_path), resume=True))
+def test_nothing_to_resume_is_an_error(own, tmp_path):
+    with pytest.raises(CheckpointError, match="out/logit-own: nothing to resume") as refused:
+        finish(make_options(own, tmp_path), resume=True)
+    assert refused.value.remedies == ("start",)
+
+
+def test_nothing_to_resume_suggests_an_unfinished_run(own, tmp_path):
+    train_for(1, make_options(own, tmp_path, name="mine"))
+    with pytest.raises(CheckpointError, match=r"out/mime: nothing to resume; did you mean mine\?"):
+        finish(make_options(own, tmp_path, name="mime"), resume=True)
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [("epochs", 4), ("batch_size", 50), ("lr", 0.1), ("seed", 1), ("precision", "bf16"), ("model", "linear")],
 )
-def test_an_option_that_differs_is_refused_with_both_values(field, value, own, tmp_path):
-    begin(some(own, tmp_path, name="n"), 1)
+def test_option_that_differs_is_refused_with_both_values(field, value, own, tmp_path):
+    train_for(1, make_options(own, tmp_path, name="n"))
+    model, fields = (value, {}) if field == "model" else ("logit", {field: value})
     with pytest.raises(CheckpointError, match=str(value)) as refused:
-        list(train(some(own, tmp_path, name="n", **{field: value}), resume=True))
-    kept = {"epochs": 3, "batch_size": 100, "lr": 0.04, "seed": 0, "precision": "float32", "model": "logit"}
-    assert str(kept[field]) in str(refused.value)
+        finish(make_options(own, tmp_path, name="n", **fields), model, resume=True)
+    saved = {"epochs": 3, "batch_size": 100, "lr": 0.04, "seed": 0, "precision": "float32", "model": "logit"}
+    assert str(saved[field]) in str(refused.value)
     assert refused.value.exit_code == 5
 
 
-def test_other_threads_are_refused_unless_allowed_and_then_recorded(own, tmp_path, monkeypatch):
-    options = some(own, tmp_path, threads=1)
-    begin(options, 1)
+def test_other_thread_count_is_refused_unless_allowed_and_then_recorded(own, tmp_path, monkeypatch):
+    train_for(1, make_options(own, tmp_path, threads=1))
     monkeypatch.setattr(config, "set_threads", lambda count: 2)
-    with pytest.raises(CheckpointError, match=r"threads 1, now 2.*--allow-inexact"):
-        list(train(some(own, tmp_path), resume=True))
-    list(train(some(own, tmp_path), resume=True, allow_inexact=True))
-    told = record.read(tmp_path / "out/logit-own.json")
-    assert told["resumed"] == [{"after": 1, "inexact": {"threads": [1, 2]}}]
-    assert told["threads"] == 2
+    with pytest.raises(CheckpointError, match=r"threads 1, now 2") as refused:
+        finish(make_options(own, tmp_path), resume=True)
+    assert refused.value.remedies == ("allow_inexact",)
+    finish(make_options(own, tmp_path), resume=True, allow_inexact=True)
+    body = json.loads((tmp_path / "out/logit-own.json").read_text())
+    assert body["resumed"] == [{"after": 1, "environment_changes": {"threads": [1, 2]}}]
+    assert body["threads"] == 2
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("torch", "1.0"), ("processor", "another"), ("vectors", "none"), ("mnistctl", "0.0")]
 )
 def test_another_machine_or_version_is_refused_unless_allowed(name, value, own, tmp_path, monkeypatch):
-    begin(some(own, tmp_path), 1)
+    train_for(1, make_options(own, tmp_path))
     if name in ("torch", "mnistctl"):
-        where = (config, "__version__") if name == "mnistctl" else (config.torch, "__version__")
-        monkeypatch.setattr(*where, value)
+        patched = (config, "__version__") if name == "mnistctl" else (config.torch, "__version__")
+        monkeypatch.setattr(*patched, value)
     else:
-        machine = config.hardware_info()
-        monkeypatch.setattr(config, "hardware_info", lambda: machine | {name: value})
+        machine = replace(config.machine_info(), **{name: value})
+        monkeypatch.setattr(config, "machine_info", lambda: machine)
     with pytest.raises(CheckpointError, match=f"{name} .*, now {value}"):
-        list(train(some(own, tmp_path), resume=True))
-    assert isinstance(list(train(some(own, tmp_path), resume=True, allow_inexact=True))[-1], Finished)
+        finish(make_options(own, tmp_path), resume=True)
+    last = finish(make_options(own, tmp_path), resume=True, allow_inexact=True)[-1]
+    assert isinstance(last, Finished)
 
 
-def test_other_digits_are_refused(own, tmp_path):
-    begin(some(own, tmp_path), 1)
+def test_changed_data_are_refused(own, tmp_path):
+    train_for(1, make_options(own, tmp_path))
     copy = tmp_path / "copy"
     shutil.copytree(own, copy)
     labels = bytearray((copy / "train-labels-idx1-ubyte").read_bytes())
     labels[-1] ^= 1
     (copy / "train-labels-idx1-ubyte").write_bytes(labels)
-    with pytest.raises(CheckpointError, match="the digits are others"):
-        list(train(some(copy, tmp_path), resume=True))
+    with pytest.raises(CheckpointError, match="the data differ"):
+        finish(make_options(copy, tmp_path), resume=True)
 
 
-def test_a_second_run_on_one_name_is_refused_at_once(own, tmp_path):
-    options = some(own, tmp_path)
-    told = train(options)
-    next(told)
+def test_unfinished_run_of_an_older_format_is_refused_in_one_sentence(own, tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "FORMAT", 2)
+        train_for(1, make_options(own, tmp_path))
+    for flags in ({"resume": True}, {}):
+        with pytest.raises(CheckpointError, match="an unfinished run of an older version") as refused:
+            finish(make_options(own, tmp_path), **flags)
+        assert refused.value.remedies == ("overwrite",)
+    finish(make_options(own, tmp_path), overwrite=True)
+
+
+def test_second_run_of_the_same_name_is_refused_at_once(own, tmp_path):
+    options = make_options(own, tmp_path)
+    run = train("logit", options)
+    next(run)
     for flags in ({}, {"overwrite": True}, {"resume": True}):
-        with pytest.raises(UsageError, match="another run of this name is going on"):
-            next(train(options, **flags))
-    list(train(some(own, tmp_path, name="other")))
-    told.close()
-    assert isinstance(list(train(options, resume=True))[-1], Finished)
+        with pytest.raises(UsageError, match="in use by another process"):
+            next(train("logit", options, **flags))
+    finish(make_options(own, tmp_path, name="other"))
+    run.close()
+    assert isinstance(finish(options, resume=True)[-1], Finished)
     assert not [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith(".")]
 
 
-def test_a_run_that_ended_between_its_record_and_its_checkpoints_is_finished(own, tmp_path, monkeypatch):
-    options = some(own, tmp_path)
+def test_run_stopped_between_record_and_deletion_of_checkpoints_is_finished(own, tmp_path, monkeypatch):
+    options = make_options(own, tmp_path)
     with monkeypatch.context() as patched:
         patched.setattr(RunCheckpoints, "clear", lambda self: None)
-        list(train(options))
+        finish(options)
     assert (tmp_path / "out/logit-own.unfinished").is_dir()
-    (told,) = train(options)
-    assert told.already
+    (event,) = finish(options)
+    assert event.already
     assert not (tmp_path / "out/logit-own.unfinished").exists()
 
 
-def test_an_unfinished_replacement_leaves_the_finished_run_as_it_was(own, tmp_path):
-    options = some(own, tmp_path)
-    list(train(options))
+def test_unfinished_replacement_leaves_the_finished_run_unchanged(own, tmp_path):
+    finish(make_options(own, tmp_path))
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
-    begin(some(own, tmp_path, seed=1), 2, overwrite=True)
+    train_for(2, make_options(own, tmp_path, seed=1), overwrite=True)
     assert before == {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.is_file()}
-    list(train(some(own, tmp_path, seed=None), resume=True))
-    assert record.read(tmp_path / "out/logit-own.json")["seed"] == 1
+    finish(make_options(own, tmp_path, seed=None), resume=True)
+    assert read_record(tmp_path / "out/logit-own.json").seed == 1
 
 
-def test_a_damaged_checkpoint_is_told_and_the_one_before_is_not_taken_unasked(own, tmp_path):
-    begin(some(own, tmp_path), 2)
+def test_damaged_checkpoint_is_reported_and_never_skipped(own, tmp_path):
+    train_for(2, make_options(own, tmp_path))
     newest = tmp_path / "out/logit-own.unfinished/epoch-0002.safetensors"
     content = bytearray(newest.read_bytes())
     content[-5] ^= 1
     newest.write_bytes(content)
     for flags in ({"resume": True}, {}):
-        with pytest.raises(CheckpointError, match=r"epoch-0002.*delete it to go on after epoch 1"):
-            next(train(some(own, tmp_path), **flags))
+        with pytest.raises(CheckpointError, match=r"epoch-0002.*delete it to continue after epoch 1"):
+            finish(make_options(own, tmp_path), **flags)
     newest.unlink()
-    told = list(train(some(own, tmp_path), resume=True))
-    assert [e.epoch for e in told if isinstance(e, Epoch)] == [1, 2, 3]
+    run = finish(make_options(own, tmp_path), resume=True)
+    assert [e.epoch for e in run if isinstance(e, Epoch)] == [1, 2, 3]
 
 
-def test_a_vanished_folder_ends_the_run_and_is_not_made_again(own, tmp_path):
-    with pytest.raises(OutputError, match="is gone"):
-        for event in train(some(own, tmp_path)):
+def test_deleted_folder_ends_the_run_and_is_not_created_again(own, tmp_path):
+    with pytest.raises(OutputError, match="was deleted"):
+        for event in train("logit", make_options(own, tmp_path)):
             if isinstance(event, Epoch):
                 shutil.rmtree(tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_a_diverged_run_keeps_its_last_good_checkpoint(own, tmp_path):
-    options = some(own, tmp_path, lr=1e30, model="linear")
+def test_diverged_run_keeps_its_last_checkpoint(own, tmp_path):
     with pytest.raises(DivergedError, match="checkpoint after epoch 0 is kept"):
-        list(train(options))
-    (kept,) = (tmp_path / "out/linear-own.unfinished").iterdir()
-    assert checkpoint.load(kept, checkpoint.RUN)[0]["journal"]["epochs"] == []
+        finish(make_options(own, tmp_path, lr=1e30), "linear")
+    (path,) = (tmp_path / "out/linear-own.unfinished").iterdir()
+    assert checkpoint.load(path, checkpoint.RUN)[0]["progress"]["epochs"] == []

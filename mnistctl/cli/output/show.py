@@ -2,7 +2,7 @@
 
 import json as jsons
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mnistctl.data.download import FileStatus
     from mnistctl.models.summary import LayerSummary, ModelSummary, PublishedAccuracy, RecipeSummary
+    from mnistctl.training.environment import DataReport, EnvironmentReport
 
 
 def print_file_statuses(statuses: Iterable["FileStatus"]) -> None:
@@ -135,36 +136,35 @@ def _published_accuracy(published: "PublishedAccuracy | None") -> str:
     return f"{published.accuracy:.3f} %, mean of {published.runs}"
 
 
-def print_environment(environment: dict[str, Any], *, json: bool) -> None:
+def print_environment(environment: "EnvironmentReport", *, json: bool) -> None:
     """Print what a bug report needs, a line for each subject."""
     if json:
-        print_line(jsons.dumps({"version": JSON_VERSION} | environment))
+        print_line(jsons.dumps({"version": JSON_VERSION} | environment.to_json()))
         return
-    hardware, out = environment["machine"], environment["out"]
-    versions = environment["versions"].items()
+    machine, out = environment.machine, environment.out
+    versions = environment.versions.items()
     print_line("versions: " + ", ".join(f"{name} {version}" for name, version in versions if version))
     missing = ", ".join(name for name, version in versions if not version)
     print_line(f"not installed: {missing or 'nothing'}")
-    print_line(f"platform: {environment['platform']}")
-    threads = environment["threads"]
-    print_line(f"processor: {hardware['processor']}, {hardware['cores']} cores, {threads} threads in use")
-    print_line(f"instructions: {hardware['vectors']}; {' '.join(hardware['features']) or 'others unknown'}")
-    for device in environment["devices"]:
-        name = "" if device["name"] is None else f" ({device['name']})"
-        print_line(f"device: {device['device']}{name}; bf16: {device['bf16'] or 'native'}")
-    _print_data_sets(environment["data"])
-    state = "writable" if out["writable"] else "not writable" if out["there"] else "does not exist yet"
-    print_line(f"out: {out['folder']}, {state}")
-    for kind in ("nets", "unfinished_runs"):
-        print_line(f"  {kind.replace('_', ' ')}: {', '.join(out[kind]) or 'none'}")
-    variables = ", ".join(f"{name}={value}" for name, value in environment["environment"].items())
+    print_line(f"platform: {environment.platform}")
+    print_line(f"processor: {machine.processor}, {machine.cores} cores, {environment.threads} threads in use")
+    print_line(f"instructions: {machine.vectors}; {' '.join(machine.features) or 'others unknown'}")
+    for device in environment.devices:
+        name = "" if device.name is None else f" ({device.name})"
+        print_line(f"device: {device.device}{name}; bf16: {device.bf16 or 'native'}")
+    _print_datasets(environment.data)
+    state = "writable" if out.writable else "not writable" if out.exists else "does not exist yet"
+    print_line(f"out: {out.folder}, {state}")
+    print_line(f"  trained models: {', '.join(out.models) or 'none'}")
+    print_line(f"  unfinished runs: {', '.join(out.unfinished_runs) or 'none'}")
+    variables = ", ".join(f"{name}={value}" for name, value in environment.environment.items())
     print_line(f"environment: {variables or 'nothing set'}")
 
 
-def _print_data_sets(data: dict[str, Any]) -> None:
+def _print_datasets(data: "DataReport") -> None:
     """Print the state of each data set, and the files that are responsible for it unless all are."""
-    print_line(f"data: {data['folder']}")
-    for name, found in data["sets"].items():
-        bad = [file for file, state in found["files"].items() if state == found["state"]]
-        names = f": {', '.join(bad)}" if 0 < len(bad) < len(found["files"]) else ""
-        print_line(f"  {name}: {found['state']} in {found['place']}{names}")
+    print_line(f"data: {data.folder}")
+    for name, dataset in data.datasets.items():
+        bad = [file for file, state in dataset.files.items() if state == dataset.state]
+        names = f": {', '.join(bad)}" if 0 < len(bad) < len(dataset.files) else ""
+        print_line(f"  {name}: {dataset.state} in {dataset.folder}{names}")

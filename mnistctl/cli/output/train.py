@@ -1,16 +1,16 @@
-"""A run as it goes: header, a row an epoch, the headline, the mismatches, the paths."""
+"""What `train` prints: a header, a row for each epoch, the result, the errors and the paths."""
 
 import json as jsons
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import TextColumn
 
-from mnistctl.artifacts import files
+from mnistctl.artifacts import files, record
 from mnistctl.cli.output.terminal import print_error, print_line, progress_bars, silence_stdout
 from mnistctl.errors import OutputError, StoppedError
 from mnistctl.models import GENERATORS
@@ -18,87 +18,114 @@ from mnistctl.training import events
 
 if TYPE_CHECKING:
     from mnistctl.evaluation.metrics import Mismatches
+    from mnistctl.training.record import RunRecord
     from mnistctl.training.run import Event
 
 
-_NARROW = 60  # columns; below, the rows give up decimals
+_NARROW = 60  # columns; a narrower terminal gets fewer decimals
+Print = Callable[..., None]
 
 
-def print_run(told: Iterable["Event"], *, quiet: bool, json: bool, record: Path, resume_command: str) -> None:
-    """Follow a run as it happens: header, a row an epoch, the headline, the mismatches, the paths."""
-    say: Callable[..., None] = print_line if not (quiet or json) else lambda *_: None
-    wide = Console().width >= _NARROW
-    paths: list[str] = []
+def print_run(
+    run: Iterable["Event"], *, quiet: bool, json: bool, run_path: Path, resume_command: str
+) -> None:
+    """Print a run while it goes on.
+
+    Args:
+        run: its events.
+        quiet: print only the accuracy, or the last losses of a GAN.
+        json: print only the record, as one JSON object.
+        run_path: path of the run's files without their endings.
+        resume_command: the command that resumes the run if it is stopped.
+    """
     from mnistctl.evaluation.metrics import Mismatches
 
-    missed: Mismatches | None = None
+    say: Print = print_line if not (quiet or json) else lambda *_: None
+    wide = Console().width >= _NARROW
+    paths: list[str] = []
+    mismatches: Mismatches | None = None
     with (
         progress_bars(TextColumn("{task.completed}/{task.total}")) as bars,
         resume_hint(resume_command) as hint,
     ):
         task = bars.add_task("", total=None)
-        for event in told:
+        for event in run:
             match event:
                 case events.Started():
-                    hint.shown = True
-                    for text in _run_header(event):
-                        say(text)
-                    say(_epoch_columns(event.model, wide), "bold")
+                    hint.enabled = True
+                    _print_header(event, say, wide)
                 case events.Progress(epoch, done, total) if not bars.disable:
                     bars.update(task, description=f"epoch {epoch}", completed=done, total=total)
                 case events.Epoch():
                     say(_epoch_row(event, wide))
-                    latest = event
+                    last_epoch = event
                 case events.GanEpoch():
                     say(_gan_row(event, wide))
                 case events.AveragedWeights():
                     if not event.recomputed:
-                        say(_average_row("last epoch's weights", latest))
-                    say(_average_row(_average_name(event), event))
+                        say(_score_row("last epoch's weights", last_epoch))
+                    say(_score_row(_average_name(event), event))
                 case Mismatches():
-                    missed = event
+                    mismatches = event
                 case files.Saved(path):
                     paths.append(path)
                 case events.Finished():
                     finished = event
-                    hint.shown = False
+                    hint.enabled = False
         bars.remove_task(task)
     if finished.already:
-        say(f"already done: finished in {finished.seconds:.1f} s; --overwrite does it again")
-        paths = [str(record)]
-    if finished.accuracy is None:
-        say(f"done  ({finished.seconds:.1f} s)", "bold green")
-    else:
-        say(f"accuracy: {finished.accuracy:.2f} %  ({finished.seconds:.1f} s)", "bold green")
-    if missed is not None:
-        print_mismatches(missed, say)
-    for path in _fold_paths(paths):
-        say(f"wrote {path}" if not finished.already else f"see {path}")
+        paths = [str(files.with_ending(run_path, "json"))]
+    _print_result(finished, mismatches, paths, say)
     if json:
-        body = jsons.loads(record.read_bytes())
+        body = {"version": record.VERSION} | finished.record.to_json()
         print_line(jsons.dumps(body | {"already": finished.already, "paths": paths}))
-    elif quiet and finished.accuracy is not None:
-        print_line(f"{finished.accuracy:.2f}")
     elif quiet:
-        body = jsons.loads(record.read_bytes())
-        print_line(f"{body['discriminator_losses'][-1]:.3f} {body['generator_losses'][-1]:.3f}")
+        print_line(_quiet_result(finished.record))
+
+
+def _print_result(
+    finished: events.Finished, mismatches: "Mismatches | None", paths: list[str], say: Print
+) -> None:
+    result = finished.record
+    if finished.already:
+        say(f"already finished, in {result.seconds:.1f} s; --overwrite trains again")
+    if result.accuracy is None:
+        say(f"done  ({result.seconds:.1f} s)", "bold green")
+    else:
+        say(f"accuracy: {result.accuracy:.2f} %  ({result.seconds:.1f} s)", "bold green")
+    if mismatches is not None:
+        print_mismatches(mismatches, say)
+    for path in _fold_paths(paths):
+        say(f"see {path}" if finished.already else f"wrote {path}")
+
+
+def _quiet_result(result: "RunRecord") -> str:
+    if result.accuracy is not None:
+        return f"{result.accuracy:.2f}"
+    losses = result.discriminator_losses or (), result.generator_losses or ()
+    return " ".join(f"{each[-1]:.3f}" for each in losses)
 
 
 @dataclass
 class ResumeHint:
-    """Whether an interruption is answered with the command that resumes: once there is something to resume."""
+    """Whether a message about an interruption names the command that resumes."""
 
-    shown: bool = False
+    enabled: bool = False
 
 
 @contextmanager
 def resume_hint(command: str, after: str = "the last finished epoch") -> Iterator[ResumeHint]:
-    """Add to an error or a signal that leaves the block that `command` continues `after` that point."""
+    """Add the command that resumes to an interruption or an output error in the block, once enabled.
+
+    Args:
+        command: the command.
+        after: what it continues from.
+    """
     hint = ResumeHint()
     try:
         yield hint
     except (StoppedError, BrokenPipeError, OutputError) as error:
-        if hint.shown:
+        if hint.enabled:
             note = f"`{command}` continues from {after}"
             if isinstance(error, BrokenPipeError):  # Typer would end the program without a message
                 silence_stdout()
@@ -108,42 +135,25 @@ def resume_hint(command: str, after: str = "the last finished epoch") -> Iterato
         raise
 
 
-@contextmanager
-def with_resume_hint(after: str = "the last whole epoch") -> Iterator[list[Any]]:
-    """Add to what stops the block how what has started goes on; gives the list to put that event into."""
-    going: list[Any] = []
-    try:
-        yield going
-    except (StoppedError, BrokenPipeError, OutputError) as fault:
-        if going:
-            way = f"`{going[0].resume}` goes on from {after}"
-            if isinstance(fault, BrokenPipeError):  # of which Typer would end the program without a word
-                silence_stdout()
-                print_error(f"stopped, since nobody reads on; {way}")
-                raise SystemExit(1) from None
-            fault.add_note(way)
-        raise
-
-
-def _run_header(event: events.Started) -> list[str]:
+def _print_header(event: events.Started, say: Print, wide: bool) -> None:
     precision = "" if event.precision == "float32" else f", precision: {event.precision}"
-    return [
-        f"model: {event.model}, {event.parameters:,} parameters",
-        f"data: {event.dataset}, {event.digits:,} digits, seed {event.seed}",
-        f"epochs: {event.epochs}, batch size: {event.batch_size}, iterations per epoch: {event.iterations}",
-        f"device: {event.device}, threads: {event.threads}{precision}",
-        *([f"going on after epoch {event.after} of {event.epochs}"] if event.after is not None else []),
-    ]
+    say(f"model: {event.model}, {event.parameters:,} parameters")
+    say(f"data: {event.dataset}, {event.images:,} images, seed {event.seed}")
+    say(f"epochs: {event.epochs}, batch size: {event.batch_size}, iterations per epoch: {event.iterations}")
+    say(f"device: {event.device}, threads: {event.threads}{precision}")
+    if event.resumed_after is not None:
+        say(f"resuming after epoch {event.resumed_after} of {event.epochs}")
+    say(_column_names(event.model, wide), "bold")
 
 
-def _epoch_columns(model: str, wide: bool) -> str:
+def _column_names(model: str, wide: bool) -> str:
     if model in GENERATORS:
         if wide:
             return "epoch  time      median losses: discriminator  generator  seconds"
         return "  #  time      discr.    gen.      s"
     if wide:
-        return "epoch    rate  training loss  test loss  test accuracy  seconds"
-    return "  #   rate   loss   test accuracy    s"
+        return "epoch      lr  training loss  test loss  test accuracy  seconds"
+    return "  #     lr   loss   test accuracy    s"
 
 
 def _epoch_row(e: events.Epoch, wide: bool) -> str:
@@ -154,14 +164,14 @@ def _epoch_row(e: events.Epoch, wide: bool) -> str:
 
 
 def _gan_row(e: events.GanEpoch, wide: bool) -> str:
-    clock = e.ended[11:19]
+    clock, d_loss, g_loss = e.ended[11:19], e.discriminator_loss, e.generator_loss
     if wide:
-        return f"{e.epoch:5d}  {clock}  {e.discriminator:28.3f}  {e.generator:9.3f}  {e.seconds:7.1f}"
-    return f"{e.epoch:3d}  {clock}  {e.discriminator:6.3f}  {e.generator:6.3f}  {e.seconds:5.1f}"
+        return f"{e.epoch:5d}  {clock}  {d_loss:28.3f}  {g_loss:9.3f}  {e.seconds:7.1f}"
+    return f"{e.epoch:3d}  {clock}  {d_loss:6.3f}  {g_loss:6.3f}  {e.seconds:5.1f}"
 
 
 def _fold_paths(paths: list[str]) -> list[str]:
-    """The paths in their order, those of a generator's grids in one line."""
+    """The paths in their order, those of a GAN's grids in one line."""
     grids = [path for path in paths if path.endswith(".png")]
     if len(grids) < 2:
         return paths
@@ -173,15 +183,13 @@ def _average_name(average: events.AveragedWeights) -> str:
     return f"{weights}, batch norm recomputed" if average.recomputed else weights
 
 
-def _average_row(name: str, scored: events.Epoch | events.AveragedWeights) -> str:
-    return f"{name}: test loss {scored.test_loss:.4f}, {scored.accuracy:.2f} %"
+def _score_row(name: str, score: events.Epoch | events.AveragedWeights) -> str:
+    return f"{name}: test loss {score.test_loss:.4f}, {score.accuracy:.2f} %"
 
 
-def print_mismatches(
-    missed: "Mismatches", say: Callable[[str], None], marked: Collection[int] = frozenset()
-) -> None:
-    """The dictionary of what was misread: a line for each digit that was, a star at the `marked` indices."""
-    say("mismatches:" if missed.indices else "mismatches: none")
-    for digit, answers in missed.by_digit().items():
-        told = (f"{answer}*" if index in marked else str(answer) for answer, index in answers)
-        say(f"{digit}| {' '.join(told)}")
+def print_mismatches(mismatches: "Mismatches", say: Print, marked: Collection[int] = frozenset()) -> None:
+    """Print the wrong predictions of each digit in a line, with a star at the indices in `marked`."""
+    say("mismatches:" if mismatches.indices else "mismatches: none")
+    for digit, predictions in mismatches.by_digit().items():
+        words = (f"{predicted}*" if index in marked else str(predicted) for predicted, index in predictions)
+        say(f"{digit}| {' '.join(words)}")
