@@ -1,6 +1,6 @@
-"""Pictures of single digits as people hand them in: other hands, pens, papers, light, sizes and fonts.
+"""Drawn images of single digits: different handwritings, pens, papers, lights, sizes and fonts.
 
-Each is a function of its number alone. Nothing here knows how `mnistctl.pictures` prepares them.
+Each image depends only on its number. `mnistctl.data.images` is tested with them, and is not used here.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-# For each digit the ways to write it: strokes of points (x, y down, of a digit 1 high) that a smooth line
-# passes through. A point given twice is a corner.
+# For each digit, ways to write it: strokes, each a list of points x y that a smooth line passes through. The
+# digit is 100 high, and y points down. A repeated point is a corner.
 HANDS = {
     0: [
         ["35 0, 12 18, 2 50, 12 84, 35 100, 58 82, 66 50, 57 15, 35 0, 24 4"],
@@ -76,7 +76,7 @@ INKS = {
     "marker": ("#101010", "#c01818", "#1038b0"),
 }
 INKS |= {"pencil": ("#4a4a4c", "#606064"), "brush": ("#0a0a0a", "#3a1c10")}
-FACES = (
+FONTS = (
     "DejaVuSans",
     "DejaVuSans-Bold",
     "DejaVuSansMono",
@@ -84,12 +84,12 @@ FACES = (
     "DejaVuSerif-Italic",
     "DejaVuSans-Oblique",
 )
-WRITTEN = 240  # the first numbers; behind them each digit in each face
+WRITTEN = 240  # the first numbers are handwritten; after them comes each digit in each font
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A picture of a digit, how it came about, and the ending of the file that it is kept in."""
+    """An image of a digit, a description of it, and the ending of a file format that suits it."""
 
     digit: int
     how: str
@@ -98,32 +98,37 @@ class Drawing:
 
 
 def drawing(number: int, most: int = 2000) -> Drawing:
-    """The picture of this number, from 0 to `COUNT` - 1, the digits in turn; at most so many pixels wide."""
-    chance = np.random.default_rng(number)
+    """The image with this number.
+
+    Args:
+        number: 0 to `COUNT` - 1; the digits take turns.
+        most: largest width in pixels.
+    """
+    rng = np.random.default_rng(number)
     digit, turn = number % 10, number // 10
     paper = PAPERS[(turn + digit) % len(PAPERS)]
-    side = round(float(np.exp(chance.uniform(np.log(40), np.log(900)))))
+    side = round(float(np.exp(rng.uniform(np.log(40), np.log(900)))))
     if number % 61 == 7:
         side = 2000
-    if paper in ("ruled", "squared", "photo"):  # whose lines and light a few pixels cannot hold
+    if paper in ("ruled", "squared", "photo"):  # lines and shadows need some pixels
         side = max(side, 160)
     side = min(side, most)
-    size = side, round(side * chance.uniform(0.8, 1.25))
+    size = side, round(side * rng.uniform(0.8, 1.25))
     if number < WRITTEN:
         pen = PENS[turn % len(PENS)] if side >= 80 else "marker"
-        ink, colour = written(digit, turn, pen, size, chance), chance.choice(INKS[pen])
+        ink, colour = handwrite(digit, turn, pen, size, rng), rng.choice(INKS[pen])
     else:
-        pen = FACES[turn - WRITTEN // 10]
-        ink, colour = printed(digit, pen, size, chance), "#101010"
-    picture, ending = laid(ink, str(colour), paper, chance)
+        pen = FONTS[turn - WRITTEN // 10]
+        ink, colour = typeset(digit, pen, size, rng), "#101010"
+    picture, ending = put_on_paper(ink, str(colour), paper, rng)
     return Drawing(digit, f"{pen}, {paper}, {size[0]}x{size[1]}", picture, ending)
 
 
-COUNT = WRITTEN + 10 * len(FACES)
+COUNT = WRITTEN + 10 * len(FONTS)
 
 
-def line(points: str) -> np.ndarray:
-    """The Catmull-Rom spline through the points: [N, 2]."""
+def spline(points: str) -> np.ndarray:
+    """Points [N, 2] on the Catmull-Rom spline through the given points."""
     p = np.array([pair.split() for pair in points.split(", ")], float) / 100
     p = np.concatenate((2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]))
     t = np.linspace(0, 1, 48, endpoint=False)[:, None]
@@ -135,122 +140,131 @@ def line(points: str) -> np.ndarray:
     return np.concatenate([*parts, p[-2:-1]])
 
 
-def written(
-    digit: int, turn: int, pen: str, size: tuple[int, int], chance: np.random.Generator
-) -> np.ndarray:
-    """How much ink lies where, 0 to 1, of a digit written by hand: [height, width]."""
-    strokes = [line(points) for points in HANDS[digit][turn % len(HANDS[digit])]]
-    places = np.concatenate(strokes)
-    # The hand trembles slowly along a stroke; digits lean to the right and are a little turned.
-    tremble = chance.uniform(0.004, 0.02)
-    lean, turned, wide = (
-        chance.uniform(-0.1, 0.35),
-        np.radians(chance.normal(0, 5)),
-        chance.uniform(0.85, 1.2),
-    )
-    shape = np.array([[wide, 0], [-lean, 1]]) @ rotation(turned)
+def handwrite(digit: int, turn: int, pen: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """The ink of a handwritten digit, 0 to 1: [height, width]."""
+    strokes = [spline(points) for points in HANDS[digit][turn % len(HANDS[digit])]]
+    points = np.concatenate(strokes)
+    # The pen trembles along a stroke. Digits are slanted to the right and slightly rotated.
+    tremble = rng.uniform(0.004, 0.02)
+    slant, angle, stretch = rng.uniform(-0.1, 0.35), np.radians(rng.normal(0, 5)), rng.uniform(0.85, 1.2)
+    shape = np.array([[stretch, 0], [-slant, 1]]) @ rotation(angle)
     for stroke in strokes:
-        noise = ndimage.gaussian_filter1d(chance.standard_normal(stroke.shape), 20, axis=0, mode="nearest")
+        noise = ndimage.gaussian_filter1d(rng.standard_normal(stroke.shape), 20, axis=0, mode="nearest")
         stroke += noise * tremble / max(noise.std(), 1e-9)
-    places = np.concatenate(strokes) @ shape
-    low, high = places.min(0), places.max(0)
-    scale = min(size) * chance.uniform(0.35, 0.82) / max(high - low)
+    points = np.concatenate(strokes) @ shape
+    low, high = points.min(0), points.max(0)
+    scale = min(size) * rng.uniform(0.35, 0.82) / max(high - low)
     room = np.array(size) - scale * (high - low)
-    corner = room * (0.5 + chance.uniform(-0.35, 0.35, 2))
-    thick = (
-        scale
-        * {"ballpoint": 0.03, "marker": 0.11, "pencil": 0.04, "brush": 0.1}[pen]
-        * chance.uniform(0.8, 1.3)
+    corner = room * (0.5 + rng.uniform(-0.35, 0.35, 2))
+    thickness = (
+        scale * {"ballpoint": 0.03, "marker": 0.11, "pencil": 0.04, "brush": 0.1}[pen] * rng.uniform(0.8, 1.3)
     )
-    times = 1 if min(size) > 1000 else 3
-    canvas = Image.new("L", (size[0] * times, size[1] * times))
-    pencil = ImageDraw.Draw(canvas)
+    factor = 1 if min(size) > 1000 else 3
+    canvas = Image.new("L", (size[0] * factor, size[1] * factor))
+    draw = ImageDraw.Draw(canvas)
     for stroke in strokes:
         along = np.linspace(0, 1, len(stroke))
-        pressed = np.ones(len(stroke))
+        pressure = np.ones(len(stroke))
         if pen == "brush":
-            pressed = 0.35 + 0.65 * np.sin(np.pi * np.clip(along * 0.85 + 0.12, 0, 1))
+            pressure = 0.35 + 0.65 * np.sin(np.pi * np.clip(along * 0.85 + 0.12, 0, 1))
         elif pen in ("ballpoint", "pencil"):
-            pressed = 1 + 0.12 * np.sin(2 * np.pi * (along + chance.random()))
-        spots = ((stroke @ shape - low) * scale + corner) * times
-        radii = np.maximum(thick, 1.2) * pressed * times / 2
-        for (x0, y0), (x1, y1), r in zip(spots, spots[1:], radii, strict=False):
-            pencil.line((x0, y0, x1, y1), 255, max(1, round(2 * r)))
-            pencil.ellipse((x0 - r, y0 - r, x0 + r, y0 + r), 255)
+            pressure = 1 + 0.12 * np.sin(2 * np.pi * (along + rng.random()))
+        centres = ((stroke @ shape - low) * scale + corner) * factor
+        radii = np.maximum(thickness, 1.2) * pressure * factor / 2
+        for (x0, y0), (x1, y1), r in zip(centres, centres[1:], radii, strict=False):
+            draw.line((x0, y0, x1, y1), 255, max(1, round(2 * r)))
+            draw.ellipse((x0 - r, y0 - r, x0 + r, y0 + r), 255)
     ink = np.asarray(canvas.resize(size, Image.Resampling.BOX), np.float32) / 255
     if pen == "pencil":
-        grain = ndimage.gaussian_filter(chance.standard_normal(ink.shape), max(0.6, thick / 10))
+        grain = ndimage.gaussian_filter(rng.standard_normal(ink.shape), max(0.6, thickness / 10))
         ink = ink * np.clip(0.8 + 0.3 * grain / grain.std(), 0.15, 1)
     return ink
 
 
-def printed(digit: int, face: str, size: tuple[int, int], chance: np.random.Generator) -> np.ndarray:
-    """How much ink lies where, 0 to 1, of a digit of a font that matplotlib brings: [height, width]."""
-    path = Path(matplotlib.get_data_path()) / f"fonts/ttf/{face}.ttf"
-    font = ImageFont.truetype(str(path), min(size) * chance.uniform(0.5, 0.95))
+def typeset(digit: int, font_name: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """The ink of a digit in one of matplotlib's fonts, 0 to 1: [height, width]."""
+    path = Path(matplotlib.get_data_path()) / f"fonts/ttf/{font_name}.ttf"
+    font = ImageFont.truetype(str(path), min(size) * rng.uniform(0.5, 0.95))
     canvas = Image.new("L", size)
-    place = [s * (0.5 + chance.uniform(-0.1, 0.1)) for s in size]
-    ImageDraw.Draw(canvas).text(place, str(digit), 255, font, anchor="mm")
-    return np.asarray(canvas.rotate(chance.normal(0, 3), Image.Resampling.BICUBIC), np.float32) / 255
+    centre = [s * (0.5 + rng.uniform(-0.1, 0.1)) for s in size]
+    ImageDraw.Draw(canvas).text(centre, str(digit), 255, font, anchor="mm")
+    return np.asarray(canvas.rotate(rng.normal(0, 3), Image.Resampling.BICUBIC), np.float32) / 255
 
 
 def rotation(angle: float) -> np.ndarray:
     return np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
-def laid(ink: np.ndarray, colour: str, paper: str, chance: np.random.Generator) -> tuple[Image.Image, str]:
-    """The ink on a paper, and the ending of a fitting file."""
+def put_on_paper(
+    ink: np.ndarray, colour: str, paper: str, rng: np.random.Generator
+) -> tuple[Image.Image, str]:
+    """An image of the ink on a kind of paper, and the ending of a suitable file format."""
     rows, columns = ink.shape
     y, x = np.mgrid[:rows, :columns].astype(np.float32)
     y, x = y / rows - 0.5, x / columns - 0.5
     tint = np.array(Image.new("RGB", (1, 1), colour).getpixel((0, 0)), np.float32)
     if paper == "transparent":
-        if chance.random() < 0.5:
-            tint = 255 - tint / 3  # a light pen, for dark pages
+        if rng.random() < 0.5:
+            tint = 255 - tint / 3  # a light pen, for a dark page
         pixels = np.concatenate((np.broadcast_to(tint, (rows, columns, 3)), 255 * ink[..., None]), -1)
         return Image.fromarray(pixels.round().astype(np.uint8), "RGBA"), "png"
     if paper == "board":
-        ground = np.array(chance.choice([(28, 62, 46), (30, 30, 34), (18, 26, 60)]), np.float32)
-        smudge = ndimage.gaussian_filter(chance.standard_normal(ink.shape), min(rows, columns) / 12)
-        page = ground + 12 * (smudge / smudge.std())[..., None]
-        tint = np.array(chance.choice([(235, 235, 228), (250, 225, 120), (240, 190, 200)]), np.float32)
+        page, tint = blackboard(ink.shape, rng)
     else:
-        page = np.broadcast_to(
-            np.array([250, 249, 244], np.float32) - chance.uniform(0, 14), (rows, columns, 3)
-        )
+        page = np.broadcast_to(np.array([250, 249, 244], np.float32) - rng.uniform(0, 14), (rows, columns, 3))
     if paper in ("ruled", "squared"):
-        page = page.copy()
-        slope, gap = np.tan(np.radians(chance.uniform(-3, 3))), chance.uniform(0.1, 0.3) * rows
-        if paper == "squared":
-            gap = gap / 2
-        wide, faint = max(1.0, gap / 25), np.array([150, 180, 215], np.float32)
-        tilted = [(y * rows + slope * x * columns, gap), (x * columns - slope * y * rows, gap)]
-        for across, every in tilted[: 1 if paper == "ruled" else 2]:
-            near = np.abs((across + every * 0.37) % every - every / 2)
-            lines = np.clip(wide / 2 + 0.5 - near, 0, 1)[..., None] * chance.uniform(0.6, 1)
-            page = page * (1 - lines) + faint * lines
-    seen = page * (1 - ink[..., None]) + tint * ink[..., None]
+        page = with_lines(page, x, y, paper, rng)
+    image = page * (1 - ink[..., None]) + tint * ink[..., None]
     noise = 1.5
     if paper in ("uneven", "photo"):
-        fall, way = chance.uniform(0.35, 0.75), chance.uniform(0, 2 * np.pi)
-        light = 1 - fall * (0.5 + x * np.cos(way) + y * np.sin(way)).clip(0, 1)
-        seen, noise = seen * light[..., None], 4
-    if paper == "photo":  # the edge of a table, a shadow, a lens that is not quite sharp
-        edge = x * np.cos(0.1) - y * np.sin(0.1) if chance.random() < 0.5 else y + 0.08 * x
-        table = ndimage.gaussian_filter((edge > 0.47).astype(np.float32), 1)[..., None]
-        seen = seen * (1 - table) + np.array([70, 48, 34], np.float32) * table
-        shadow = ndimage.gaussian_filter(
-            (x + 0.4 * y < chance.uniform(-0.4, -0.1)).astype(np.float32), rows / 25
-        )
-        seen = ndimage.gaussian_filter(seen * (1 - 0.3 * shadow[..., None]), (rows / 300, rows / 300, 0))
+        falloff, direction = rng.uniform(0.35, 0.75), rng.uniform(0, 2 * np.pi)
+        light = 1 - falloff * (0.5 + x * np.cos(direction) + y * np.sin(direction)).clip(0, 1)
+        image, noise = image * light[..., None], 4
+    if paper == "photo":
+        image = photographed(image, x, y, rng)
     if paper == "scan":  # specks of dust
         for _ in range(12):
-            r, c = chance.integers(rows), chance.integers(columns)
+            r, c = rng.integers(rows), rng.integers(columns)
             s = max(1, round(min(rows, columns) / 150))
-            seen[r : r + s, c : c + s] = 90
+            image[r : r + s, c : c + s] = 90
         noise = 7
-    seen = seen + chance.normal(0, noise, (rows, columns, 1)) + chance.normal(0, noise / 2, seen.shape)
-    pixels = seen.clip(0, 255).round().astype(np.uint8)
+    image = image + rng.normal(0, noise, (rows, columns, 1)) + rng.normal(0, noise / 2, image.shape)
+    pixels = image.clip(0, 255).round().astype(np.uint8)
     if paper == "scan":
         return Image.fromarray(pixels).convert("L"), "png"
     return Image.fromarray(pixels), "jpg"
+
+
+def blackboard(shape: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A dark board with smudges, [height, width, 3], and the colour of the chalk."""
+    ground = np.array(rng.choice([(28, 62, 46), (30, 30, 34), (18, 26, 60)]), np.float32)
+    smudge = ndimage.gaussian_filter(rng.standard_normal(shape), min(shape) / 12)
+    chalk = np.array(rng.choice([(235, 235, 228), (250, 225, 120), (240, 190, 200)]), np.float32)
+    return ground + 12 * (smudge / smudge.std())[..., None], chalk
+
+
+def with_lines(
+    page: np.ndarray, x: np.ndarray, y: np.ndarray, paper: str, rng: np.random.Generator
+) -> np.ndarray:
+    """The page with blue lines, horizontal ones if it is ruled, in both directions if it is squared."""
+    rows, columns = page.shape[:2]
+    slope, gap = np.tan(np.radians(rng.uniform(-3, 3))), rng.uniform(0.1, 0.3) * rows
+    if paper == "squared":
+        gap = gap / 2
+    width, blue = max(1.0, gap / 25), np.array([150, 180, 215], np.float32)
+    distances = y * rows + slope * x * columns, x * columns - slope * y * rows
+    for distance in distances[: 1 if paper == "ruled" else 2]:
+        to_line = np.abs((distance + gap * 0.37) % gap - gap / 2)
+        lines = np.clip(width / 2 + 0.5 - to_line, 0, 1)[..., None] * rng.uniform(0.6, 1)
+        page = page * (1 - lines) + blue * lines
+    return page
+
+
+def photographed(image: np.ndarray, x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The image with the edge of a table, a shadow, and slight blur."""
+    rows = len(image)
+    edge = x * np.cos(0.1) - y * np.sin(0.1) if rng.random() < 0.5 else y + 0.08 * x
+    table = ndimage.gaussian_filter((edge > 0.47).astype(np.float32), 1)[..., None]
+    image = image * (1 - table) + np.array([70, 48, 34], np.float32) * table
+    shadow = ndimage.gaussian_filter((x + 0.4 * y < rng.uniform(-0.4, -0.1)).astype(np.float32), rows / 25)
+    return ndimage.gaussian_filter(image * (1 - 0.3 * shadow[..., None]), (rows / 300, rows / 300, 0))
