@@ -1,9 +1,10 @@
-"""Trials by workers of one thread beside single runs of all threads: python bench/trials.py DATA_DIR [FILE].
+"""Trials in one-thread workers against single runs on all threads: python bench/trials.py DATA_DIR [FILE].
 
-In each round, one after the other, as a user runs them: `trials conv` and the same seeds by `train conv`;
-`trials swa`, whose two columns share a stretch, and the same seeds by `train swa`, beside which conv's runs
-are the regular column. The ratios are of the seconds of whole commands, and of those in training alone;
-medians over the rounds. `work` is the share of its epochs that swa's trials train; in full it is 69 of 100.
+Each round runs these commands one after the other: `trials conv`, and `train conv` with the same seeds;
+`trials swa`, and `train swa` with the same seeds. A trial of swa has two arms that share epochs. As single
+runs they are `train swa` and `train conv`. The ratios are of whole commands ("wall") and of training alone
+("training"), medians over the rounds. `work` is the share of the epochs of both arms that a trial of swa
+trains; it is 69 of 100 with the full recipe.
 """
 
 import argparse
@@ -22,11 +23,39 @@ from mnistctl.training.environment import versions
 from mnistctl.training.options import RunOptions
 from mnistctl.trials.worker import shared_epochs
 
-CONV, SWA = 1.1, 1.55  # the least that the ratios of training should be
+MIN_CONV_RATIO, MIN_SWA_RATIO = 1.1, 1.55  # of training; the benchmark fails below
 
 
 def main() -> None:
-    """Run the rounds; print the ratios and, where FILE is given, write them."""
+    """Run the rounds, print the ratios, and write them to FILE, if there is one."""
+    options = parse_options()
+    seeds_per_round = os.cpu_count() or 1
+    rounds = []
+    for number in range(options.rounds):
+        seeds = range(number * seeds_per_round, (number + 1) * seeds_per_round)
+        rounds.append(run_round(options, seeds))
+        print(json.dumps({"round": number, **compute_ratios(rounds[-1])}), flush=True)
+    ratios = [compute_ratios(seconds) for seconds in rounds]
+    conv, swa = (RunOptions(epochs=options.epochs).recipe(name) for name in ("conv", "swa"))
+    body = {
+        "command": f"python bench/trials.py --epochs {options.epochs} --rounds {options.rounds}"
+        f" --precision {options.precision}",
+        "machine": hardware_info() | versions(),
+        "trials_per_round": seeds_per_round,
+        "work": 1 - shared_epochs(conv, swa) / (2 * options.epochs),
+        "work_in_full": 1 - shared_epochs(models.load("conv"), models.load("swa")) / 100,
+        "ratios": {name: round(statistics.median(r[name] for r in ratios), 3) for name in ratios[0]},
+        "rounds": rounds,
+    }
+    print(json.dumps(body["ratios"], indent=1))
+    if options.file is not None:
+        options.file.write_text(json.dumps(body, indent=1) + "\n")
+    if body["ratios"]["conv_training"] < MIN_CONV_RATIO or body["ratios"]["swa_training"] < MIN_SWA_RATIO:
+        sys.exit(f"the ratios of training are below {MIN_CONV_RATIO} (conv) or {MIN_SWA_RATIO} (swa)")
+
+
+def parse_options() -> argparse.Namespace:
+    """The options of this program."""
     parser = argparse.ArgumentParser()
     parser.add_argument("data_dir", type=Path)
     parser.add_argument("file", type=Path, nargs="?")
@@ -35,66 +64,48 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="float32")
-    asked = parser.parse_args()
-    workers = os.cpu_count() or 1
-    told = ["--dataset", asked.dataset, "--data-dir", str(asked.data_dir.absolute())]
-    told += ["--epochs", str(asked.epochs), "--precision", asked.precision]
-    told += [] if asked.batch_size is None else ["--batch-size", str(asked.batch_size)]
-    rounds = []
-    with tempfile.TemporaryDirectory() as place:
-        told += ["--out-dir", place, "--overwrite", "--name", "bench", "--json"]
-        for number in range(asked.rounds):
-            first = number * workers
-            rounds.append({})
-            for model in ("conv", "swa"):
-                many = ["trials", model, "-n", str(workers), "--seed", str(first), "--workers", str(workers)]
-                wall, (body,) = timed([[*many, *told]])
-                rounds[-1][f"trials {model}"] = {"wall": wall, "training": body["trial_seconds"] / workers}
-                single = [
-                    ["train", model, "--seed", str(seed), "--threads", str(workers), *told]
-                    for seed in range(first, first + workers)
-                ]
-                wall, bodies = timed(single)
-                seconds = sum(body["training_seconds"] for body in bodies)
-                rounds[-1][f"train {model}"] = {"wall": wall, "training": seconds}
-            print(json.dumps({"round": number, **ratios(rounds[-1])}), flush=True)
-    every = [ratios(seconds) for seconds in rounds]
-    conv, swa = (RunOptions(epochs=asked.epochs).recipe(name) for name in ("conv", "swa"))
-    body = {
-        "command": f"python bench/trials.py --epochs {asked.epochs} --rounds {asked.rounds}"
-        f" --precision {asked.precision}",
-        "machine": hardware_info() | versions(),
-        "trials_a_round": workers,
-        "work": 1 - shared_epochs(conv, swa) / (2 * asked.epochs),
-        "work_in_full": 1 - shared_epochs(models.load("conv"), models.load("swa")) / 100,
-        "ratios": {name: round(statistics.median(r[name] for r in every), 3) for name in every[0]},
-        "rounds": rounds,
-    }
-    print(json.dumps(body["ratios"], indent=1))
-    if asked.file is not None:
-        asked.file.write_text(json.dumps(body, indent=1) + "\n")
-    if body["ratios"]["conv_training"] < CONV or body["ratios"]["swa_training"] < SWA:
-        sys.exit(f"less than {CONV} and {SWA}")
+    return parser.parse_args()
 
 
-def timed(commands: list[list[str]]) -> tuple[float, list[dict]]:
-    """The seconds that the commands take one after the other, and what they print."""
-    began = time.perf_counter()
-    printed = [
+def run_round(options: argparse.Namespace, seeds: range) -> dict[str, dict[str, float]]:
+    """Seconds of the four commands, by command: of the whole command, and of training alone."""
+    n = str(len(seeds))
+    shared = ["--dataset", options.dataset, "--data-dir", str(options.data_dir.absolute())]
+    shared += ["--epochs", str(options.epochs), "--precision", options.precision]
+    shared += [] if options.batch_size is None else ["--batch-size", str(options.batch_size)]
+    seconds = {}
+    with tempfile.TemporaryDirectory() as out_dir:
+        shared += ["--out-dir", out_dir, "--overwrite", "--name", "bench", "--json"]
+        for model in ("conv", "swa"):
+            trials = ["trials", model, "-n", n, "--seed", str(seeds[0]), "--workers", n, *shared]
+            wall, (summary,) = run_commands([trials])
+            training = summary["trial_seconds"] / len(seeds)
+            seconds[f"trials {model}"] = {"wall": wall, "training": training}
+            runs = [["train", model, "--seed", str(seed), "--threads", n, *shared] for seed in seeds]
+            wall, records = run_commands(runs)
+            training = sum(record["training_seconds"] for record in records)
+            seconds[f"train {model}"] = {"wall": wall, "training": training}
+    return seconds
+
+
+def run_commands(commands: list[list[str]]) -> tuple[float, list[dict]]:
+    """Run mnistctl commands one after the other: seconds of all, and the JSON that each printed."""
+    start = time.perf_counter()
+    outputs = [
         subprocess.run([sys.executable, "-m", "mnistctl", *words], check=True, capture_output=True).stdout
         for words in commands
     ]
-    return time.perf_counter() - began, [json.loads(text) for text in printed]
+    return time.perf_counter() - start, [json.loads(output) for output in outputs]
 
 
-def ratios(seconds: dict[str, dict[str, float]]) -> dict[str, float]:
-    """How many times as long single runs take: for conv, and for conv and swa apart beside swa's trials."""
-    found = {}
+def compute_ratios(seconds: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Time of single runs divided by that of trials. For swa the single runs are those of conv and swa."""
+    ratios = {}
     for kind in ("training", "wall"):
         conv, swa = seconds["train conv"][kind], seconds["train swa"][kind]
-        found[f"conv_{kind}"] = conv / seconds["trials conv"][kind]
-        found[f"swa_{kind}"] = (conv + swa) / seconds["trials swa"][kind]
-    return {name: round(value, 3) for name, value in found.items()}
+        ratios[f"conv_{kind}"] = conv / seconds["trials conv"][kind]
+        ratios[f"swa_{kind}"] = (conv + swa) / seconds["trials swa"][kind]
+    return {name: round(value, 3) for name, value in ratios.items()}
 
 
 if __name__ == "__main__":

@@ -1,44 +1,91 @@
-"""Trials that train nothing, for tests of what runs them: a function of the seed, faults as asked for."""
+"""Trials without training, for tests of what runs them: the result is a function of the seed."""
 
 import os
 import signal
 import time
+from collections import Counter
+from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 
-
-def outcome(seed):
-    """What the stub of a trial gives: an accuracy, and one digit misread."""
-    wrong = [[seed % 7, 3, 5]]
-    return {"results": {"logit": 90 + (seed * 37 % 100) / 100}, "digests": {"logit": f"{seed:064x}"}} | {
-        "wrong": {"logit": wrong},
-        "seconds": 0.1,
-        "processor_seconds": 0.1,
-    }
+from mnistctl.errors import DivergedError, MnistctlError
+from mnistctl.trials.executors import Backend
+from mnistctl.trials.local import WorkerSlot
+from mnistctl.trials.task import TrialResult
 
 
-def perform(model, seed, settings):
-    """Note in the data folder that the trial began; die as often as die-SEED there says; give the outcome."""
-    folder = Path(settings["data_dir"])
-    with (folder / "begun").open("a") as file:
+def stub_result(seed):
+    """The result of the stub trial of this seed: an accuracy, and one image with a wrong prediction."""
+    return TrialResult(
+        accuracies={"logit": 90 + (seed * 37 % 100) / 100},
+        digests={"logit": f"{seed:064x}"},
+        mismatches={"logit": ((seed % 7, 3, 5),)},
+        seconds=0.1,
+        processor_seconds=0.1,
+    )
+
+
+def run_stub_trial(model, seed, settings):
+    """Log the start in the data folder, obey the files there, and return the result.
+
+    die-SEED has the number of times that the worker still dies, diverge-SEED and raise-SEED cause that
+    error, and `slow` has the seconds that a trial takes.
+    """
+    folder = Path(settings.data_dir)
+    with (folder / "starts").open("a") as file:
         file.write(f"{seed} {os.getpid()}\n")
-    deaths = folder / f"die-{seed}"
-    if deaths.exists() and (left := int(deaths.read_text())):
-        deaths.write_text(str(left - 1))
+    if _dies(folder, seed):
         os.kill(os.getpid(), signal.SIGKILL)
     if (folder / f"diverge-{seed}").exists():
-        return {"diverged": "the loss is nan"}
+        raise DivergedError("the loss is nan")
     if (folder / f"raise-{seed}").exists():
         raise RuntimeError("out of luck")
     if (folder / "slow").exists():
         time.sleep(float((folder / "slow").read_text()))
-    return outcome(seed)
+    return stub_result(seed)
 
 
-if __name__ == "__main__":  # python stubs.py WORDS...: mnistctl with these trials in place of real ones
-    import stubs  # by the name that a worker finds it under
+def _dies(folder, seed):
+    path = folder / f"die-{seed}"
+    if not path.exists() or not (times := int(path.read_text())):
+        return False
+    path.write_text(str(times - 1))
+    return True
+
+
+def read_starts(folder):
+    """How often the trial of each seed started, and the processes that it started in."""
+    pairs = [line.split() for line in (folder / "starts").read_text().splitlines()]
+    return Counter(int(seed) for seed, _ in pairs), {int(pid) for _, pid in pairs}
+
+
+class InProcessExecutor(Executor):
+    """Runs each task at once in this process. It breaks as often as a file die-SEED says."""
+
+    broken = False
+
+    def submit(self, fn, /, model, seed, settings):
+        if self.broken:
+            raise BrokenExecutor
+        future = Future()
+        if _dies(Path(settings.data_dir), seed):
+            self.broken = True
+            future.set_exception(BrokenExecutor("a worker died"))
+            return future
+        try:
+            future.set_result(fn(model, seed, settings))
+        except (RuntimeError, MnistctlError) as error:
+            future.set_exception(error)
+        return future
+
+
+IN_PROCESS = Backend(lambda device, count: [WorkerSlot(InProcessExecutor, 1, device)])
+
+
+if __name__ == "__main__":  # python stubs.py WORDS...: mnistctl with stub trials
+    import stubs  # under this name the workers import it
 
     from mnistctl.__main__ import main
     from mnistctl.trials import run
 
-    run.run_trials.__kwdefaults__["perform"] = stubs.perform
+    run.run_trials.__kwdefaults__["run_trial"] = stubs.run_stub_trial
     main()

@@ -14,7 +14,7 @@ from mnistctl import models
 from mnistctl.artifacts import charts, files, grids
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
-from mnistctl.models.summary import recipe_to_json
+from mnistctl.models.summary import RecipeSummary, summarize_recipe
 from mnistctl.trials import journal
 from mnistctl.trials.conclusions import conclusion
 from mnistctl.trials.journal import TrialsJournal
@@ -44,7 +44,7 @@ class Result:
     model: str
     seed: int
     accuracy: float
-    recipe: dict[str, Any]
+    recipe: RecipeSummary
     precision: str
     dataset: str
     record: str
@@ -53,9 +53,10 @@ class Result:
     @property
     def full(self) -> bool:
         """Whether this is the published recipe: all its epochs, in float32, on MNIST."""
-        published_recipe = recipe_to_json(models.load(self.model))
+        published_recipe = summarize_recipe(models.load(self.model)).to_json()
         # Older records have fewer keys.
-        same = all(published_recipe.get(name) == value for name, value in self.recipe.items())
+        recipe = {name: value for name, value in self.recipe.to_json().items() if value is not None}
+        same = all(published_recipe[name] == value for name, value in recipe.items())
         return same and self.precision == "float32" and self.dataset == "mnist"
 
 
@@ -169,7 +170,7 @@ def read_trials(records: Path) -> dict[str, TrialsJournal]:
     """The journals of trials, by name. Other .jsonl files are the logs of runs."""
     journals = {}
     for path in sorted(records.glob("*.jsonl")):
-        if '"setting"' in path.read_text().partition("\n")[0]:
+        if '"models"' in path.read_text().partition("\n")[0]:
             trials = journal.read(path)
             assert trials is not None
             journals[path.stem] = trials
@@ -188,7 +189,7 @@ def _results_of_runs(runs: dict[str, dict[str, Any]]) -> Iterator[Result]:
                 run["model"],
                 run["seed"],
                 run["accuracy"],
-                run["recipe"],
+                RecipeSummary.from_json(run["recipe"]),
                 run.get("precision", "float32"),
                 run["dataset"]["name"],
                 name,
@@ -198,17 +199,18 @@ def _results_of_runs(runs: dict[str, dict[str, Any]]) -> Iterator[Result]:
 
 def _results_of_trials(trials: dict[str, TrialsJournal]) -> Iterator[Result]:
     for name, entries in trials.items():
-        setting = entries.header["setting"]
-        for (model, seed), line in sorted(entries.trials.items()):
-            for column, accuracy in line.get("results", {}).items():
-                trained = setting["columns"][model][column]
+        settings = entries.header.settings
+        for (model, seed), trial in sorted(entries.trials.items()):
+            accuracies = {} if trial.result is None else trial.result.accuracies
+            for arm, accuracy in accuracies.items():
+                recipe = settings.arms[model][arm]
                 yield Result(
-                    trained,
+                    recipe,
                     seed,
                     accuracy,
-                    setting["recipes"][trained],
-                    setting["precision"],
-                    setting["dataset"]["name"],
+                    settings.recipes[recipe],
+                    settings.precision,
+                    settings.dataset.name,
                     name,
                     trial=True,
                 )
@@ -225,7 +227,7 @@ def choose_results(results: Sequence[Result], model: str) -> dict[int, Result]:
 
 def published_accuracies(model: str) -> list[float]:
     """The published accuracies of the recipe, one per run."""
-    return list(load_published(SOURCE)["models"].get(model, {}).get("accuracies", []))
+    return list(load_published(SOURCE).accuracies(model))
 
 
 def _compare_with_published(model: str, accuracies: Sequence[float]) -> statistics.Difference:
@@ -294,7 +296,7 @@ def _short_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
     for (_, record), group in sorted(groups.items()):
         first, summary = group[0], statistics.summarize([result.accuracy for result in group])
         yield (
-            *(f"`{record}`", first.model, first.dataset, first.recipe["epochs"], first.precision),
+            *(f"`{record}`", first.model, first.dataset, first.recipe.epochs, first.precision),
             *(summary.n, f"{summary.mean:.3f}", _format_sd(summary)),
             _format_mean(published_accuracies(first.model)),
         )
@@ -340,17 +342,19 @@ def _costs_of_trials(
     trials: dict[str, TrialsJournal], slowdowns: dict[tuple[str, str], float]
 ) -> Iterator[Cost]:
     for name, entries in trials.items():
-        precision = entries.header["setting"]["precision"]
-        lines = [line for line in entries.trials.values() if "seconds" in line]
-        measured = all("processor_seconds" in line for line in lines)
-        times = [line["processor_seconds" if measured else "seconds"] for line in lines]
-        plain_loop = sum(
-            _plain_loop(time, line["model"], precision, slowdowns)
-            for time, line in zip(times, lines, strict=True)
-        )
-        clock = sum(line["seconds"] for line in lines)
-        command, processor = entries.header["command"], entries.header["machine"]["processor"]
-        yield Cost(name, command, clock, sum(times), measured, plain_loop, processor)
+        header = entries.header
+        results = [
+            (trial.model, trial.result) for trial in entries.trials.values() if trial.result is not None
+        ]
+        measured = all(result.processor_seconds is not None for _, result in results)
+        processor = clock = plain_loop = 0.0
+        for model, result in results:
+            clock += result.seconds
+            seconds = result.seconds if result.processor_seconds is None else result.processor_seconds
+            processor += seconds
+            plain_loop += _plain_loop(seconds, model, header.settings.precision, slowdowns)
+        machine = header.machine.processor
+        yield Cost(name, header.command, clock, processor, measured, plain_loop, machine)
 
 
 def _cost_rows(costs: Sequence[Cost]) -> Iterator[Sequence[object]]:
@@ -389,7 +393,7 @@ def read_curves(records: Path) -> list[Curve]:
 
 def draw_curves(curves: Sequence[Curve], path: Path) -> None:
     """Write a chart with one panel per model; all classifiers share one scale, and the generators another."""
-    with charts._canvas(10, 7) as (figure, images):
+    with charts.canvas(10, 7) as (figure, images):
         panels = figure.subplots(3, 3).flat
         for panel, model in zip(panels, COLOURS, strict=True):
             runs = [curve for curve in curves if curve.model == model]

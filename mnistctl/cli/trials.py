@@ -1,13 +1,16 @@
-"""The command trials: a recipe trained from many seeds."""
+"""The command `trials`: train models from many seeds and compare their accuracies."""
 
+import shlex
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mnistctl.cli import completion
+from mnistctl.cli.commands import FOLDERS, location_fields, option_words
 from mnistctl.cli.download import ensure
+from mnistctl.cli.errors import option_of, with_commands
 from mnistctl.cli.options import (
     MACHINE,
     OUT_DIR,
@@ -30,6 +33,10 @@ from mnistctl.cli.options import (
 from mnistctl.cli.output.trials import print_trials
 from mnistctl.models import CLASSIFIERS, check_name
 
+if TYPE_CHECKING:
+    from mnistctl.training.options import RunOptions
+    from mnistctl.trials.options import TrialsOptions
+
 
 def trials(
     model: Annotated[
@@ -40,10 +47,11 @@ def trials(
     ],
     count: Annotated[
         int | None,
-        typer.Option("-n", "--count", help="So many trials of each, a seed each.", rich_help_panel=RECIPE),
+        typer.Option("-n", "--count", help="Number of trials per model.", rich_help_panel=RECIPE),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="The first seed.", show_default="0", rich_help_panel=RECIPE)
+        int | None,
+        typer.Option(help="Seed of the first trial.", show_default="0", rich_help_panel=RECIPE),
     ] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
@@ -55,7 +63,7 @@ def trials(
         str | None,
         typer.Option(
             envvar="MNISTCTL_DEVICE",
-            help="auto, cpu, cuda (all of them), cuda:N or mps.",
+            help="auto, cpu, cuda (all GPUs), cuda:N or mps.",
             show_default="auto",
             rich_help_panel=MACHINE,
         ),
@@ -64,32 +72,35 @@ def trials(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Processes of one thread each.", show_default="as many as cores", rich_help_panel=MACHINE
+            help="Number of worker processes, one thread each.",
+            show_default="number of cores",
+            rich_help_panel=MACHINE,
         ),
     ] = None,
     executor: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="local, dask, or module:factory for any other.", rich_help_panel=MACHINE
+            metavar="NAME", help="local, dask, or module:factory for another.", rich_help_panel=MACHINE
         ),
     ] = "local",
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Of a running Dask cluster.", rich_help_panel=MACHINE),
+        typer.Option(metavar="ADDRESS", help="Address of a running Dask scheduler.", rich_help_panel=MACHINE),
     ] = None,
     scheduler_file: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="That a Dask scheduler wrote.", rich_help_panel=MACHINE),
+        typer.Option(metavar="FILE", help="Scheduler file written by Dask.", rich_help_panel=MACHINE),
     ] = None,
     insecure: Annotated[
         bool,
-        flag("--insecure", help="Even without TLS to another machine.", rich_help_panel=MACHINE),
+        flag("--insecure", help="Allow an unencrypted connection.", rich_help_panel=MACHINE),
     ] = False,
     out_dir: OutDir = OUT_DIR,
     name: Annotated[
         str | None,
         typer.Option(
-            help="The stem of its files; by default the models.",
+            help="Name of the files.",
+            show_default="the models",
             autocompletion=completion.trials,
             rich_help_panel=OUTPUT,
         ),
@@ -100,30 +111,32 @@ def trials(
         bool,
         flag(
             "--allow-mixed",
-            help="Go on even with another recipe, option, data or version.",
+            help="Resume with other recipes, options, data or versions, and record it.",
             rich_help_panel=RESUME,
         ),
     ] = False,
     reference: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Published accuracies: ktorch.", rich_help_panel=OUTPUT),
+        typer.Option(
+            metavar="NAME", help="Compare with published accuracies: ktorch.", rich_help_panel=OUTPUT
+        ),
     ] = None,
     require: Annotated[
         Literal["same", "better"] | None,
-        typer.Option(help="End with 7 unless they are at least that.", rich_help_panel=OUTPUT),
+        typer.Option(help="Exit with code 7 unless the result is shown to be this.", rich_help_panel=OUTPUT),
     ] = None,
     quiet: Annotated[
-        bool, flag("--quiet", "-q", help="Only the mean accuracies.", rich_help_panel=OUTPUT)
+        bool, flag("--quiet", "-q", help="Print only the mean accuracies.", rich_help_panel=OUTPUT)
     ] = False,
     json: Json = False,
 ) -> None:
-    """Repeat recipes over many seeds, and say what can be concluded."""
+    """Train models from many seeds and compare their accuracies."""
     for each in model:
         check_name(each, CLASSIFIERS)
     from mnistctl.training.options import RunOptions
     from mnistctl.trials.executors import get_backend
 
-    place = get_backend(
+    backend = get_backend(
         executor,
         workers=workers,
         scheduler=scheduler,
@@ -142,19 +155,64 @@ def trials(
         out_dir=out_dir,
         name=name,
     )
-    if not resume:  # which digits, a record knows itself
+    if not resume:  # a journal has the name of its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
-    from mnistctl.trials.options import TrialsOptions
-    from mnistctl.trials.run import run_trials  # with torch, which a failed download need not wait for
+    # This loads torch, so it comes after a download that may fail.
+    from mnistctl.trials import options as trials_options
+    from mnistctl.trials.run import run_trials
 
-    running = run_trials(
-        TrialsOptions(models=tuple(model), count=count, options=options),
-        place,
-        overwrite=overwrite,
-        resume=resume,
-        allow_mixed=allow_mixed,
-        reference=reference,
-        require=require,
+    again = _resume_command(
+        model, count, options, _executor_words(executor, workers, scheduler, scheduler_file, insecure)
     )
-    with closing(running) as told:  # whatever ends the report ends the workers
-        print_trials(told, quiet=quiet, json=json)
+    with with_commands(resume=again, retry=again, start=_start_command(model, options)):
+        running = run_trials(
+            trials_options.TrialsOptions(models=tuple(model), count=count, options=options),
+            backend,
+            command=_trials_command,
+            overwrite=overwrite,
+            resume=resume,
+            allow_mixed=allow_mixed,
+            reference=reference,
+            require=require,
+        )
+        with closing(running) as events:  # which stops the workers, however the block ends
+            print_trials(events, quiet=quiet, json=json, resume_command=again)
+
+
+def _trials_command(trials: "TrialsOptions") -> str:
+    """The command that repeats the trials, in whatever folders."""
+    words = option_words(trials.options, leave_out=FOLDERS)
+    return " ".join(["mnistctl trials", *trials.models, *_count_words(trials.count), *words])
+
+
+def _start_command(models: list[str], options: "RunOptions") -> str:
+    """The command that starts trials of this name, in these folders."""
+    location = option_words(options, only=location_fields(options))
+    return " ".join(["mnistctl trials", *models, "-n N", *location])
+
+
+def _resume_command(
+    models: list[str], count: int | None, options: "RunOptions", executor_words: list[str]
+) -> str:
+    """The command that resumes the trials with the same executor; the other options are in the journal."""
+    location = option_words(options, only=location_fields(options))
+    words = [*models, *_count_words(count), *location, *executor_words]
+    return " ".join(["mnistctl trials", *words, "--resume"])
+
+
+def _count_words(count: int | None) -> list[str]:
+    return [] if count is None else [f"-n {count}"]
+
+
+def _executor_words(
+    executor: str, workers: int | None, scheduler: str | None, scheduler_file: Path | None, insecure: bool
+) -> list[str]:
+    """The options of the executor that differ from their defaults, as typed."""
+    values = {
+        "executor": None if executor == "local" else executor,
+        "workers": workers,
+        "scheduler": scheduler,
+        "scheduler_file": scheduler_file,
+    }
+    words = [f"{option_of(k)} {shlex.quote(str(v))}" for k, v in values.items() if v is not None]
+    return [*words, "--insecure"] if insecure else words

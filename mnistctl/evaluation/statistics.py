@@ -1,177 +1,222 @@
-"""What a few numbers allow to be concluded: means, differences, their intervals, the trials they need."""
+"""Means, differences, confidence intervals, p-values, and the number of trials that a difference needs.
+
+The tests are scipy's. This module chooses them, handles samples without variance and adds power analysis.
+"""
 
 import math
 import statistics
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
-LEVEL = 0.95  # of every interval; a p-value below its rest counts as a difference
+LEVEL = 0.95  # confidence level of every interval; a p-value below 1 - LEVEL is significant
 POWER = 0.8
-_ROUNDING = 1e-9  # a spread below this is that of rounding
-_MAX_EXACT = 14  # pairs, up to which every change of signs is tried
-_RESAMPLES = 20_000  # changes of signs, for more pairs
-_FAR = 30.0  # standard errors, of which even one degree of freedom shows 98 %: the computed t gives out there
-_MAX_TRIALS = 1_000_000  # trials, beyond which nobody will go
+_ROUNDING = 1e-9  # standard deviations and differences below this are rounding errors
+_DECIMALS = 9  # sums of differences are rounded to these, so that the permutation test sees ties
+_RESAMPLES = 20_000  # sign changes in a permutation test; all 2^n of them up to 14 pairs
+_LARGE_SHIFT = 30.0  # standard errors; the power is 98 % or more, and scipy's noncentral t is inexact there
+_MAX_TRIALS = 1_000_000  # no larger number of trials is searched for
 
 
 @dataclass(frozen=True)
 class Summary:
-    """`n` values: their mean, sample SD, extremes and median, and the t interval of the mean."""
+    """Describes a sample: `interval` is the 95 % t interval of the mean; `sd` is the sample SD.
+
+    Both are None for a single value.
+    """
 
     n: int
     mean: float
-    sd: float | None  # None for a single value
-    least: float
+    sd: float | None
+    min: float
     median: float
-    most: float
+    max: float
     interval: tuple[float, float] | None
 
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much the second of two columns is above the first, and how sure that is.
+    """The mean of a second sample minus the mean of a first one, with its test.
 
-    `interval`, `t`, `df` and `p` are None where there is no spread to judge by. `needed` is the number of
-    trials (pairs of them, if paired; in each column, else) that show a difference as large as this one at
-    80 % power; `detectable` the least one that as many trials as there are show at that power.
+    Args:
+        method: "paired" (by seed), "welch" (independent samples), or "one_sample" (the first is one value).
+        n: sizes of the two samples.
+        difference: second mean minus first mean.
+        sd: sample SD of the paired differences; for "one_sample", of the second sample.
+        interval: 95 % confidence interval of the difference.
+        t, df, p: t statistic, degrees of freedom and two-sided p-value.
+        permutation_p: p-value of the sign-flip permutation test; only for pairs.
+        required_trials: number of trials (pairs, or trials of each sample) that detect a true difference
+            of this size with 80 % power; None if more than a million.
+        minimum_detectable_effect: smallest true difference that this many trials detect with 80 % power.
+
+    All after `n` and `difference` are None where the samples have no variance to test against.
     """
 
-    method: Literal["paired", "welch", "single"]
+    method: Literal["paired", "welch", "one_sample"]
     n: tuple[int, int]
     difference: float
-    sd: float | None  # of the pairs' differences, if paired
-    interval: tuple[float, float] | None
-    t: float | None
-    df: float | None
-    p: float | None
-    permutation_p: float | None  # paired only
-    needed: int | None
-    detectable: float | None
+    sd: float | None = None
+    interval: tuple[float, float] | None = None
+    t: float | None = None
+    df: float | None = None
+    p: float | None = None
+    permutation_p: float | None = None
+    required_trials: int | None = None
+    minimum_detectable_effect: float | None = None
 
     @property
-    def settled(self) -> bool:
-        """Whether the p-value counts as a difference."""
+    def significant(self) -> bool:
+        """Whether the p-value is below 0.05."""
         return self.p is not None and self.p < 1 - LEVEL + _ROUNDING
 
 
+StandardError = Callable[[int], tuple[float, float]]  # number of trials -> standard error, degrees of freedom
+
+
 def summarize(values: Sequence[float]) -> Summary:
-    """The values in a few numbers; the interval is Student's, `mean -+ t sd / sqrt(n)`, n - 1 degrees."""
+    """Mean, SD, extremes, median and the t interval of the mean."""
     n, mean = len(values), math.fsum(values) / len(values)
     sd = _sd(values) if n > 1 else None
-    interval = None if sd is None else _around(mean, sd / math.sqrt(n), n - 1)
+    interval = None if sd is None else (mean, mean)
+    if sd:
+        from scipy import stats
+
+        low, high = stats.ttest_1samp(values, 0.0).confidence_interval(LEVEL)
+        interval = float(low), float(high)
     return Summary(n, mean, sd, min(values), statistics.median(values), max(values), interval)
 
 
 def paired(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """The second column less the first, each pair of one seed: Student's paired t, and a permutation test.
+    """Compare two samples of the same seeds: Student's paired t test and a permutation test.
 
-    The permutation test changes the signs of the differences (Fisher, The Design of Experiments, section 21).
+    The permutation test flips the signs of the differences (Fisher, The Design of Experiments, section 21).
     """
     differences = [b - a for a, b in zip(first, second, strict=True)]
     n, mean = len(differences), math.fsum(differences) / len(differences)
-    sd = _sd(differences) if n > 1 else None
-    tested = _test(mean, None if sd is None else sd / math.sqrt(n), n - 1)
-    spread = sd
+    if n < 2:
+        return Difference("paired", (n, n), mean)
+    sd = _sd(differences)
+    result = Difference("paired", (n, n), mean, sd, permutation_p=permutation_p(differences))
+    if not sd:
+        return result
+    from scipy import stats
 
-    def scale(count: int) -> tuple[float, float]:
-        return (spread or 0) / math.sqrt(count), count - 1
+    def standard_error(count: int) -> tuple[float, float]:
+        return sd / math.sqrt(count), count - 1
 
-    return Difference(
-        "paired",
-        (n, n),
-        mean,
-        sd,
-        *tested,
-        permutation_p=permutation_p(differences) if n > 1 else None,
-        needed=required_trials(mean, scale) if sd else None,
-        detectable=minimum_detectable_effect(*scale(n)) if sd else None,
+    return replace(
+        _with_test(result, stats.ttest_rel(second, first)),
+        required_trials=required_trials(mean, standard_error),
+        minimum_detectable_effect=minimum_detectable_effect(*standard_error(n)),
     )
 
 
 def welch(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """The second column less the first, of unrelated runs: Welch's t (Biometrika 34, 1947)."""
+    """Compare two independent samples: Welch's t test (Biometrika 34, 1947)."""
     sizes = len(first), len(second)
     mean = math.fsum(second) / sizes[1] - math.fsum(first) / sizes[0]
+    result = Difference("welch", sizes, mean)
     if min(sizes) < 2:
-        return Difference("welch", sizes, mean, None, *_test(mean, None, 0), None, None, None)
+        return result
     variances = _sd(first) ** 2, _sd(second) ** 2
+    if not any(variances):
+        return result
+    from scipy import stats
 
-    def scale(*counts: int) -> tuple[float, float]:
+    def standard_error(*counts: int) -> tuple[float, float]:
         shares = [variance / count for variance, count in zip(variances, counts, strict=True)]
-        total = sum(shares)
-        if not total:
-            return 0.0, 0.0
-        rest = sum(share**2 / (count - 1) for share, count in zip(shares, counts, strict=True))
-        return math.sqrt(total), total**2 / rest
+        satterthwaite = sum(share**2 / (count - 1) for share, count in zip(shares, counts, strict=True))
+        return math.sqrt(sum(shares)), sum(shares) ** 2 / satterthwaite
 
-    error, df = scale(*sizes)
-    return Difference(
-        "welch",
-        sizes,
-        mean,
-        None,
-        *_test(mean, error, df),
-        permutation_p=None,
-        needed=required_trials(mean, lambda count: scale(count, count)) if error else None,
-        detectable=minimum_detectable_effect(error, df) if error else None,
+    with _constant_sample_allowed():
+        test = stats.ttest_ind(second, first, equal_var=False)
+        result = _with_test(result, test)
+    return replace(
+        result,
+        required_trials=required_trials(mean, lambda count: standard_error(count, count)),
+        minimum_detectable_effect=minimum_detectable_effect(*standard_error(*sizes)),
     )
 
 
-def one_sample(one: float, values: Sequence[float]) -> Difference:
-    """The mean of the values less a single run of something else, taken to spread as the values do.
+def one_sample(value: float, sample: Sequence[float]) -> Difference:
+    """Compare a sample with a single value, assumed to come from a distribution of the same variance.
 
-    With one run its own spread is not known: `t = (mean - one) / (sd sqrt(1 + 1/n))`, n - 1 degrees, which
-    asks whether it could be one more of the values. No number of ours makes up for the one.
+    The test is the pooled two-sample t test with a first sample of one:
+    `t = (mean - value) / (sd sqrt(1 + 1/n))` with n - 1 degrees of freedom. More trials cannot make up for
+    the single value, so there is no required number.
     """
-    told = summarize(values)
-    mean, df = told.mean - one, told.n - 1
-    error = None if told.sd is None else told.sd * math.sqrt(1 + 1 / told.n)
-    detectable = minimum_detectable_effect(error, df) if error else None
-    return Difference("single", (1, told.n), mean, told.sd, *_test(mean, error, df), None, None, detectable)
+    summary = summarize(sample)
+    result = Difference("one_sample", (1, summary.n), summary.mean - value, summary.sd)
+    if not summary.sd:
+        return result
+    from scipy import stats
+
+    test = stats.ttest_ind(sample, [value], equal_var=True)
+    error = summary.sd * math.sqrt(1 + 1 / summary.n)
+    return replace(
+        _with_test(result, test), minimum_detectable_effect=minimum_detectable_effect(error, summary.n - 1)
+    )
 
 
 def permutation_p(differences: Sequence[float]) -> float:
-    """How often a sum as far from zero as theirs comes up when each difference's sign is left to chance."""
-    import numpy as np
+    """The p-value of the sign-flip permutation test.
 
-    values = np.array(differences, dtype=np.float64)
-    n, seen = len(values), abs(values.sum()) - _ROUNDING
-    if n <= _MAX_EXACT:
-        signs = 1 - 2 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-        return float(np.mean(np.abs(signs @ values) >= seen))
-    signs = np.random.default_rng(0).integers(0, 2, (_RESAMPLES, n), dtype=np.int8) * 2 - 1
-    return float((1 + np.sum(np.abs(signs @ values) >= seen)) / (1 + _RESAMPLES))
+    It is exact up to 14 pairs. For more it draws 20,000 random sign changes, always the same ones.
+    """
+    import numpy as np
+    from scipy import stats
+
+    def total(values: Any, axis: int = -1) -> Any:
+        return np.abs(np.round(np.sum(values, axis=axis), _DECIMALS))
+
+    test = stats.permutation_test(
+        (np.array(differences, dtype=np.float64),),
+        total,
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=_RESAMPLES,
+        alternative="greater",
+        random_state=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """How often two that err alike differ as far as this, of what only the one or only the other misread.
+    """The two-sided exact p-value that two classifiers have the same error rate.
 
-    Two-sided and exact: either takes each of these with a chance of a half (McNemar, Psychometrika 12, 1947,
-    in the binomial form, which is right for few and for many).
+    Args:
+        only_first, only_second: images that only the first and only the second classifier gets wrong.
+
+    McNemar, Psychometrika 12, 1947, in its binomial form.
     """
-    from scipy import special
+    from scipy import stats
 
     both = only_first + only_second
-    return min(1.0, 2 * float(special.bdtr(min(only_first, only_second), both, 0.5)))
+    return float(stats.binomtest(only_first, both, 0.5).pvalue) if both else 1.0
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:
-    """The p-values of several comparisons, each beside the others (Holm, Scand. J. Stat. 6, 1979)."""
-    order = sorted((value, place) for place, value in enumerate(p) if value is not None)
+    """The p-values of several comparisons, adjusted by Holm's method (Scand. J. Stat. 6, 1979)."""
+    order = sorted((value, index) for index, value in enumerate(p) if value is not None)
     adjusted: list[float | None] = [None] * len(p)
     highest = 0.0
-    for rank, (value, place) in enumerate(order):
+    for rank, (value, index) in enumerate(order):
         highest = max(highest, min(1.0, value * (len(order) - rank)))
-        adjusted[place] = highest
+        adjusted[index] = highest
     return adjusted
 
 
 def power(shift: float, df: float) -> float:
-    """The chance that a two-sided t test shows a difference of `shift` standard errors: noncentral t."""
+    """The probability that a two-sided t test detects a true difference of `shift` standard errors.
+
+    It is that of the noncentral t distribution.
+    """
     from scipy import special
 
-    if shift > _FAR:
+    if shift > _LARGE_SHIFT:
         return 1.0
     critical = float(special.stdtrit(df, (1 + LEVEL) / 2))
     above = 1 - float(special.nctdtr(df, shift, critical))
@@ -179,15 +224,20 @@ def power(shift: float, df: float) -> float:
     return above + below
 
 
-def required_trials(difference: float, scale: Callable[[int], tuple[float, float]]) -> int | None:
-    """The least number of trials that shows a true `difference` at 80 % power; None where no million does.
+def required_trials(difference: float, standard_error: StandardError) -> int | None:
+    """The smallest number of trials that detects a true `difference` with 80 % power.
 
-    `scale` gives the standard error and degrees of freedom that a number of trials has.
+    Args:
+        difference: the true difference.
+        standard_error: maps a number of trials to the standard error and its degrees of freedom.
+
+    Returns:
+        None if a million trials are not enough.
     """
     size = abs(difference)
 
     def enough(count: int) -> bool:
-        error, df = scale(count)
+        error, df = standard_error(count)
         return power(size / error, df) >= POWER
 
     if size < _ROUNDING:
@@ -205,7 +255,12 @@ def required_trials(difference: float, scale: Callable[[int], tuple[float, float
 
 
 def minimum_detectable_effect(error: float, df: float) -> float:
-    """The least true difference that a standard error and its degrees of freedom show at 80 % power."""
+    """The smallest true difference that is detected with 80 % power.
+
+    Args:
+        error: standard error of the difference.
+        df: its degrees of freedom.
+    """
     low, high = 0.0, 1.0
     while power(high, df) < POWER:
         high *= 2
@@ -215,23 +270,24 @@ def minimum_detectable_effect(error: float, df: float) -> float:
     return high * error
 
 
-def _test(
-    mean: float, error: float | None, df: float
-) -> tuple[tuple[float, float] | None, float | None, float | None, float | None]:
-    """Interval, t, degrees of freedom and two-sided p; None each where there is no error to judge by."""
-    if not error:
-        return None, None, None, None
-    from scipy import special
+def _with_test(result: Difference, test: Any) -> Difference:
+    """`result` with the interval, t, degrees of freedom and p-value of scipy's `TtestResult`."""
+    low, high = test.confidence_interval(LEVEL)
+    return replace(
+        result,
+        interval=(float(low), float(high)),
+        t=float(test.statistic),
+        df=float(test.df),
+        p=float(test.pvalue),
+    )
 
-    t = mean / error
-    return _around(mean, error, df), t, df, 2 * float(special.stdtr(df, -abs(t)))
 
-
-def _around(mean: float, error: float, df: float) -> tuple[float, float]:
-    from scipy import special
-
-    half = float(special.stdtrit(df, (1 + LEVEL) / 2)) * error
-    return mean - half, mean + half
+@contextmanager
+def _constant_sample_allowed() -> Iterator[None]:
+    """Silence scipy's warning about a sample without variance: the other sample of the test has some."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
 
 
 def _sd(values: Sequence[float]) -> float:

@@ -1,1 +1,1 @@
-"""One recipe trained from many seeds, and the statistics."""
+"""Trials: one recipe trained from many seeds, and the statistics of the results."""

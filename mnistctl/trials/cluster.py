@@ -15,43 +15,56 @@ from mnistctl.artifacts import files
 from mnistctl.errors import OutputError, UsageError
 from mnistctl.trials.local import available_cores, without_sigint
 
-_CONNECT_SECONDS = 10  # seconds to wait for a scheduler
-_CLOSE_SECONDS = 0.5  # seconds to wait for one to say goodbye
-UNLIMITED = 1 << 20  # trials at a time: the scheduler deals them out
+_CONNECT_SECONDS = 10  # timeout of the connection to a scheduler
+_CLOSE_SECONDS = 0.5  # timeout of closing the connection
+_MAX_FILE_BYTES = 1 << 20  # of a scheduler file
+UNLIMITED = 1 << 20  # trials at a time; the scheduler distributes them
 
 
 def dask_factory(
     workers: int | None, scheduler: str | None, scheduler_file: Path | None, insecure: bool
 ) -> Callable[[], Executor]:
+    """A function that makes the executor of a Dask cluster.
+
+    Args:
+        workers: number of workers of a new cluster on this machine; None for as many as processor cores.
+        scheduler: address of a running scheduler.
+        scheduler_file: file that a running scheduler wrote.
+        insecure: allow an unencrypted connection to another machine.
+
+    Raises:
+        UsageError: Dask is not installed, more than one of the first three is set, or the connection is
+            insecure.
+        OutputError: the scheduler file cannot be read.
+    """
     try:
         import distributed  # noqa: F401
     except ImportError:
-        raise UsageError("--executor dask needs Dask: pip install 'mnistctl[cluster]'") from None
+        message = "Dask is not installed: pip install 'mnistctl[cluster]'"
+        raise UsageError(message, field="executor", value="dask") from None
     if [workers, scheduler, scheduler_file].count(None) < 2:
-        raise UsageError(
-            "give one of --scheduler, --scheduler-file and --workers, for a cluster of one's own"
-        )
+        message = "these exclude each other: address, file, and workers of a new cluster"
+        raise UsageError(message, remedies=("scheduler", "scheduler_file", "workers"))
     if scheduler_file is not None:
-        scheduler = _scheduler_address(scheduler_file)
+        scheduler = _read_address(scheduler_file)
     if scheduler is not None and not insecure and not is_safe_address(scheduler):
-        raise UsageError(
-            f"--scheduler {scheduler}: neither on this machine nor TLS, so that anyone on the way may send "
-            "code to its workers; --insecure goes there all the same"
-        )
+        message = "neither on this machine nor encrypted (TLS): others could send code to its workers"
+        raise UsageError(message, field="scheduler", value=scheduler, remedies=("insecure",))
     return lambda: DaskExecutor(scheduler, workers or available_cores())
 
 
-def _scheduler_address(path: Path) -> str:
+def _read_address(path: Path) -> str:
     try:
-        return str(json.loads(files.read(path, 1 << 20))["address"])
-    except OSError as fault:
-        raise OutputError(f"{path}: cannot be read ({files.reason(fault)})") from None
+        return str(json.loads(files.read(path, _MAX_FILE_BYTES))["address"])
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be read ({files.reason(error)})") from None
     except (ValueError, KeyError, TypeError):
-        raise UsageError(f"--scheduler-file {path}: not the file of a Dask scheduler") from None
+        message = "not the file of a Dask scheduler"
+        raise UsageError(message, field="scheduler_file", value=path) from None
 
 
 def is_safe_address(address: str) -> bool:
-    """Whether what goes to the scheduler at `address` stays on this machine or is encrypted."""
+    """Whether data sent to the scheduler at `address` stays on this machine or is encrypted."""
     protocol, _, rest = address.rpartition("://")
     if protocol in ("tls", "wss", "inproc"):
         return True
@@ -62,12 +75,21 @@ def is_safe_address(address: str) -> bool:
 
 
 class DaskExecutor(Executor):
-    """Dask's own executor on a cluster: the one at `address`, else one of `workers` processes here."""
+    """Dask's own executor on a cluster.
+
+    Args:
+        address: address of the scheduler; None for a new cluster on this machine.
+        workers: number of worker processes of the new cluster.
+
+    Raises:
+        OutputError: the scheduler cannot be reached.
+        UsageError: one of its workers runs several tasks at once.
+    """
 
     def __init__(self, address: str | None, workers: int) -> None:
         from distributed import Client, LocalCluster
 
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is told by the trials
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # the trials report what matters
         self._cluster: Any = None
         try:
             with without_sigint():
@@ -83,15 +105,17 @@ class DaskExecutor(Executor):
                 self._client: Any = Client(
                     self._cluster or address, timeout=_CONNECT_SECONDS, set_as_default=False
                 )
-        except (OSError, TimeoutError, ValueError, RuntimeError) as fault:
-            self._end_cluster()
-            raise OutputError(f"the Dask scheduler at {address or 'this machine'}: {fault}") from None
-        serving = self._client.scheduler_info(n_workers=-1)["workers"]
-        several = [name for name, worker in serving.items() if worker["nthreads"] != 1]
+        except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+            self._close_cluster()
+            raise OutputError(f"Dask scheduler at {address or 'this machine'}: {error}") from None
+        workers_by_name = self._client.scheduler_info(n_workers=-1)["workers"]
+        several = [name for name, worker in workers_by_name.items() if worker["nthreads"] != 1]
         if several:
             self.shutdown()
-            raise UsageError(f"{several[0]} runs several tasks at once; start its worker with --nthreads 1")
-        # Two trials are never one, whatever their arguments: nothing is to be taken from a cache.
+            raise UsageError(
+                f"{several[0]} runs several tasks at once; start that Dask worker with one thread"
+            )
+        # With `pure`, two trials with equal arguments would be one task, and its result taken from a cache.
         self._executor = self._client.get_executor(pure=False)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -100,15 +124,15 @@ class DaskExecutor(Executor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take back what is not done, leave the cluster, and end it if it is our own."""
-        with suppress(Exception):  # a scheduler that is gone needs no goodbye
+        """Cancel unfinished tasks, disconnect, and stop the cluster if this executor started it."""
+        with suppress(Exception):  # the scheduler may be gone
             self._client.close(_CLOSE_SECONDS)
-        self._end_cluster()
+        self._close_cluster()
 
-    def _end_cluster(self) -> None:
+    def _close_cluster(self) -> None:
         if self._cluster is not None:
             for nanny in list(self._cluster.workers.values()):
                 with suppress(OSError, TypeError):
-                    os.kill(nanny.pid, signal.SIGKILL)  # which a trial's end would have to be waited for
+                    os.kill(nanny.pid, signal.SIGKILL)  # closing alone would wait for the end of a trial
             with suppress(Exception):
                 self._cluster.close(_CLOSE_SECONDS)

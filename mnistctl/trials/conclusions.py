@@ -1,33 +1,30 @@
-"""What the statistics allow to be concluded, in one sentence."""
+"""What the statistics allow to conclude, in one or two sentences."""
 
-from mnistctl.evaluation import statistics
-from mnistctl.evaluation.statistics import Difference
+from mnistctl.evaluation.statistics import LEVEL, Difference
 
 
-def conclusion(found: Difference, one: str, other: str, p: float | None, comparisons: int = 1) -> str:
-    """In one sentence, what the numbers allow to be said of the second column beside the first."""
-    runs = _count_runs(found)
-    if found.p is None or found.interval is None or p is None:
-        return _no_variance(found, one, other, runs)
-    size = f"{abs(found.difference):.4f} points"
+def conclusion(difference: Difference, first: str, second: str, p: float | None, comparisons: int = 1) -> str:
+    """What may be said about a second sample compared with a first one, without the final full stop.
+
+    Args:
+        difference: the difference in percentage points.
+        first, second: names of the samples.
+        p: the p-value, adjusted if there are several comparisons.
+        comparisons: number of comparisons that it is adjusted for.
+    """
+    if difference.interval is None or p is None:
+        return _conclude_without_variance(difference, first, second)
+    size = f"{abs(difference.difference):.4f} points"
+    low, high = difference.interval
     holm = f", Holm-adjusted for {comparisons} comparisons" if comparisons > 1 else ""
-    low, high = found.interval
-    span = f"95 % interval {low:+z.4f} to {high:+z.4f}, {format_p(p)}{holm}"
-    if p < 1 - statistics.LEVEL:
-        way = "above" if found.difference > 0 else "below"
-        return f"{other} is {size} {way} {one} ({span})"
-    if found.settled:
-        alone = f"{other} would be {size} off {one} if nothing else were compared"
-        return f"{alone}; as one of {comparisons} comparisons it may be chance ({span})"
-    least = f"{runs} would show {found.detectable:.4f} or more" if found.detectable is not None else ""
-    if found.method == "single":
-        return f"{other} could be of one kind with {one}, a single run ({span}); {least} at 80 % power"
-    if found.needed is None:
-        more = f"no number of trials would settle a difference so small; {least} at 80 % power"
-    else:
-        each = "pairs" if found.method == "paired" else "trials of each"
-        more = f"if it is {size} indeed, {found.needed:,} {each} would settle it at 80 % power, where {least}"
-    return f"{runs} do not tell {other} from {one} ({span}); {more}"
+    evidence = f"95 % interval {low:+z.4f} to {high:+z.4f}, {format_p(p)}{holm}"
+    if p < 1 - LEVEL:
+        return f"{second} is {size} {_direction(difference)} {first} ({evidence})"
+    runs = _count_runs(difference)
+    start = f"No significant difference between {second} and {first} ({runs}, {evidence})"
+    if difference.significant:
+        return f"{start}. It would be significant as the only comparison"
+    return f"{start}. {_power(difference, size, runs)}"
 
 
 def format_p(p: float) -> str:
@@ -35,20 +32,38 @@ def format_p(p: float) -> str:
     return "p < 0.0001" if p < 0.0001 else f"p = {p:.4f}" if p < 0.01 else f"p = {p:.2f}"
 
 
-def _count_runs(found: Difference) -> str:
-    if found.method == "paired":
-        return f"{found.n[0]} pairs" if found.n[0] > 1 else "1 pair"
-    runs = "run" if found.n[1] == 1 else "runs"
-    return f"{found.n[1]} {runs} beside {found.n[0]}"
+def _power(difference: Difference, size: str, runs: str) -> str:
+    runs, unit = (runs, "pairs") if difference.method == "paired" else ("these runs", "trials of each")
+    detectable = f"{runs} detect {difference.minimum_detectable_effect:.4f} points"
+    if difference.method == "one_sample":  # more trials cannot make up for the single run
+        return f"{detectable.capitalize()} at 80 % power"
+    if difference.required_trials is None:
+        return f"No number of trials would detect so small a difference; {detectable} at 80 % power"
+    required = f"Detecting {size} at 80 % power would take {difference.required_trials:,} {unit}"
+    return f"{required}; {detectable}"
 
 
-def _no_variance(found: Difference, one: str, other: str, runs: str) -> str:
-    if min(found.n) < 2 and not (found.method == "single" and found.n[1] > 1):
-        return f"{runs} say nothing of the spread, and so nothing of {other} beside {one}: give -n 2 or more"
-    size, way = f"{abs(found.difference):.4f} points", "above" if found.difference > 0 else "below"
-    if abs(found.difference) < 1e-9:
-        return f"{other} and {one} are alike in all of {runs}: no difference is to be seen, nor any spread"
-    if found.permutation_p is not None:
-        chance = f"by chance of signs {format_p(found.permutation_p)}"
-        return f"{other} is {size} {way} {one} in each of {runs}, without any spread; {chance}"
-    return f"{other} is {size} {way} {one} in {runs} without any spread, which no t test can weigh"
+def _count_runs(difference: Difference) -> str:
+    first, second = difference.n
+    if difference.method == "paired":
+        return "1 pair" if first == 1 else f"{first} pairs"
+    runs = "1 run" if second == 1 else f"{second} runs"
+    return f"{runs} compared with {'a single run' if difference.method == 'one_sample' else first}"
+
+
+def _direction(difference: Difference) -> str:
+    return "above" if difference.difference > 0 else "below"
+
+
+def _conclude_without_variance(difference: Difference, first: str, second: str) -> str:
+    runs = _count_runs(difference)
+    own_runs = difference.n[1] if difference.method == "one_sample" else min(difference.n)
+    if own_runs < 2:
+        return f"{runs}: not enough to estimate the variance and to compare {second} with {first}"
+    if abs(difference.difference) < 1e-9:
+        return f"{second} and {first} are equal in {runs}, without any variance"
+    size = f"{second} is {abs(difference.difference):.4f} points {_direction(difference)} {first}"
+    if difference.permutation_p is not None:
+        permutation = f"permutation test {format_p(difference.permutation_p)}"
+        return f"{size} in each of {runs}, without any variance ({permutation})"
+    return f"{size} in {runs}, without any variance, so no t test is possible"

@@ -1,59 +1,75 @@
 """Events of trials."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from mnistctl.trials.summary import TrialsSummary
 
 
 @dataclass(frozen=True)
 class TrialsStarted:
-    """Trials are about to begin, or to go on: `done` of them have ended in earlier sittings.
+    """Trials are about to start or to continue.
 
-    `columns` names, by model, what each trial gives; `workers` is None where the parent does not know.
+    Args:
+        models: the models, each trained from the same seeds.
+        arms: by model, the names of the accuracies that one trial of it has.
+        trials: number of all trials.
+        done: number of trials that ended in previous sessions.
+        workers: number of trials at a time; None if the executor decides.
+        device, precision, dataset: settings of all trials.
+        seed: the first seed.
+        count: number of seeds.
     """
 
     models: tuple[str, ...]
-    columns: dict[str, tuple[str, ...]]
+    arms: dict[str, tuple[str, ...]]
     trials: int
     done: int
     workers: int | None
     device: str
     precision: str
     dataset: str
-    seed: int  # the first
-    count: int  # of seeds
-    resume: str  # the command that goes on with them, should they be stopped
+    seed: int
+    count: int
 
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial has ended and is in the record; `state` is done, or with a reason diverged or failed.
+    """A trial has ended and is in the journal.
 
-    `results` are accuracies in percent by column.
+    Args:
+        model, seed: which trial it was.
+        accuracies: test accuracy in percent of each arm; empty unless the state is "done".
+        seconds: wall-clock time that the trial took.
+        state: "done", "diverged" or "failed".
+        reason: why it diverged or failed.
+        from_previous_session: it ended before this session started.
     """
 
     model: str
     seed: int
-    results: dict[str, float]
+    accuracies: dict[str, float]
     seconds: float | None
-    state: str
+    state: Literal["done", "diverged", "failed"]
     reason: str
-    earlier: bool  # it ended in an earlier sitting
+    from_previous_session: bool
 
 
 @dataclass(frozen=True)
 class WorkerDied:
-    """The worker of a trial died, for the `times`-th time of at most `most`, and the trial is begun again."""
+    """The worker of a trial died, and the trial starts again: retry `retry` of at most `max_retries`."""
 
     model: str
     seed: int
-    times: int
-    most: int
+    retry: int
+    max_retries: int
     reason: str
 
 
 @dataclass(frozen=True)
 class TrialsFinished:
-    """All trials have ended; `tally` is what they come to, as NAME.json has it."""
+    """All trials have ended. `already`: they had ended before, and nothing was trained in this session."""
 
-    tally: dict[str, Any]
-    already: bool  # they had ended before; nothing was trained
+    summary: "TrialsSummary"
+    already: bool

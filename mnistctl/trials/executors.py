@@ -1,7 +1,6 @@
-"""Where trials run: processes of this machine, a Dask cluster, or any executor that a user names."""
+"""Where trials run: processes of this machine, a Dask cluster, or any executor that the user names."""
 
 import importlib
-import shlex
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -14,14 +13,15 @@ from mnistctl.trials.local import WorkerSlot, available_cores, local_slots
 
 @dataclass(frozen=True)
 class Backend:
-    """Where trials run: the slots for a device and a number of trials, and the words that ask for it again.
+    """Where trials run.
 
-    `here` says whether that is this machine, whose devices the parent can see.
+    Args:
+        slots: gives the slots for a device and a number of trials.
+        local: whether it is this machine, whose devices and number of workers are known.
     """
 
     slots: Callable[[str, int], list[WorkerSlot]]
-    words: tuple[str, ...] = ()
-    here: bool = True
+    local: bool = True
 
 
 def get_backend(
@@ -32,45 +32,49 @@ def get_backend(
     scheduler_file: Path | None = None,
     insecure: bool = False,
 ) -> Backend:
-    """The place that a user asks for: `executor` is local, dask, or module:factory.
+    """The backend of an executor.
+
+    Args:
+        executor: "local", "dask", or "module:factory" with a function that returns a
+            `concurrent.futures.Executor`.
+        workers: number of workers; None for as many as processor cores or CUDA devices.
+        scheduler: address of a running Dask scheduler.
+        scheduler_file: file that a Dask scheduler wrote.
+        insecure: allow an unencrypted connection to a scheduler on another machine.
 
     Raises:
-        UsageError: no such executor, options that do not go together, or a cluster that is not safe.
-        OutputError: the scheduler's file cannot be read.
+        UsageError: there is no such executor, arguments do not go together, or the connection is insecure.
+        OutputError: the scheduler file cannot be read.
     """
     if workers is not None and workers < 1:
-        raise UsageError(f"--workers {workers}: give 1 or more")
-    if executor != "dask" and (scheduler is not None or scheduler_file is not None):
-        raise UsageError("--scheduler and --scheduler-file go with --executor dask")
-    words = [] if executor == "local" else ["--executor", shlex.quote(executor)]
-    for flag, value in (("workers", workers), ("scheduler", scheduler), ("scheduler-file", scheduler_file)):
-        if value is not None:
-            words += [f"--{flag}", shlex.quote(str(value))]
-    words += ["--insecure"] if insecure else []
-    if executor == "local":
-        return Backend(lambda device, trials: local_slots(device, trials, workers), tuple(words))
+        raise UsageError("give 1 or more", field="workers", value=workers)
     if executor == "dask":
-        make = dask_factory(workers, scheduler, scheduler_file, insecure)
-        return Backend(lambda device, _: [WorkerSlot(make, UNLIMITED, device)], tuple(words), here=False)
-    make = _named_factory(executor)
-    return Backend(
-        lambda device, _: [WorkerSlot(make, workers or available_cores(), device)], tuple(words), here=False
-    )
+        make_executor = dask_factory(workers, scheduler, scheduler_file, insecure)
+        return Backend(lambda device, _: [WorkerSlot(make_executor, UNLIMITED, device)], local=False)
+    for field, value in (("scheduler", scheduler), ("scheduler_file", scheduler_file)):
+        if value is not None:
+            raise UsageError("only the executor dask has a scheduler", field=field, value=value)
+    if executor == "local":
+        return Backend(lambda device, trials: local_slots(device, trials, workers))
+    make_executor = _import_factory(executor)
+    width = workers or available_cores()
+    return Backend(lambda device, _: [WorkerSlot(make_executor, width, device)], local=False)
 
 
-def _named_factory(executor: str) -> Callable[[], Executor]:
+def _import_factory(executor: str) -> Callable[[], Executor]:
     module, _, name = executor.partition(":")
     if not module or not name:
-        raise UsageError(f"--executor {executor!r}: give local, dask or module:factory")
+        raise UsageError("give local, dask or module:factory", field="executor", value=repr(executor))
     try:
         factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as fault:
-        raise UsageError(f"--executor {executor}: {fault}") from None
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(str(error), field="executor", value=executor) from None
 
-    def make() -> Executor:
-        made = factory()
-        if not isinstance(made, Executor):
-            raise UsageError(f"--executor {executor}: it gives no concurrent.futures.Executor")
-        return made
+    def make_executor() -> Executor:
+        instance = factory()
+        if not isinstance(instance, Executor):
+            message = f"returned {type(instance).__name__}, not a concurrent.futures.Executor"
+            raise UsageError(message, field="executor", value=executor)
+        return instance
 
-    return make
+    return make_executor

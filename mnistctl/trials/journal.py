@@ -1,123 +1,263 @@
-"""The record of trials while they go on: NAME.jsonl, a header and a line for each one that has ended."""
+"""The journal of trials, NAME.jsonl: a header, then a line for every trial that ended. It is append-only."""
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, OutputError
+from mnistctl.models.summary import RecipeSummary
+from mnistctl.schema import Schema
+from mnistctl.training.environment import MachineInfo
+from mnistctl.training.options import RunOptions
+from mnistctl.training.record import DatasetFiles
+from mnistctl.trials import version1
+from mnistctl.trials.scheduler import TrialKey
+from mnistctl.trials.task import TrialResult
 
-VERSION = 2  # of the layout
-_MAX_BYTES = 1 << 30  # bytes; a line of the worst net takes 200 kB
-Line = dict[str, Any]
+VERSION = 2  # of the format; version 1 is read as well
+_MAX_BYTES = 1 << 30  # of a journal; one line of the worst model has 200 kB
+_REMEDIES = ("overwrite", "name", "out_dir")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedSettings(Schema):
+    """The settings that are the same for all trials of a journal.
+
+    Args:
+        arms: by model, the name of each arm and the model whose recipe it trains.
+        recipes: the recipes that the arms train, by model.
+        precision: "float32" or "bf16".
+        device: kind of the device: "cpu", "cuda" or "mps".
+        threads: number of processor threads of a trial.
+        dataset: the data set.
+        versions: versions of mnistctl, torch, numpy and Python.
+    """
+
+    arms: dict[str, dict[str, str]]
+    recipes: dict[str, RecipeSummary]
+    precision: str
+    device: str
+    threads: int
+    dataset: DatasetFiles
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JournalHeader(Schema):
+    """The first line of a journal.
+
+    Args:
+        version: version of the format.
+        command: command line that started the trials.
+        started: when, UTC, ISO 8601.
+        models: the models.
+        seed: the first seed.
+        count: number of seeds, which may grow when the trials are resumed.
+        options: the options that started the trials.
+        settings: what the options, the recipes and the machine determined.
+        support: number of test images of each digit.
+        machine: hardware and system.
+    """
+
+    version: int = VERSION
+    command: str = ""
+    started: str
+    models: tuple[str, ...]
+    seed: int
+    count: int
+    options: RunOptions
+    settings: SharedSettings
+    support: tuple[int, ...]
+    machine: MachineInfo
+
+    @classmethod
+    def upgrade(cls, value: Any) -> Any:
+        """`value` with the keys of this version."""
+        if value.get("version") == 1:
+            value = version1.upgrade_header(value)
+        settings = value["settings"]
+        recipes = {name: RecipeSummary.upgrade(recipe) for name, recipe in settings["recipes"].items()}
+        return value | {"settings": settings | {"recipes": recipes}}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values that `json.dumps` takes; the options without the folder of the journal."""
+        return super().to_json() | {"options": self.options.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialRecord(Schema):
+    """The line of a trial that ended.
+
+    Args:
+        model, seed: which trial it is.
+        state: "done", "diverged" or "failed".
+        reason: why it diverged or failed.
+        result: what the worker sent; None unless the state is "done".
+    """
+
+    model: str
+    seed: int
+    state: Literal["done", "diverged", "failed"] = "done"
+    reason: str = ""
+    result: TrialResult | None = None
+
+    def __post_init__(self) -> None:
+        if (self.state == "done") != (self.result is not None):
+            raise ValueError(f"a trial that is {self.state} {'has a' if self.result else 'without a'} result")
+
+    @classmethod
+    def upgrade(cls, value: Any) -> Any:
+        """`value` with the keys of this version."""
+        return value if "state" in value else version1.upgrade_trial(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumeNote(Schema):
+    """The line of a session that adds trials or changes settings.
+
+    Args:
+        after: number of trials that had ended before.
+        count: number of seeds from this session on.
+        mismatched_settings: the settings that differ from the header, as [saved value, new value].
+    """
+
+    after: int
+    count: int
+    mismatched_settings: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def upgrade(cls, value: Any) -> Any:
+        """`value` with the keys of this version."""
+        return version1.upgrade_note(value)
 
 
 @dataclass
 class TrialsJournal:
-    """What stands in a record: the header, the last line of each trial, and how often it was gone on with."""
+    """The contents of a journal: the header, the last line of each trial, and the notes of later sessions."""
 
-    header: Line
-    trials: dict[tuple[str, int], Line] = field(default_factory=dict)  # by model and seed
-    resumed: list[Line] = field(default_factory=list)
-    size: int = 0  # bytes that are whole; what lies behind them was torn
+    header: JournalHeader
+    trials: dict[TrialKey, TrialRecord] = field(default_factory=dict)
+    resumed: list[ResumeNote] = field(default_factory=list)
+    size: int = 0  # bytes of complete lines
 
     @property
     def count(self) -> int:
-        """The number of seeds that were asked for, at last."""
-        return int(max(line.get("count", 0) for line in [self.header, *self.resumed]))
+        """The number of seeds, including those that later sessions added."""
+        return max([self.header.count, *(note.count for note in self.resumed)])
+
+    def remaining(self, keys: list[TrialKey]) -> list[TrialKey]:
+        """Those of the trials `keys` that have not ended, or failed. A diverged trial would diverge again."""
+        return [key for key in keys if key not in self.trials or self.trials[key].state == "failed"]
 
 
-def begin(path: Path, header: Mapping[str, Any]) -> TrialsJournal:
-    """Write a record that holds only its header.
+def create(path: Path, header: JournalHeader) -> TrialsJournal:
+    """Write a journal with nothing but its header.
 
     Raises:
-        OutputError: it cannot be written.
+        OutputError: the file cannot be written.
     """
-    content = _line({"version": VERSION, **header})
+    content = _encode(header.to_json())
     files.write(path, content)
-    return TrialsJournal(json.loads(content), size=len(content))
+    return TrialsJournal(header, size=len(content))
 
 
 def read(path: Path) -> TrialsJournal | None:
-    """The record at `path`, None where there is none. A damaged last line was torn, and is left out.
+    """The journal at `path`; None if there is none. A damaged last line was cut off, and is ignored.
 
     Raises:
-        CheckpointError: it cannot be read, is not one of ours, or an earlier line is damaged.
+        CheckpointError: the file cannot be read, is not a journal, or a line before the last is damaged.
     """
-    mend = "give --overwrite to begin anew, or another --name or --out-dir"
     try:
         content = files.read(path, _MAX_BYTES)
     except FileNotFoundError:
         return None
-    except OSError as fault:
-        raise CheckpointError(f"{path}: cannot be read ({files.reason(fault)}); {mend}") from None
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({files.reason(error)})", remedies=_REMEDIES) from None
     lines = content.splitlines(keepends=True)
-    found: TrialsJournal | None = None
+    if not lines:
+        raise CheckpointError(f"{path}: the file is empty", remedies=_REMEDIES)
+    journal: TrialsJournal | None = None
     for number, line in enumerate(lines, start=1):
-        if not (line.endswith(b"\n") and files.verify_checksum(line)):
-            if number == len(lines) and found is not None:
-                break
-            what = "not a record of trials, or a damaged one" if number == 1 else f"line {number} is damaged"
-            raise CheckpointError(f"{path}: {what}; {mend}")
-        told = json.loads(line)
-        if found is None:
-            if told.get("version") not in (1, VERSION) or "setting" not in told:
-                raise CheckpointError(f"{path}: not a record of trials of version {VERSION}; {mend}")
-            found = TrialsJournal(_upgrade(told))
-        elif "resumed" in told:
-            found.resumed.append(told["resumed"])
-        else:
-            found.trials[told["model"], told["seed"]] = told
-        found.size += len(line)
-    if found is None:
-        raise CheckpointError(f"{path}: empty; {mend}")
-    return found
+        if line.endswith(b"\n") and files.verify_checksum(line):
+            try:
+                journal = _add_line(journal, json.loads(line))
+            except ValueError as error:
+                message = f"{path}: line {number} does not belong in a journal of trials ({error})"
+                raise CheckpointError(message, remedies=_REMEDIES) from None
+            journal.size += len(line)
+        elif number < len(lines) or journal is None:
+            what = "not a journal of trials, or damaged" if number == 1 else f"line {number} is damaged"
+            raise CheckpointError(f"{path}: {what}", remedies=_REMEDIES)
+    assert journal is not None
+    return journal
 
 
-def append(path: Path, ledger: TrialsJournal, body: Mapping[str, Any]) -> None:
-    """Add a line to the record, flushed to disk; what was torn behind the last whole one goes first.
+def append(path: Path, journal: TrialsJournal, entry: TrialRecord | ResumeNote) -> None:
+    """Add a line to the journal and flush it to disk. It replaces an incomplete last line.
 
     Raises:
-        OutputError: it cannot be written; a part of the line may stand, which `read` leaves out.
+        OutputError: the file cannot be written. A part of the line may be in it, which `read` ignores.
     """
-    content = _line(body)
+    body = entry.to_json()
+    content = _encode({"resumed": body} if isinstance(entry, ResumeNote) else body)
     try:
-        with path.open("r+b") as file:  # never made anew: whoever took it away may be using its place
-            file.truncate(ledger.size)
-            file.seek(ledger.size)
+        # "r+b" does not create the file: if it was deleted, another program may use the name now.
+        with path.open("r+b") as file:
+            file.truncate(journal.size)
+            file.seek(journal.size)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-    except OSError as fault:
-        raise OutputError(f"{path}: cannot be written ({files.reason(fault)})") from None
-    ledger.size += len(content)
-    if "resumed" in body:
-        ledger.resumed.append(body["resumed"])
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({files.reason(error)})") from None
+    journal.size += len(content)
+    _add_entry(journal, entry)
+
+
+def compare_settings(saved: SharedSettings, current: SharedSettings) -> dict[str, tuple[Any, Any]]:
+    """The settings that differ, by dotted name: (saved value, current value)."""
+    return _differences(saved.to_json(), current.to_json(), "")
+
+
+def _differences(saved: Any, current: Any, name: str) -> dict[str, tuple[Any, Any]]:
+    if isinstance(saved, dict) and isinstance(current, dict):
+        differences: dict[str, tuple[Any, Any]] = {}
+        for key in sorted(saved.keys() | current.keys()):
+            inner = f"{name}.{key}" if name else key
+            differences |= _differences(saved.get(key), current.get(key), inner)
+        return differences
+    return {} if saved == current else {name: (saved, current)}
+
+
+def _add_line(journal: TrialsJournal | None, line: Any) -> TrialsJournal:
+    """The journal with one more line; the first line makes it.
+
+    Raises:
+        ValueError: the line is not of this format.
+    """
+    if not isinstance(line, dict):
+        raise ValueError("not a JSON object")
+    if journal is None:
+        if line.get("version") not in (1, VERSION):
+            raise ValueError(f"version {line.get('version')!r:.20}; this program reads 1 to {VERSION}")
+        return TrialsJournal(JournalHeader.from_json(line))
+    if "resumed" in line:
+        _add_entry(journal, ResumeNote.from_json(line["resumed"]))
     else:
-        ledger.trials[body["model"], body["seed"]] = dict(body)
+        _add_entry(journal, TrialRecord.from_json(line))
+    return journal
 
 
-def setting_changes(was: Any, now: Any, name: str = "") -> dict[str, list[Any]]:
-    """Where two settings differ, by dotted name: [was, now]."""
-    if isinstance(was, dict) and isinstance(now, dict):
-        found: dict[str, list[Any]] = {}
-        for key in sorted(was.keys() | now.keys()):
-            found |= setting_changes(was.get(key), now.get(key), f"{name}.{key}" if name else key)
-        return found
-    return {} if was == now else {name: [was, now]}
+def _add_entry(journal: TrialsJournal, entry: TrialRecord | ResumeNote) -> None:
+    if isinstance(entry, ResumeNote):
+        journal.resumed.append(entry)
+    else:
+        journal.trials[entry.model, entry.seed] = entry
 
 
-def _line(body: Mapping[str, Any]) -> bytes:
-    return files.add_checksum((json.dumps({**body, "checksum": files.CHECKSUM_PLACEHOLDER}) + "\n").encode())
-
-
-_OPTION_KEYS_OF_VERSION_1 = {"batch": "batch_size", "rate": "lr"}
-
-
-def _upgrade(header: Line) -> Line:
-    """A header under the keys of this version; version 1 had others."""
-    asked = {_OPTION_KEYS_OF_VERSION_1.get(key, key): value for key, value in header["asked"].items()}
-    return {**header, "asked": asked}
+def _encode(body: Any) -> bytes:
+    line = json.dumps(body | {"checksum": files.CHECKSUM_PLACEHOLDER}) + "\n"
+    return files.add_checksum(line.encode())

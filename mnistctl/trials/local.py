@@ -14,56 +14,72 @@ from typing import Any
 
 @dataclass(frozen=True)
 class WorkerSlot:
-    """A source of executors: `make` gives one, and a new one where that broke; `width` trials at a time."""
+    """A source of executors.
 
-    make: Callable[[], Executor]
+    Args:
+        make_executor: makes an executor; called again when that one breaks.
+        width: number of trials that run in it at a time.
+        device: device that its trials use.
+    """
+
+    make_executor: Callable[[], Executor]
     width: int
     device: str
 
 
 def available_cores() -> int:
-    """The processors that this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def local_slots(device: str, trials: int, workers: int | None) -> list[WorkerSlot]:
-    # A pool for each worker, so that one that dies breaks no other's trial.
+    """One slot for each worker process, so that a process that dies breaks no other trial.
+
+    Args:
+        device: device to train on; "cuda" distributes the workers over all CUDA devices.
+        trials: number of trials; there are no more workers than that.
+        workers: number of workers; None for as many as processor cores or CUDA devices.
+    """
     devices = [device]
     if device == "cuda":
         import torch
 
         devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    usual = len(devices) if device.startswith("cuda") else available_cores()
-    count = max(1, min(trials, workers or usual))
+    default = len(devices) if device.startswith("cuda") else available_cores()
+    count = max(1, min(trials, workers or default))
     return [WorkerSlot(SingleProcessExecutor, 1, devices[number % len(devices)]) for number in range(count)]
 
 
 class SingleProcessExecutor(ProcessPoolExecutor):
-    """One process, started when first needed, that dies with its parent and never outlives `shutdown`."""
+    """An executor with one process, which dies with its parent and never outlives `shutdown`."""
 
     def __init__(self) -> None:
-        super().__init__(1, multiprocessing.get_context("spawn"), _start_worker)
+        super().__init__(1, multiprocessing.get_context("spawn"), _initialize_worker)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """As `Executor.submit`; the process that may start here never sees Ctrl-C, which is the parent's."""
+        """As `Executor.submit`. The process that may start here ignores SIGINT, which the parent handles."""
         with without_sigint():
             return super().submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """End the process, whatever it is at: what `kill_workers` does from Python 3.14 on."""
+        """Kill the process, even in the middle of a task. Python 3.14 has `kill_workers` for this.
+
+        `wait` is ignored: a killed process ends at once. Without waiting for the executor's thread, the
+        interpreter could exit while that thread closes its pipe, and would print a traceback.
+        """
         for process in list((self._processes or {}).values()):
             process.kill()
-        super().shutdown(wait, cancel_futures=cancel_futures)
+        super().shutdown(wait=True, cancel_futures=cancel_futures)
 
 
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and die with it, even where it was killed."""
+def _initialize_worker() -> None:
+    """Ignore Ctrl-C, which the parent handles, and exit when the parent dies, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _die_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait([parent.sentinel])
@@ -72,7 +88,7 @@ def _die_with_parent() -> None:
 
 @contextmanager
 def without_sigint() -> Iterator[None]:
-    # Threads and processes that begin in this block inherit the mask.
+    """Block SIGINT in the block. Threads and processes that start there inherit the mask."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

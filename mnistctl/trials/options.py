@@ -2,99 +2,100 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
+from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.training.options import RunOptions
-from mnistctl.trials.executors import Backend
 from mnistctl.trials.journal import TrialsJournal
+from mnistctl.trials.scheduler import TrialKey
 
+# The options that a resumed session takes from the journal, unless this session sets them.
 _SAVED_FIELDS = ("epochs", "batch_size", "lr", "seed", "dataset", "data_dir", "device", "precision")
-_PLACE_FIELDS = ("name", "out_dir", "data_dir")
-_MAX_TRIALS = 1_000_000  # trials of a model
+_MAX_TRIALS = 1_000_000  # per model
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrialsOptions:
-    """Which trials are asked for: models, the number of seeds of each, and train's options for all."""
+    """Which trials to run.
+
+    Args:
+        models: the models.
+        count: number of seeds, each of which every model is trained from; None for that of the journal.
+        options: options of every run; its seed is the first one.
+    """
 
     models: tuple[str, ...]
     count: int | None
     options: RunOptions
 
     @property
-    def stem(self) -> Path:
-        """The path of the trials' files, less their endings.
+    def run_path(self) -> Path:
+        """The path of the trials' files without their endings: `out/trials/swa`.
 
         Raises:
-            UsageError: the name is not that of a file.
+            UsageError: the name is not a plain file name.
         """
         folder = self.options.out_dir / "trials"
         return replace(self.options, out_dir=folder).run_path("-".join(self.models))
 
     @property
-    def first(self) -> int:
+    def journal_path(self) -> Path:
+        """The path of the journal."""
+        return files.with_ending(self.run_path, "jsonl")
+
+    @property
+    def first_seed(self) -> int:
         """The first seed."""
         return int(self.options.get("seed"))
 
+    def keys(self) -> list[TrialKey]:
+        """Model and seed of all trials, in the order in which they start."""
+        assert self.count is not None
+        seeds = range(self.first_seed, self.first_seed + self.count)
+        return [(model, seed) for seed in seeds for model in self.models]
+
     def check(self) -> None:
-        """See that there are such models, and that the numbers are in range.
+        """Check the models and the numbers.
 
         Raises:
-            UsageError: not so.
+            UsageError: a model does not exist or is named twice, or a number is out of range.
         """
         for model in self.models:
             self.options.classifier_recipe(model)
         if len(set(self.models)) < len(self.models):
-            raise UsageError("a model is named twice; -n gives the number of its trials")
+            raise UsageError("a model is named twice; choose the number of its trials", remedies=("count",))
         if self.count is not None and not 1 <= self.count <= _MAX_TRIALS:
-            raise UsageError(f"-n {self.count}: give 1 to {_MAX_TRIALS:,}")
-        if self.first + (self.count or 1) >= 2**63:
-            raise UsageError(f"--seed {self.first}: give less")
+            raise UsageError(f"give 1 to {_MAX_TRIALS:,}", field="count", value=self.count)
+        if self.first_seed + (self.count or 1) >= 2**63:
+            raise UsageError("too large", field="seed", value=self.first_seed)
 
-    def command(self, *more: str) -> str:
-        """What repeats the trials, wherever their folders are."""
-        told = self.options.to_argv(lambda field: field not in ("out_dir", "data_dir"))
-        return " ".join([*self._words(), f"-n {self.count}", *told, *more])
+    def saved_options(self) -> RunOptions:
+        """The options that the journal saves: without those that only say where its files are."""
+        values = {field: getattr(self.options, field) for field in _SAVED_FIELDS}
+        return RunOptions(**values | {"data_dir": self.options.get("data_dir")})
 
-    def resume(self, place: Backend) -> str:
-        """What goes on with them, in the same place."""
-        found = _PLACE_FIELDS if self.options.name is not None else ("dataset", *_PLACE_FIELDS)
-        told = self.options.to_argv(lambda field: field in found)
-        return " ".join([*self._words(), *told, *place.words, "--resume"])
-
-    def _words(self) -> list[str]:
-        return ["mnistctl trials", *self.models]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The options as the record keeps them, for `joined`."""
-        kept = {field: getattr(self.options, field) for field in _SAVED_FIELDS}
-        return kept | {"data_dir": str(self.options.get("data_dir"))}
-
-    def with_saved(self, standing: TrialsJournal, path: Path) -> "TrialsOptions":
-        """What a record was asked for, where nothing else is asked for now.
+    def with_saved(self, journal: TrialsJournal, path: Path) -> "TrialsOptions":
+        """These options, with those of the journal at `path` where they are None.
 
         Raises:
-            CheckpointError: it is of other models or seeds, or of more of them.
+            CheckpointError: the journal has other models, another first seed, or more seeds.
         """
-        header, kept = standing.header, standing.header["asked"]
-        if tuple(header["models"]) != self.models:
-            raise CheckpointError(f"{path}: has trials of {' '.join(header['models'])}; give another --name")
-        theirs = {field: kept[field] for field in _SAVED_FIELDS}
-        ours = {field: getattr(self.options, field) for field in _SAVED_FIELDS}
-        joined = theirs | {field: value for field, value in ours.items() if value is not None}
-        joined["data_dir"] = Path(joined["data_dir"])
-        asked = TrialsOptions(
+        header = journal.header
+        if header.models != self.models:
+            message = f"{path}: has trials of {' '.join(header.models)}"
+            raise CheckpointError(message, remedies=("name",))
+        current = {field: getattr(self.options, field) for field in _SAVED_FIELDS}
+        current = {field: value for field, value in current.items() if value is not None}
+        saved = {field: getattr(header.options, field) for field in _SAVED_FIELDS}
+        options = TrialsOptions(
             models=self.models,
-            count=self.count or standing.count,
-            options=replace(self.options, **joined),
+            count=self.count or journal.count,
+            options=replace(self.options, **saved | current),
         )
-        if asked.first != header["seed"]:
-            raise CheckpointError(
-                f"{path}: --seed {asked.first} is asked for, the trials begin at {header['seed']}"
-            )
-        if asked.count is not None and asked.count < standing.count:
-            raise CheckpointError(
-                f"{path}: -n {self.count} is asked for, it has {standing.count}; leave it out"
-            )
-        return asked
+        if options.first_seed != header.seed:
+            message = f"the trials in {path} start at seed {header.seed}"
+            raise CheckpointError(message, field="seed", value=options.first_seed)
+        if options.count is not None and options.count < journal.count:
+            message = f"{path} has {journal.count} trials of each model; leave the option out"
+            raise CheckpointError(message, field="count", value=options.count)
+        return options

@@ -1,10 +1,10 @@
-"""A recipe over many seeds: which trials there are, run wherever they may, and recorded as each one ends."""
+"""Run trials: inspect the journal, resolve the options, run what is missing, and summarise."""
 
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,263 +14,365 @@ from mnistctl.artifacts.files import Saved
 from mnistctl.data import datasets
 from mnistctl.errors import CheckpointError, FailedTrialsError, UnmetError, UsageError
 from mnistctl.models.published import load_published
-from mnistctl.models.summary import recipe_to_json
-from mnistctl.nn.device import autocast_for, get_device, hardware_info
-from mnistctl.training.environment import versions
+from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.models.summary import summarize_recipe
+from mnistctl.nn.device import autocast_for, get_device
+from mnistctl.training.environment import MachineInfo, machine_info, versions
+from mnistctl.training.record import DatasetFiles
+from mnistctl.trials import journal, summary
+from mnistctl.trials.comparisons import Requirement
 from mnistctl.trials.events import TrialEnded, TrialsFinished, TrialsStarted, WorkerDied
 from mnistctl.trials.executors import Backend
-from mnistctl.trials.journal import TrialsJournal, append, begin, read, setting_changes
+from mnistctl.trials.journal import JournalHeader, ResumeNote, SharedSettings, TrialRecord, TrialsJournal
 from mnistctl.trials.options import TrialsOptions
-from mnistctl.trials.scheduler import RunTrial, TrialKey, run_tasks
-from mnistctl.trials.summary import summarize_trials, write
+from mnistctl.trials.scheduler import Outcome, TrialFailure, TrialKey, run_tasks
+from mnistctl.trials.summary import TrialsSummary, summarize_trials
+from mnistctl.trials.task import RunTrial, TrialSettings
 from mnistctl.trials.worker import arms_of, run_trial
 
 Event = TrialsStarted | TrialEnded | WorkerDied | Saved | TrialsFinished
+_MAX_VALUE = 40  # characters of a setting in a message
+
+
+@dataclass(frozen=True)
+class TrialsConfig:
+    """Trials that are ready to run.
+
+    Args:
+        options: the options, completed from the journal if the trials are resumed.
+        header: the header of a new journal with these options.
+        existing: the journal to continue; None for new trials.
+        remaining: the trials to run.
+        note: what to add to the journal before; None if nothing changes.
+        already: the journal is complete, and nothing is to be run.
+    """
+
+    options: TrialsOptions
+    header: JournalHeader
+    existing: TrialsJournal | None
+    remaining: list[TrialKey]
+    note: ResumeNote | None = None
+    already: bool = False
 
 
 def run_trials(
-    asked: TrialsOptions,
-    place: Backend,
+    options: TrialsOptions,
+    backend: Backend,
     *,
+    command: Callable[[TrialsOptions], str] = lambda _: "",
     overwrite: bool = False,
     resume: bool = False,
     allow_mixed: bool = False,
     reference: str | None = None,
-    require: str | None = None,
-    perform: RunTrial = run_trial,
+    require: Requirement | None = None,
+    run_trial: RunTrial = run_trial,
 ) -> Generator[Event, None, None]:
-    """Run the trials that are not in the record yet, tell each as it ends, and at last what they come to.
+    """Run the trials that are not in the journal yet, and summarise all of them.
 
-    Every trial that has ended is in the record, flushed to disk, before it is told; so nothing is lost or
-    done twice when this stops, however it does, and `resume` goes on with the rest. `reference` names
-    published accuracies to compare with, and `require`, same or better, what they are to show.
+    Every trial that ends is written to the journal and flushed to disk before its event is yielded. So
+    nothing is lost or repeated when the program stops in any way, and `resume` runs the rest.
+
+    Args:
+        options: which trials.
+        backend: where they run.
+        command: gives the command line that repeats the trials, for the journal and the summary.
+        overwrite: replace an existing journal.
+        resume: continue an existing journal with its options; failed trials run again.
+        allow_mixed: resume even if settings differ from those of the journal, and note which.
+        reference: name of published accuracies to compare with.
+        require: "same" or "better": what the comparison must show.
+        run_trial: runs one trial in a worker.
 
     Raises:
-        UsageError: a bad number, an unknown model or device, or a name that other trials have taken.
-        DataError: the digits are missing or damaged, here or where a trial is to run.
-        CheckpointError: what is to be resumed is not there, damaged, or not what is asked for.
-        OutputError: the record cannot be written.
-        FailedTrialsError: at the end, some trials diverged or failed.
-        UnmetError: at the end, what is required is not shown.
+        UsageError: a number is out of range, a model or device does not exist, or the name is in use.
+        DataError: the data set is missing or damaged, here or at a worker.
+        CheckpointError: the journal to resume is missing, damaged, or has other settings.
+        OutputError: a file cannot be written.
+        FailedTrialsError: at the end: some trials diverged or failed.
+        UnmetError: at the end: the comparison does not show what is required.
     """
-    began = time.perf_counter()
+    started = time.perf_counter()
+    _check_arguments(options, overwrite, resume, allow_mixed, reference, require)
+    options.check()
+    files.prepare_folder(options.run_path.parent)
+    with files.run_lock(options.run_path):
+        existing = None if overwrite else journal.read(options.journal_path)
+        config = resolve(options, backend, existing, resume=resume, allow_mixed=allow_mixed)
+        entries = existing
+        if not config.already:
+            entries = yield from execute(config, backend, command(config.options), run_trial)
+        assert entries is not None
+        result = replace(
+            summarize_trials(entries, reference, require),
+            command=command(config.options),
+            session_seconds=time.perf_counter() - started,
+        )
+        yield from write_summary(config, result)
+    _raise_failures(result, len(config.options.keys()), require)
+
+
+def resolve(
+    options: TrialsOptions,
+    backend: Backend,
+    existing: TrialsJournal | None,
+    *,
+    resume: bool,
+    allow_mixed: bool,
+) -> TrialsConfig:
+    """Complete the options, load the data set, and check that they fit the existing journal.
+
+    Raises:
+        UsageError, DataError, CheckpointError: as `run_trials`.
+    """
+    path = options.journal_path
+    if existing is None:
+        if resume:
+            raise CheckpointError(f"{path}: no trials to resume", remedies=("start",))
+        return TrialsConfig(options, _new_header(options, backend), None, options.keys())
+    if resume:
+        options = options.with_saved(existing, path)
+        options.check()
+    header = _new_header(options, backend)
+    mismatched = journal.compare_settings(existing.header.settings, header.settings)
+    remaining = existing.remaining(options.keys())
+    config = TrialsConfig(options, header, existing, remaining, already=not (resume and remaining))
+    if not resume:
+        _require_complete(config, mismatched)
+        return config
+    if mismatched and not allow_mixed:
+        changes = "; ".join(
+            f"{name} {_shorten(saved)}, now {_shorten(now)}" for name, (saved, now) in mismatched.items()
+        )
+        message = f"{path}: its trials have other settings ({changes})"
+        raise CheckpointError(message, remedies=("allow_mixed", "overwrite"))
+    if remaining and existing.header.version != journal.VERSION:
+        message = f"{path}: trials of an earlier version cannot be resumed"
+        raise CheckpointError(message, remedies=("overwrite", "name"))
+    return replace(config, note=_resume_note(existing, options, mismatched))
+
+
+def execute(
+    config: TrialsConfig, backend: Backend, command: str, run_trial: RunTrial
+) -> Generator[Event, None, TrialsJournal]:
+    """Run the remaining trials and append each one to the journal, which is returned at the end.
+
+    Raises:
+        UsageError, DataError, OutputError: as `run_trials`.
+    """
+    options, path = config.options, config.options.journal_path
+    entries = config.existing
+    if entries is None:
+        for ending in ("json", "png"):  # of the trials that are overwritten
+            files.with_ending(options.run_path, ending).unlink(missing_ok=True)
+        entries = journal.create(path, replace(config.header, command=command))
+    elif config.note is not None:
+        journal.append(path, entries, config.note)
+    settings = _trial_settings(options, entries.header.settings)
+    slots = backend.slots(settings.device, len(config.remaining))
+    workers = sum(slot.width for slot in slots) if backend.local else None
+    yield _started_event(config, settings, workers)
+    for record in entries.trials.values():
+        if (record.model, record.seed) not in config.remaining:
+            yield _ended_event(record, from_previous_session=True)
+    # Closing `run_tasks` stops the workers, however this block ends.
+    with closing(run_tasks(config.remaining, slots, run_trial, settings)) as outcomes:
+        for key, outcome in outcomes:
+            if isinstance(outcome, WorkerDied):
+                yield outcome
+                continue
+            record = _record(key, outcome, entries.header.machine)
+            journal.append(path, entries, record)
+            yield _ended_event(record, from_previous_session=False)
+    return entries
+
+
+def write_summary(config: TrialsConfig, result: TrialsSummary) -> Iterator[Saved | TrialsFinished]:
+    """Write the summary and the histogram, which can be computed again from the journal."""
+    run_path = config.options.run_path
+    yield Saved(str(config.options.journal_path))
+    samples = [(arm.label, arm.accuracies) for arm in result.arms if arm.accuracies]
+    if samples:
+        path = files.with_ending(run_path, "png")
+        grids.write_png(path, charts.histogram_chart(samples))
+        yield Saved(str(path))
+    path = files.with_ending(run_path, "json")
+    summary.write(path, result)
+    yield Saved(str(path))
+    yield TrialsFinished(result, config.already)
+
+
+def _check_arguments(
+    options: TrialsOptions,
+    overwrite: bool,
+    resume: bool,
+    allow_mixed: bool,
+    reference: str | None,
+    require: str | None,
+) -> None:
+    """Check that the arguments of `run_trials` go together.
+
+    Raises:
+        UsageError: they do not.
+    """
     if resume and overwrite:
-        raise UsageError("--resume goes on with trials and --overwrite begins them anew: give one of them")
+        message = "trials cannot be resumed and overwritten at once"
+        raise UsageError(message, remedies=("resume", "overwrite"))
     if allow_mixed and not resume:
-        raise UsageError("--allow-mixed is of use with --resume only")
+        raise UsageError("settings can only be mixed when trials are resumed", remedies=("resume",))
     if require is not None and reference is None:
-        raise UsageError("--require needs --reference, which says what to compare with")
+        message = "needs published accuracies to compare with"
+        raise UsageError(message, field="require", value=require, remedies=("reference",))
     if reference is not None:
         load_published(reference)
-    if asked.count is None and not resume:
-        raise UsageError("-n is missing: how many trials of each model?")
-    asked.check()
-    stem = asked.stem
-    path = files.with_ending(stem, "jsonl")
-    files.prepare_folder(stem.parent)
-    with files.run_lock(stem):
-        standing = None if overwrite else read(path)
-        stood = standing is not None
-        if resume:
-            if standing is None:
-                anew = asked.resume(place).removesuffix("--resume")
-                raise CheckpointError(f"{path}: no trials to go on with are there; `{anew}-n N` begins them")
-            asked = asked.with_saved(standing, path)
-            asked.check()
-        header = _journal_header(asked, place)
-        if standing is None:
-            for made in ("json", "png"):  # of other trials, which are gone from here on
-                files.with_ending(stem, made).unlink(missing_ok=True)
-            standing = begin(path, header)
-        else:
-            mixed = setting_changes(standing.header["setting"], header["setting"])
-            if resume:
-                _resume_journal(asked, standing, path, mixed, allow_mixed)
-            else:
-                _require_complete(asked, place, standing, path, mixed)
-        todo = _remaining_keys(asked, standing)
-        already = stood and (not todo or not resume)
-        if not already:
-            yield from _run_remaining(asked, place, standing, path, todo, perform)
-        body = summarize_trials(standing, reference, require) | {
-            "command": asked.command(),
-            "sitting_seconds": time.perf_counter() - began,
-        }
-        yield from _write_summary(stem, body, already)
-    if body["failed"] or body["diverged"]:
-        count = len(body["failed"]) + len(body["diverged"])
-        again = f"; `{asked.resume(place)}` tries those again that failed" if body["failed"] else ""
-        raise FailedTrialsError(f"{count} of {len(_all_keys(asked))} trials gave no result{again}")
-    if body["unmet"]:
-        raise UnmetError(f"--require {require}: {'; '.join(body['unmet'])}")
+    if options.count is None and not resume:
+        raise UsageError("missing number of trials of each model", remedies=("count",))
 
 
-def _all_keys(asked: TrialsOptions) -> list[TrialKey]:
-    assert asked.count is not None
-    seeds = range(asked.first, asked.first + asked.count)
-    return [(model, seed) for seed in seeds for model in asked.models]
-
-
-def _remaining_keys(asked: TrialsOptions, standing: TrialsJournal) -> list[TrialKey]:
-    """What is wanted and has not ended, or failed."""
-    return [task for task in _all_keys(asked) if "failed" in standing.trials.get(task, {"failed": True})]
-
-
-def _journal_header(asked: TrialsOptions, place: Backend) -> dict[str, Any]:
-    """The first line of the record; `setting` is what must not change."""
-    options = asked.options
-    name, folder = options.get("dataset"), options.get("data_dir")
-    device = options.get("device")
-    if place.here:
-        autocast_for(options.get("precision"), get_device(device))
-    if place.here or device == "auto":
+def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
+    """The header of a new journal. It loads the data set and resolves the device and the recipes."""
+    run = options.options
+    dataset, data_dir = run.get("dataset"), run.get("data_dir")
+    device = run.get("device")
+    if backend.local:
+        autocast_for(run.get("precision"), get_device(device))
+    if backend.local or device == "auto":
         device = str(get_device(device).type)
-    train, checksums = datasets.load(name, folder, "train")
-    test, more = datasets.load(name, folder, "test")
-    columns = {model: arms_of(model) for model in asked.models}
-    names = sorted({name for column in columns.values() for name in column.values()})
-    recipes = {name: options.classifier_recipe(name) for name in names}
+    train, train_checksums = datasets.load(dataset, data_dir, "train")
+    test, test_checksums = datasets.load(dataset, data_dir, "test")
+    arms = {model: arms_of(model) for model in options.models}
+    names = sorted({name for recipes in arms.values() for name in recipes.values()})
+    recipes: dict[str, ClassifierRecipe] = {name: run.classifier_recipe(name) for name in names}
     for recipe in recipes.values():
         if recipe.batch_size > len(train.labels):
-            raise UsageError(
-                f"--batch-size {recipe.batch_size}: {name} has {len(train.labels)} training digits"
-            )
-    return {
-        "command": asked.command(),
-        "started": datetime.now(UTC).isoformat(),
-        "models": list(asked.models),
-        "seed": asked.first,
-        "count": asked.count,
-        "asked": asked.to_dict(),
-        "setting": {
-            "columns": columns,
-            "recipes": {name: recipe_to_json(recipe) for name, recipe in recipes.items()},
-            "precision": options.get("precision"),
-            "device": device.partition(":")[0],
-            "threads": 1,
-            "dataset": {"name": name, "sha256": checksums | more},
-            "versions": versions(),
-        },
-        "support": np.bincount(test.labels, minlength=10).tolist(),  # of each digit, in the test set
-        "machine": hardware_info(),
-    }
-
-
-def _resume_journal(
-    asked: TrialsOptions, standing: TrialsJournal, path: Path, mixed: dict[str, list[Any]], allow_mixed: bool
-) -> None:
-    """See that the record is of what is asked for, and note in it where it is not, or is to have more."""
-    if mixed and not allow_mixed:
-        what = "; ".join(f"{name} {_shorten(was)}, now {_shorten(now)}" for name, (was, now) in mixed.items())
-        raise CheckpointError(
-            f"{path}: its trials are of something else ({what}); --allow-mixed goes on and marks it, "
-            "--overwrite begins anew"
-        )
-    before = standing.resumed[-1].get("mixed", {}) if standing.resumed else {}
-    if _remaining_keys(asked, standing) and (mixed != before or asked.count != standing.count):
-        note = {"after": len(standing.trials), "count": asked.count} | ({"mixed": mixed} if mixed else {})
-        append(path, standing, {"resumed": note})
-
-
-def _require_complete(
-    asked: TrialsOptions, place: Backend, standing: TrialsJournal, path: Path, mixed: dict[str, list[Any]]
-) -> None:
-    """Where a record stands that is not to be gone on with, it must have what is asked for, and no more."""
-    same = tuple(standing.header["models"]) == asked.models and standing.header["seed"] == asked.first
-    ended, wanted = len(standing.trials), standing.count * len(standing.header["models"])
-    if same and not mixed and standing.count == asked.count and ended == wanted:
-        return
-    ways = f"`{asked.resume(place)}` goes on with them, --overwrite begins anew"
-    if same and not mixed and ended < wanted:
-        raise UsageError(f"{path}: unfinished trials stand there ({ended} of {wanted}); {ways}")
-    what = f"{' '.join(standing.header['models'])}, -n {standing.count}, seed {standing.header['seed']}"
-    if same and not mixed:
-        raise UsageError(f"{path}: {ended} trials stand there ({what}); with -n {asked.count}, {ways}")
-    raise UsageError(
-        f"{path}: taken by other trials ({what}); give --overwrite, or another --name or --out-dir"
+            message = f"{dataset} has {len(train.labels)} training images"
+            raise UsageError(message, field="batch_size", value=recipe.batch_size)
+    assert options.count is not None
+    return JournalHeader(
+        started=datetime.now(UTC).isoformat(),
+        models=options.models,
+        seed=options.first_seed,
+        count=options.count,
+        options=options.saved_options(),
+        settings=SharedSettings(
+            arms=arms,
+            recipes={name: summarize_recipe(recipe) for name, recipe in recipes.items()},
+            precision=run.get("precision"),
+            device=device.partition(":")[0],
+            threads=1,
+            dataset=DatasetFiles(name=dataset, sha256=train_checksums | test_checksums),
+            versions=versions(),
+        ),
+        support=tuple(np.bincount(test.labels, minlength=10).tolist()),
+        machine=machine_info(),
     )
+
+
+def _resume_note(
+    existing: TrialsJournal, options: TrialsOptions, mismatched: dict[str, tuple[Any, Any]]
+) -> ResumeNote | None:
+    """A note if this session adds trials whose number or settings differ from the last session's."""
+    last = existing.resumed[-1].mismatched_settings if existing.resumed else {}
+    unchanged = mismatched == last and options.count == existing.count
+    if unchanged or not existing.remaining(options.keys()):
+        return None
+    assert options.count is not None
+    return ResumeNote(after=len(existing.trials), count=options.count, mismatched_settings=mismatched)
+
+
+def _require_complete(config: TrialsConfig, mismatched: dict[str, tuple[Any, Any]]) -> None:
+    """Check that the existing journal has exactly the trials of the options.
+
+    Raises:
+        UsageError: it does not; the remedies are to resume it, to overwrite it, or to choose another name.
+    """
+    options, existing, path = config.options, config.existing, config.options.journal_path
+    assert existing is not None
+    header = existing.header
+    same = header.models == options.models and header.seed == options.first_seed and not mismatched
+    ended, expected = len(existing.trials), existing.count * len(header.models)
+    if same and existing.count == options.count and ended == expected:
+        return
+    if same and ended < expected:
+        message = f"{path}: unfinished trials ({ended} of {expected})"
+        raise UsageError(message, remedies=("resume", "overwrite"))
+    what = f"{' '.join(header.models)}, {existing.count} of each, from seed {header.seed}"
+    if same:
+        ways = ("resume", "overwrite") if (options.count or 0) > existing.count else ("overwrite", "name")
+        message = f"{path} has {ended} trials ({what})"
+        raise UsageError(message, field="count", value=options.count, remedies=ways)
+    raise UsageError(f"{path}: has other trials ({what})", remedies=("overwrite", "name", "out_dir"))
 
 
 def _shorten(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= 40 else f"{text[:36]} ..."
+    return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 4]} ..."
 
 
-def _run_remaining(
-    asked: TrialsOptions,
-    place: Backend,
-    standing: TrialsJournal,
-    path: Path,
-    todo: list[TrialKey],
-    perform: RunTrial,
-) -> Iterator[Event]:
-    setting = standing.header["setting"]
-    now = _trial_settings(asked, setting)
-    slots = place.slots(now["device"], len(todo))
-    yield TrialsStarted(
-        models=asked.models,
-        columns={model: tuple(columns) for model, columns in setting["columns"].items()},
-        trials=len(_all_keys(asked)),
-        done=len(_all_keys(asked)) - len(todo),
-        workers=sum(slot.width for slot in slots) if place.here else None,
-        device=now["device"],
-        precision=now["precision"],
-        dataset=now["dataset"],
-        seed=asked.first,
-        count=asked.count or 0,
-        resume=asked.resume(place),
+def _trial_settings(options: TrialsOptions, shared: SharedSettings) -> TrialSettings:
+    run = options.options
+    device = run.get("device")
+    return TrialSettings(
+        epochs=run.epochs,
+        batch_size=run.batch_size,
+        lr=run.lr,
+        precision=run.get("precision"),
+        dataset=run.get("dataset"),
+        data_dir=str(run.get("data_dir").absolute()),
+        device=shared.device if device == "auto" else device,
+        sha256=shared.dataset.sha256,
+        versions=versions(),
     )
-    for line in standing.trials.values():
-        if (line["model"], line["seed"]) not in todo:
-            yield _trial_event(line, earlier=True)
-    with closing(run_tasks(todo, slots, perform, now)) as outcomes:  # workers end with this, however it ends
-        for task, outcome in outcomes:
-            if isinstance(outcome, WorkerDied):
-                yield outcome
-                continue
-            if outcome.get("machine") == standing.header["machine"]:
-                del outcome["machine"]
-            line = {"model": task[0], "seed": task[1], **outcome}
-            append(path, standing, line)
-            yield _trial_event(line)
 
 
-def _trial_settings(asked: TrialsOptions, setting: Mapping[str, Any]) -> dict[str, Any]:
-    """What a trial is told, in plain values that any process can take."""
-    options = asked.options
-    device = options.get("device")
-    return {
-        "epochs": options.epochs,
-        "batch_size": options.batch_size,
-        "lr": options.lr,
-        "precision": options.get("precision"),
-        "dataset": options.get("dataset"),
-        "data_dir": str(options.get("data_dir").absolute()),
-        "device": setting["device"] if device == "auto" else device,
-        "sha256": setting["dataset"]["sha256"],
-        "versions": versions(),
-    }
+def _started_event(config: TrialsConfig, settings: TrialSettings, workers: int | None) -> TrialsStarted:
+    options = config.options
+    trials = len(options.keys())
+    return TrialsStarted(
+        models=options.models,
+        arms={model: tuple(arms) for model, arms in config.header.settings.arms.items()},
+        trials=trials,
+        done=trials - len(config.remaining),
+        workers=workers,
+        device=settings.device,
+        precision=settings.precision,
+        dataset=settings.dataset,
+        seed=options.first_seed,
+        count=options.count or 0,
+    )
 
 
-def _trial_event(line: Mapping[str, Any], earlier: bool = False) -> TrialEnded:
+def _record(key: TrialKey, outcome: Outcome, machine: MachineInfo) -> TrialRecord:
+    """The line of a trial in the journal. The machine is in it only if it is not that of the header."""
+    model, seed = key
+    if isinstance(outcome, TrialFailure):
+        return TrialRecord(model=model, seed=seed, state=outcome.state, reason=outcome.reason)
+    if outcome.machine == machine.to_json():
+        outcome = replace(outcome, machine=None)
+    return TrialRecord(model=model, seed=seed, result=outcome)
+
+
+def _ended_event(record: TrialRecord, *, from_previous_session: bool) -> TrialEnded:
+    result = record.result
     return TrialEnded(
-        line["model"],
-        line["seed"],
-        line.get("results", {}),
-        line.get("seconds"),
-        "diverged" if "diverged" in line else "failed" if "failed" in line else "done",
-        line.get("diverged", line.get("failed", "")),
-        earlier,
+        model=record.model,
+        seed=record.seed,
+        accuracies={} if result is None else result.accuracies,
+        seconds=None if result is None else result.seconds,
+        state=record.state,
+        reason=record.reason,
+        from_previous_session=from_previous_session,
     )
 
 
-def _write_summary(stem: Path, body: dict[str, Any], already: bool) -> Iterator[Saved | TrialsFinished]:
-    """Write what can be made again from the record: the summary, and the histogram."""
-    yield Saved(str(files.with_ending(stem, "jsonl")))
-    drawn = [(column["label"], column["accuracies"]) for column in body["columns"] if column["accuracies"]]
-    if drawn:
-        grids.write_png(files.with_ending(stem, "png"), charts.histogram_chart(drawn))
-        yield Saved(str(files.with_ending(stem, "png")))
-    write(files.with_ending(stem, "json"), body)
-    yield Saved(str(files.with_ending(stem, "json")))
-    yield TrialsFinished(body, already)
+def _raise_failures(result: TrialsSummary, trials: int, require: str | None) -> None:
+    """Report what makes the command fail although there are results.
+
+    Raises:
+        FailedTrialsError, UnmetError: as `run_trials`.
+    """
+    failures = len(result.failed) + len(result.diverged)
+    if failures:
+        message = f"{failures} of {trials} trials gave no result"
+        raise FailedTrialsError(message, remedies=("retry",) if result.failed else ())
+    if result.failed_requirements:
+        raise UnmetError("; ".join(result.failed_requirements), field="require", value=require)

@@ -1,241 +1,318 @@
-"""What trials come to: each column's distribution, what tells them apart, and the digits they misread."""
+"""The summary of trials: each arm's accuracies, the comparisons, and the images with wrong predictions."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from itertools import combinations
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mnistctl.artifacts import files
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
-from mnistctl.trials.conclusions import conclusion
-from mnistctl.trials.journal import TrialsJournal
+from mnistctl.models.summary import RecipeSummary
+from mnistctl.schema import Schema
+from mnistctl.training.environment import MachineInfo
+from mnistctl.training.record import DatasetFiles
+from mnistctl.trials import version1
+from mnistctl.trials.comparisons import (
+    ArmAccuracies,
+    Comparison,
+    ReferenceComparison,
+    Requirement,
+    compare_arms,
+    compare_with_published,
+    failed_requirements,
+)
+from mnistctl.trials.journal import ResumeNote, TrialRecord, TrialsJournal
+from mnistctl.trials.task import TrialResult
 
-VERSION = 1  # of the layout
-Arm = tuple[str, str]  # model and column
+VERSION = 2  # of the format; version 1 is read as well
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageErrors(Schema):
+    """A test image that some trials got wrong.
+
+    Args:
+        index: position of the image in the test split.
+        true: its digit.
+        errors: number of trials with a wrong prediction.
+        predicted: how often each wrong digit was predicted.
+    """
+
+    index: int
+    true: int
+    errors: int
+    predicted: dict[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmSummary(Schema):
+    """The results of one arm.
+
+    Args:
+        label: name of the arm, unique in the summary.
+        model, arm: the model of the trials, and the arm's name in them.
+        recipe: the model whose recipe it trains.
+        seeds, accuracies: seed and test accuracy in percent of each trial with a result.
+        n, mean, sd, min, median, max, interval: see `statistics.Summary`; None if n is 0.
+        errors: the images with wrong predictions, most errors first.
+        confusion: confusion matrix [true digit, predicted digit], summed over the trials.
+    """
+
+    label: str
+    model: str
+    arm: str
+    recipe: str
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    n: int
+    mean: float | None = None
+    sd: float | None = None
+    min: float | None = None
+    median: float | None = None
+    max: float | None = None
+    interval: tuple[float, float] | None = None
+    errors: tuple[ImageErrors, ...]
+    confusion: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FailedTrial(Schema):
+    """A trial without a result, and why."""
+
+    model: str
+    seed: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccuracyCount(Schema):
+    """How many trials of each arm, in the order of the arms, have this accuracy, rounded to two decimals."""
+
+    accuracy: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialsSummary(Schema):
+    """All results of trials, as NAME.json has them.
+
+    Args:
+        version: version of the format.
+        models, seed, count: the models, the first seed and the number of seeds.
+        arms: the results of each arm.
+        recipes, precision, device, threads, dataset, versions: see `journal.SharedSettings`.
+        started: when the trials started, UTC, ISO 8601.
+        machine: hardware and system.
+        resumed: the sessions that added trials or changed settings.
+        mismatched_settings: names of settings that differ between the trials.
+        trial_seconds: wall-clock time of all trials together.
+        failed, diverged: the trials without a result.
+        distribution: the accuracies and how often they occur.
+        comparisons: every two arms compared.
+        reference: the arms compared with published accuracies.
+        not_compared: labels of arms that should be compared with published accuracies, but cannot.
+        failed_requirements: which arms do not meet the requirement, and why.
+        command: command line that repeats the trials.
+        session_seconds: wall-clock time of the last session.
+    """
+
+    version: int = VERSION
+    models: tuple[str, ...]
+    seed: int
+    count: int
+    arms: tuple[ArmSummary, ...]
+    recipes: dict[str, RecipeSummary]
+    precision: str
+    device: str
+    threads: int
+    dataset: DatasetFiles
+    versions: dict[str, str]
+    started: str
+    machine: MachineInfo
+    resumed: tuple[ResumeNote, ...]
+    mismatched_settings: tuple[str, ...]
+    trial_seconds: float
+    failed: tuple[FailedTrial, ...]
+    diverged: tuple[FailedTrial, ...]
+    distribution: tuple[AccuracyCount, ...]
+    comparisons: tuple[Comparison, ...]
+    reference: tuple[ReferenceComparison, ...] = ()
+    not_compared: tuple[str, ...] = ()
+    failed_requirements: tuple[str, ...] = ()
+    command: str = ""
+    session_seconds: float | None = None
+
+    @classmethod
+    def upgrade(cls, value: Any) -> Any:
+        """`value` with the keys of this version."""
+        return version1.upgrade_summary(value) if value.get("version") == 1 else value
 
 
 def summarize_trials(
-    ledger: TrialsJournal, against: str | None = None, require: str | None = None
-) -> dict[str, Any]:
-    """All that a record of trials comes to, as NAME.json has it; the rest as in the command."""
-    header, lines = ledger.header, sorted(ledger.trials.values(), key=lambda line: line["seed"])
-    setting = header["setting"]
-    keys = [(model, column) for model in header["models"] for column in setting["columns"][model]]
-    accuracies = {
-        key: {
-            line["seed"]: line["results"][key[1]]
-            for line in lines
-            if key[0] == line["model"] and _has_result(line)
-        }
-        for key in keys
-    }
-    labels = {
-        key: key[1] if len(header["models"]) == 1 or key[0] == key[1] else " ".join(key) for key in keys
-    }
-    beside = [] if against is None else _compare_published(against, header, keys, labels, accuracies)
-    return {
-        "version": VERSION,
-        "models": header["models"],
-        "seed": header["seed"],
-        "count": ledger.count,
-        **setting,
-        "started": header["started"],
-        "machine": header["machine"],
-        "resumed": ledger.resumed,
-        "mixed": any("mixed" in note for note in ledger.resumed),
-        "trial_seconds": sum(line.get("seconds", 0.0) for line in lines),
-        "failed": [_reason_of(line, "failed") for line in lines if "failed" in line],
-        "diverged": [_reason_of(line, "diverged") for line in lines if "diverged" in line],
-        "columns": [
-            {
-                "label": labels[key],
-                "model": key[0],
-                "column": key[1],
-                "train": setting["columns"][key[0]][key[1]],
-                "seeds": list(accuracies[key]),
-                "accuracies": list(accuracies[key].values()),
-                **(
-                    asdict(statistics.summarize(list(accuracies[key].values())))
-                    if accuracies[key]
-                    else {"n": 0}
-                ),
-                "errors": _errors(lines, key),
-                "confusion": _confusion(lines, key, header["support"]),
-            }
-            for key in keys
-        ],
-        "distribution": _distribution([list(accuracies[key].values()) for key in keys]),
-        "comparisons": _comparisons(keys, labels, accuracies),
-        "against": beside,
-        "unmet": [] if require is None else _failed_requirements(require, beside),
-    }
+    journal: TrialsJournal, reference: str | None = None, require: Requirement | None = None
+) -> TrialsSummary:
+    """The summary of the trials in a journal.
 
-
-def write(path: Path, body: Mapping[str, Any]) -> None:
-    """Write the summary to `path`, with a checksum of the whole file.
+    Args:
+        journal: the journal.
+        reference: name of published accuracies to compare with.
+        require: what the comparison must show for each arm.
 
     Raises:
-        OutputError: it cannot be written.
+        UsageError: there are no published accuracies of this name.
     """
-    content = json.dumps({**body, "checksum": files.CHECKSUM_PLACEHOLDER}, indent=1)
+    header, settings = journal.header, journal.header.settings
+    records = sorted(journal.trials.values(), key=lambda record: record.seed)
+    arms = _collect_arms(journal, records)
+    accuracies = [arm.accuracies for arm in arms]
+    compared: tuple[ReferenceComparison, ...] = ()
+    not_compared: list[str] = []
+    if reference is not None:
+        compared = compare_with_published(reference, load_published(reference), header, accuracies)
+        labels = {row.label for row in compared}
+        not_compared = [arm.label for arm in accuracies if arm.label not in labels]
+    return TrialsSummary(
+        models=header.models,
+        seed=header.seed,
+        count=journal.count,
+        arms=tuple(_summarize_arm(arm, header.support) for arm in arms),
+        recipes=settings.recipes,
+        precision=settings.precision,
+        device=settings.device,
+        threads=settings.threads,
+        dataset=settings.dataset,
+        versions=settings.versions,
+        started=header.started,
+        machine=header.machine,
+        resumed=tuple(journal.resumed),
+        mismatched_settings=tuple(
+            sorted({name for note in journal.resumed for name in note.mismatched_settings})
+        ),
+        trial_seconds=sum(record.result.seconds for record in records if record.result is not None),
+        failed=_failed_trials(records, "failed"),
+        diverged=_failed_trials(records, "diverged"),
+        distribution=_distribution([arm.values for arm in accuracies]),
+        comparisons=compare_arms(accuracies),
+        reference=compared,
+        not_compared=tuple(not_compared),
+        failed_requirements=() if require is None else failed_requirements(require, compared, not_compared),
+        command=header.command,
+    )
+
+
+def write(path: Path, summary: TrialsSummary) -> None:
+    """Write the summary as JSON, with a checksum of the whole file.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    content = json.dumps(summary.to_json() | {"checksum": files.CHECKSUM_PLACEHOLDER}, indent=1)
     files.write(path, files.add_checksum((_fold_numbers(content) + "\n").encode()))
 
 
 def _fold_numbers(text: str) -> str:
-    # Rows of numbers in one line each: a thousand wrong digits would take ten thousand.
-    out: list[str] = []
-    row: list[str] | None = None
+    """Indented JSON with each list of numbers on one line; a thousand errors would take 10,000 lines."""
+    lines: list[str] = []
+    row: list[str] | None = None  # the lines of a list that has only numbers so far
     for line in text.split("\n"):
-        bare = line.strip()
-        if row is not None and (bare.rstrip(",").lstrip("-")[:1].isdigit() or bare in ("]", "],")):
-            row.append(bare)
-            if bare[0] == "]":
-                out.append(row[0] + " ".join(row[1:-1]) + row[-1])
+        item = line.strip()
+        if row is not None and (item.rstrip(",").lstrip("-")[:1].isdigit() or item in ("]", "],")):
+            row.append(item)
+            if item[0] == "]":
+                lines.append(row[0] + " ".join(row[1:-1]) + row[-1])
                 row = None
             continue
         if row is not None:
-            out.extend(row)
+            lines.extend(row)
             row = None
-        if bare.endswith("["):
+        if item.endswith("["):
             row = [line]
         else:
-            out.append(line)
-    return "\n".join(out)
+            lines.append(line)
+    return "\n".join(lines)
 
 
-def _has_result(line: Mapping[str, Any]) -> bool:
-    return "results" in line
+@dataclass(frozen=True)
+class _Arm:
+    """One arm of a journal with the results of its trials, in the order of the seeds."""
+
+    model: str
+    name: str
+    accuracies: ArmAccuracies
+    results: tuple[TrialResult, ...]
+
+    def mismatches(self) -> list[tuple[int, int, int]]:
+        """(index, true digit, predicted digit) of every wrong prediction in any trial."""
+        return [row for result in self.results for row in result.mismatches[self.name]]
 
 
-def _reason_of(line: Mapping[str, Any], state: str) -> dict[str, Any]:
-    return {"model": line["model"], "seed": line["seed"], "reason": line[state]}
+def _collect_arms(journal: TrialsJournal, records: Sequence[TrialRecord]) -> list[_Arm]:
+    """All arms. One of several models has the model in its label, unless it is called as the model."""
+    models = journal.header.models
+    arms = []
+    for model in models:
+        results = {r.seed: r.result for r in records if r.model == model and r.result is not None}
+        for name, recipe in journal.header.settings.arms[model].items():
+            label = name if len(models) == 1 or name == model else f"{model} {name}"
+            by_seed = {seed: result.accuracies[name] for seed, result in results.items()}
+            arms.append(_Arm(model, name, ArmAccuracies(label, recipe, by_seed), tuple(results.values())))
+    return arms
 
 
-def _distribution(columns: Sequence[Sequence[float]]) -> list[dict[str, Any]]:
-    """How many of each column's trials have each accuracy, as far as two decimals tell them apart."""
-    counts = [Counter(round(value, 2) for value in values) for values in columns]
-    seen = sorted(set().union(*counts))
-    return [{"accuracy": value, "counts": [count[value] for count in counts]} for value in seen]
+def _summarize_arm(arm: _Arm, support: Sequence[int]) -> ArmSummary:
+    values = arm.accuracies.values
+    numbers: dict[str, Any] = asdict(statistics.summarize(values)) if values else {"n": 0}
+    return ArmSummary(
+        label=arm.accuracies.label,
+        model=arm.model,
+        arm=arm.name,
+        recipe=arm.accuracies.recipe,
+        seeds=tuple(arm.accuracies.by_seed),
+        accuracies=tuple(values),
+        **numbers,
+        errors=_count_errors(arm),
+        confusion=_confusion(arm, support),
+    )
 
 
-def _errors(lines: Sequence[Mapping[str, Any]], key: Arm) -> list[dict[str, Any]]:
-    """Each test digit that any trial misread, the worst first: how many did, and what they read."""
-    answers: dict[tuple[int, int], Counter[int]] = {}
-    for index, true, answer in _wrong_answers(lines, key):
-        answers.setdefault((index, true), Counter())[answer] += 1
-    found = [
-        {"index": index, "true": true, "wrong": read.total(), "read": dict(sorted(read.items()))}
-        for (index, true), read in answers.items()
+def _count_errors(arm: _Arm) -> tuple[ImageErrors, ...]:
+    predictions: dict[tuple[int, int], Counter[int]] = {}
+    for index, true, predicted in arm.mismatches():
+        predictions.setdefault((index, true), Counter())[predicted] += 1
+    errors = [
+        ImageErrors(index=index, true=true, errors=counts.total(), predicted=dict(sorted(counts.items())))
+        for (index, true), counts in predictions.items()
     ]
-    return sorted(found, key=lambda digit: (-digit["wrong"], digit["index"]))
+    return tuple(sorted(errors, key=lambda image: (-image.errors, image.index)))
 
 
-def _confusion(lines: Sequence[Mapping[str, Any]], key: Arm, support: Sequence[int]) -> list[list[int]]:
-    """The counts [true, read] of all trials together."""
-    trials = sum(1 for line in lines if line["model"] == key[0] and _has_result(line))
-    counts = [[trials * n if d == read else 0 for read in range(10)] for d, n in enumerate(support)]
-    for _, true, answer in _wrong_answers(lines, key):
+def _confusion(arm: _Arm, support: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Start as if every prediction were right, and move the wrong ones off the diagonal."""
+    trials = len(arm.results)
+    counts = [[0] * 10 for _ in support]
+    for digit, images in enumerate(support):
+        counts[digit][digit] = trials * images
+    for _, true, predicted in arm.mismatches():
         counts[true][true] -= 1
-        counts[true][answer] += 1
-    return counts
+        counts[true][predicted] += 1
+    return tuple(map(tuple, counts))
 
 
-def _wrong_answers(lines: Sequence[Mapping[str, Any]], key: Arm) -> list[list[int]]:
-    done = (line for line in lines if line["model"] == key[0] and _has_result(line))
-    return [row for line in done for row in line["wrong"][key[1]]]
+def _failed_trials(records: Sequence[TrialRecord], state: str) -> tuple[FailedTrial, ...]:
+    return tuple(
+        FailedTrial(model=record.model, seed=record.seed, reason=record.reason)
+        for record in records
+        if record.state == state
+    )
 
 
-def _comparisons(
-    keys: Sequence[Arm], labels: Mapping[Arm, str], accuracies: Mapping[Arm, Mapping[int, float]]
-) -> list[dict[str, Any]]:
-    """Every two columns: paired over the seeds they share, if two or more, else as unrelated runs."""
-    pairs, found = [], []
-    for one, other in combinations(keys, 2):
-        common = [seed for seed in accuracies[one] if seed in accuracies[other]]
-        if len(common) > 1 or len(accuracies[one]) == len(accuracies[other]) == len(common) == 1:
-            first, second = ([accuracies[key][seed] for seed in common] for key in (one, other))
-            found.append(statistics.paired(first, second))
-        elif accuracies[one] and accuracies[other]:
-            found.append(statistics.welch(list(accuracies[one].values()), list(accuracies[other].values())))
-        else:
-            continue
-        pairs.append((labels[one], labels[other]))
-    adjusted = statistics.holm([difference.p for difference in found])
-    return [
-        {"from": names[0], "to": names[1], **asdict(difference)}
-        | {"p_adjusted": p, "says": conclusion(difference, names[0], names[1], p, len(pairs))}
-        for names, difference, p in zip(pairs, found, adjusted, strict=True)
-    ]
-
-
-def _compare_published(
-    name: str,
-    header: Mapping[str, Any],
-    keys: Sequence[Arm],
-    labels: Mapping[Arm, str],
-    accuracies: Mapping[Arm, Mapping[int, float]],
-) -> list[dict[str, Any]]:
-    """Each column beside the published accuracies of the model that gives it."""
-    source, setting = load_published(name), header["setting"]
-    found = []
-    for key in keys:
-        model, ours = setting["columns"][key[0]][key[1]], list(accuracies[key].values())
-        theirs = source["models"].get(model, {}).get("accuracies", [])
-        row: dict[str, Any] = {
-            "column": labels[key],
-            "model": model,
-            "published": name,
-            "source": source["source"],
-        }
-        row["unlike"] = _differences_from_published(header, setting, source)
-        if not theirs or not ours:
-            found.append(row | {"n": [len(theirs), len(ours)], "says": f"{model}: nothing to compare"})
-            continue
-        single = len(theirs) == 1
-        difference = statistics.one_sample(theirs[0], ours) if single else statistics.welch(theirs, ours)
-        row["published_summary"] = asdict(statistics.summarize(theirs))
-        row |= asdict(difference) | {
-            "says": conclusion(difference, f"{name}'s {model}", labels[key], difference.p)
-        }
-        found.append(row)
-    return found
-
-
-def _differences_from_published(
-    header: Mapping[str, Any], setting: Mapping[str, Any], source: Mapping[str, Any]
-) -> list[str]:
-    """What the trials have otherwise than the published runs: options that were given."""
-    given = [
-        f"--{field.replace('_', '-')} {header['asked'][field]}"
-        for field in ("epochs", "batch_size", "lr")
-        if header["asked"][field] is not None
-    ]
-    name = setting["dataset"]["name"]
-    return given + ([f"--dataset {name}"] if name != source["dataset"] else [])
-
-
-def _failed_requirements(require: str, beside: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Which columns do not show what is required: with no interval, none does."""
-    unmet = []
-    for row in beside:
-        low, high = _interval(row)
-        if low is None or high is None:
-            unmet.append(f"{row['column']}: too few runs for an interval")
-        elif (high if require == "same" else low) < 0 or (require == "better" and low == 0):
-            unmet.append(
-                f"{row['column']} is not shown to be {'as good' if require == 'same' else 'better'}: "
-                f"{row['difference']:+z.4f} points ({low:+z.4f} to {high:+z.4f})"
-            )
-    return unmet
-
-
-def _interval(row: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    if row.get("interval") is not None:
-        return row["interval"][0], row["interval"][1]
-    if row["n"][1] > 1 and row.get("method") == "welch":  # no spread at all in either
-        return row["difference"], row["difference"]
-    return None, None
+def _distribution(arms: Sequence[Sequence[float]]) -> tuple[AccuracyCount, ...]:
+    counts = [Counter(round(value, 2) for value in values) for values in arms]
+    accuracies = sorted(set().union(*counts))
+    return tuple(
+        AccuracyCount(accuracy=accuracy, counts=tuple(count[accuracy] for count in counts))
+        for accuracy in accuracies
+    )

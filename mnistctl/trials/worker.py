@@ -3,8 +3,7 @@
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import takewhile
 from pathlib import Path
@@ -19,70 +18,17 @@ from mnistctl.errors import DataError, UsageError
 from mnistctl.evaluation.metrics import compute_score, find_mismatches
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.nn.device import get_device, hardware_info, set_deterministic, set_threads, tune_malloc
-from mnistctl.schema import Schema
 from mnistctl.training.classifier import ClassifierTraining, fit
 from mnistctl.training.environment import versions
 from mnistctl.training.events import Epoch
 from mnistctl.training.options import RunOptions
+from mnistctl.trials.task import TrialResult, TrialSettings
 
 BASELINE, AVERAGED = "baseline", "averaged"  # the two arms of a recipe that averages weights
 # Besides the learning rate, an epoch depends on these fields of the recipe.
 _FIELDS_OF_AN_EPOCH = ("net", "optimizer", "batch_size", "shuffle", "label_smoothing")
 # The random generators and the number of threads are global to a process, so it runs one trial at a time.
 _PROCESS_LOCK = threading.Lock()
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialSettings:
-    """What a worker needs to know besides the model and the seed.
-
-    Args:
-        epochs, batch_size, lr: None means: as the recipe has it.
-        precision: "float32" or "bf16".
-        dataset: name of the data set.
-        data_dir: folder of data sets, an absolute path.
-        device: device to train on.
-        sha256: checksums of the data set's files, which must be the same for the worker.
-        versions: versions of mnistctl, torch, numpy and Python, which must be the same for the worker.
-    """
-
-    epochs: int | None
-    batch_size: int | None
-    lr: float | None
-    precision: str
-    dataset: str
-    data_dir: str
-    device: str
-    sha256: dict[str, str]
-    versions: dict[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialResult(Schema):
-    """What a worker sends back. The first three fields have one entry for each arm.
-
-    Args:
-        accuracies: test accuracy in percent.
-        digests: digest of the final weights.
-        mismatches: (index, true digit, predicted digit) of each test image with a wrong prediction.
-        seconds: wall-clock time of training and evaluation.
-        processor_seconds: processor time of training and evaluation.
-        machine: hardware and system of the worker; None if it is the one in the journal's header.
-    """
-
-    accuracies: dict[str, float]
-    digests: dict[str, str]
-    mismatches: dict[str, tuple[tuple[int, int, int], ...]]
-    seconds: float
-    processor_seconds: float | None = None
-    machine: dict[str, str | int] | None = None
-
-    def __post_init__(self) -> None:
-        if not self.accuracies.keys() == self.digests.keys() == self.mismatches.keys():
-            raise ValueError("accuracies, digests and mismatches are of different arms")
-
-
-RunTrial = Callable[[str, int, TrialSettings], TrialResult]  # model, seed, settings
 
 
 def arms_of(model: str) -> dict[str, str]:

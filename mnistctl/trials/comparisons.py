@@ -1,0 +1,161 @@
+"""Comparisons of the arms of trials with one another and with published accuracies."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Literal
+
+from mnistctl.evaluation import statistics
+from mnistctl.evaluation.statistics import Difference, Summary
+from mnistctl.models.published import Published
+from mnistctl.schema import Schema
+from mnistctl.trials.conclusions import conclusion
+from mnistctl.trials.journal import JournalHeader
+
+Requirement = Literal["same", "better"]
+
+
+@dataclass(frozen=True)
+class ArmAccuracies:
+    """The accuracies of one arm in percent, by seed.
+
+    Args:
+        label: name of the arm, unique among the arms of a journal.
+        recipe: the model whose recipe it trains.
+        by_seed: the accuracies of the trials with a result.
+    """
+
+    label: str
+    recipe: str
+    by_seed: dict[int, float]
+
+    @property
+    def values(self) -> list[float]:
+        """The accuracies in the order of the seeds."""
+        return list(self.by_seed.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Difference, Schema):
+    """The difference of the `second` arm from the `first` one.
+
+    Args:
+        p_adjusted: the p-value, adjusted by Holm's method for all comparisons of the journal.
+        conclusion: what may be concluded, in words.
+    """
+
+    first: str
+    second: str
+    p_adjusted: float | None
+    conclusion: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceComparison(Difference, Schema):
+    """The difference of an arm from published accuracies.
+
+    Args:
+        label: the arm.
+        model: the model whose recipe it trains, and whose published accuracies are taken.
+        published: name of the published accuracies.
+        source: where they were published.
+        differences_from_published: options that differ from the published runs.
+        published_summary: the published accuracies in numbers.
+        conclusion: what may be concluded, in words.
+    """
+
+    label: str
+    model: str
+    published: str
+    source: str
+    differences_from_published: dict[str, int | float | str]
+    published_summary: Summary
+    conclusion: str
+
+
+def compare_arms(arms: Sequence[ArmAccuracies]) -> tuple[Comparison, ...]:
+    """Compare every two arms: in pairs if they share at least two seeds, else as independent samples."""
+    pairs: list[tuple[str, str]] = []
+    differences: list[Difference] = []
+    for first, second in combinations(arms, 2):
+        if not first.by_seed or not second.by_seed:
+            continue
+        shared = [seed for seed in first.by_seed if seed in second.by_seed]
+        if len(shared) > 1 or len(first.by_seed) == len(second.by_seed) == len(shared) == 1:
+            values = ([arm.by_seed[seed] for seed in shared] for arm in (first, second))
+            differences.append(statistics.paired(*values))
+        else:
+            differences.append(statistics.welch(first.values, second.values))
+        pairs.append((first.label, second.label))
+    adjusted = statistics.holm([difference.p for difference in differences])
+    return tuple(
+        Comparison(
+            **asdict(difference),
+            first=pair[0],
+            second=pair[1],
+            p_adjusted=p,
+            conclusion=conclusion(difference, *pair, p, len(pairs)),
+        )
+        for pair, difference, p in zip(pairs, differences, adjusted, strict=True)
+    )
+
+
+def compare_with_published(
+    name: str, published: Published, header: JournalHeader, arms: Sequence[ArmAccuracies]
+) -> tuple[ReferenceComparison, ...]:
+    """Compare each arm with the published accuracies of its recipe. Arms without either are left out."""
+    comparisons = []
+    for arm in arms:
+        reference = published.accuracies(arm.recipe)
+        if not reference or not arm.by_seed:
+            continue
+        if len(reference) == 1:
+            difference = statistics.one_sample(reference[0], arm.values)
+        else:
+            difference = statistics.welch(reference, arm.values)
+        comparisons.append(
+            ReferenceComparison(
+                **asdict(difference),
+                label=arm.label,
+                model=arm.recipe,
+                published=name,
+                source=published.source,
+                differences_from_published=_differences_from_published(header, published),
+                published_summary=statistics.summarize(reference),
+                conclusion=conclusion(difference, f"{name}'s {arm.recipe}", arm.label, difference.p),
+            )
+        )
+    return tuple(comparisons)
+
+
+def failed_requirements(
+    require: Requirement, comparisons: Iterable[ReferenceComparison], not_compared: Iterable[str]
+) -> tuple[str, ...]:
+    """Which arms are not shown to be as good as ("same") or better than ("better") the published accuracies.
+
+    "same" fails if the whole interval of the difference is below 0, "better" unless all of it is above 0.
+    """
+    failed = [f"{label}: nothing to compare with" for label in not_compared]
+    for row in comparisons:
+        interval = row.interval
+        if interval is None and row.method == "welch" and row.n[1] > 1:  # neither sample has any variance
+            interval = row.difference, row.difference
+        if interval is None:
+            failed.append(f"{row.label}: too few runs for an interval")
+            continue
+        low, high = interval
+        if high < 0 if require == "same" else low <= 0:
+            what = "as good" if require == "same" else "better"
+            size = f"{row.difference:+z.4f} points ({low:+z.4f} to {high:+z.4f})"
+            failed.append(f"{row.label} is not shown to be {what}: {size}")
+    return tuple(failed)
+
+
+def _differences_from_published(header: JournalHeader, published: Published) -> dict[str, int | float | str]:
+    """The options of the trials that the published runs did not have: they ran the recipe in full."""
+    options = header.options
+    values = {"epochs": options.epochs, "batch_size": options.batch_size, "lr": options.lr}
+    differences: dict[str, int | float | str] = {k: v for k, v in values.items() if v is not None}
+    if header.settings.dataset.name != published.dataset:
+        differences["dataset"] = header.settings.dataset.name
+    return differences
