@@ -1,13 +1,11 @@
 """Dataclasses that are read from JSON and written to it, every field checked against its type."""
 
-from dataclasses import field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
-
-def in_memory(**options: Any) -> Any:
-    """A dataclass field that `to_json` leaves out: an array that figures are drawn from, for example."""
-    return field(repr=False, compare=False, metadata={"json": False}, **options)
+# Metadata of a dataclass field that `to_json` leaves out: an array that figures are drawn from, for example.
+IN_MEMORY = {"json": False}
 
 
 class Schema:
@@ -40,7 +38,7 @@ class Schema:
         return value
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values that `json.dumps` takes, of every field that is not `in_memory`."""
+        """Plain values that `json.dumps` takes, of every field that is not IN_MEMORY."""
         import msgspec
 
         return {

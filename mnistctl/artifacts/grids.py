@@ -1,4 +1,4 @@
-"""Pictures of digits: glyphs, grids, PNG files, and text for a terminal."""
+"""Images of digits: glyphs, grids, PNG and GIF files."""
 
 import io
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from mnistctl.artifacts import files
 
-_MAX_COLUMNS = 50  # mistakes in a row
-_GAP = 2  # pixels of white between cells and around
+_MAX_COLUMNS = 50  # errors in a row
+_GAP = 2  # white pixels around each cell
 ImageArray = NDArray[np.uint8]
 
 
 @cache
 def glyphs() -> ImageArray:
-    """The ten standard glyphs, 0 to 9, white on black, from the font that Pillow brings: [10, 28, 28]."""
+    """The ten digits as glyphs, white on black, in the font of Pillow: [10, 28, 28]."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(18)
@@ -31,18 +31,18 @@ def glyphs() -> ImageArray:
 
 
 def tile(cells: ImageArray) -> ImageArray:
-    """[rows, columns, 28, 28] as one picture, 2 pixels of white between the cells and around them."""
+    """Images [rows, columns, 28, 28] as one, with 2 white pixels between and around them."""
     rows, columns, height, width = cells.shape
-    picture = np.full((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP), 255, np.uint8)
+    grid = np.full((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP), 255, np.uint8)
     for r in range(rows):
         for c in range(columns):
             top, left = _GAP + r * (height + _GAP), _GAP + c * (width + _GAP)
-            picture[top : top + height, left : left + width] = cells[r, c]
-    return picture
+            grid[top : top + height, left : left + width] = cells[r, c]
+    return grid
 
 
 def make_grid(images: ImageArray, columns: int) -> ImageArray:
-    """The images [N, 28, 28] in rows of `columns`, the cells after the last one black."""
+    """Images [N, 28, 28] in rows of `columns`. The cells after the last image are black."""
     rows = -(-len(images) // columns)
     cells = np.zeros((rows * columns, 28, 28), np.uint8)
     cells[: len(images)] = images
@@ -52,11 +52,16 @@ def make_grid(images: ImageArray, columns: int) -> ImageArray:
 def mismatch_grid(
     images: ImageArray, true: NDArray[Any], predicted: NDArray[Any], marked: NDArray[Any] | None = None
 ) -> ImageArray:
-    """Two rows for each digit that was misread: what was read, and below it, after the digit, the images.
+    """A grid of the images with a wrong prediction, two rows for each true digit.
 
-    Takes the misread images [M, 28, 28], their true digits [M], the answers [M], and where some are to be
-    marked, which [M]: their answers stand black on white. Sorted by answer; of more than 50 mistakes with
-    one digit, 50 that are evenly spread over them.
+    The upper row has the predictions as glyphs, the lower one the true digit and the images. They are sorted
+    by prediction. Of more than 50 errors with one digit, 50 at equal distances are shown.
+
+    Args:
+        images: the images, [M, 28, 28].
+        true: their true digits, [M].
+        predicted: the predictions, [M].
+        marked: whether to show the prediction black on white, [M].
     """
     if not len(images):
         return tile(np.zeros((1, 1, 28, 28), np.uint8))
@@ -69,32 +74,33 @@ def mismatch_grid(
         )
     cells = np.zeros((2 * len(rows), 1 + max(len(chosen) for _, chosen in rows), 28, 28), np.uint8)
     for row, (digit, chosen) in enumerate(rows):
-        answers = glyphs()[predicted[chosen]]
+        predictions = glyphs()[predicted[chosen]]
         if marked is not None:
-            answers[marked[chosen]] = 255 - answers[marked[chosen]]
-        cells[2 * row, 1 : 1 + len(chosen)] = answers
+            predictions[marked[chosen]] = 255 - predictions[marked[chosen]]
+        cells[2 * row, 1 : 1 + len(chosen)] = predictions
         cells[2 * row + 1, 0] = glyphs()[digit]
         cells[2 * row + 1, 1 : 1 + len(chosen)] = images[chosen]
     return tile(cells)
 
 
-def write_png(path: Path, picture: ImageArray) -> None:
-    """Write a picture, grey [height, width] or RGB [height, width, 3], as PNG, the same bytes each time.
+def write_png(path: Path, image: ImageArray) -> None:
+    """Write an image, grey [height, width] or RGB [height, width, 3], as PNG. Equal images give equal bytes.
 
     Raises:
-        OSError: `path` cannot be written.
+        OutputError: `path` cannot be written.
     """
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    Image.fromarray(image).save(buffer, "PNG", optimize=True)
     files.write(path, buffer.getvalue())
 
 
 def write_gif(path: Path, frames: Sequence[ImageArray], *, seconds: float) -> None:
-    """Write grey pictures of one size as an animation that loops, each shown for so many seconds.
+    """Write grey images of one size as a looping GIF that shows each for `seconds`.
 
-    In 16 greys, which look the same and take half the bytes of 256; the same bytes each time.
+    It has 16 shades of grey, which look the same as 256 and take half the bytes. Equal frames give equal
+    bytes.
 
     Raises:
         OutputError: `path` cannot be written.

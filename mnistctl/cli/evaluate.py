@@ -1,11 +1,13 @@
-"""eval and generate: what a trained net is worth, and what it draws."""
+"""The command eval: evaluate one classifier, several, or a generator; or classify image files."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mnistctl.cli.download import ensure
+from mnistctl.cli.errors import option_of
 from mnistctl.cli.options import (
     DATA_DIR,
     GENERATOR,
@@ -24,6 +26,7 @@ from mnistctl.cli.options import (
     ReferenceClassifier,
     Seed,
     Split,
+    SplitName,
     Threads,
     flag,
 )
@@ -36,6 +39,47 @@ from mnistctl.cli.output.evaluate import (
 )
 from mnistctl.errors import UsageError
 
+if TYPE_CHECKING:
+    from mnistctl.artifacts.charts import LearningCurves
+
+PredictionsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write labels, predictions and logits as CSV.", rich_help_panel=OUTPUT),
+]
+OnnxFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the classifier as ONNX, verified.", rich_help_panel=OUTPUT),
+]
+Corrupt = Annotated[bool, flag("--corrupt", help="Also evaluate on corrupted images.")]
+SampleCount = Annotated[
+    int | None,
+    typer.Option("-n", "--count", help="Number of images.", show_default="10000", rich_help_panel=GENERATOR),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalOptions:
+    """What was typed. None means: not given."""
+
+    paths: list[Path]
+    split: SplitName
+    dataset: str
+    data_dir: Path
+    offline: bool
+    device: str
+    threads: int | None
+    out_dir: Path
+    predictions: Path | None
+    onnx: Path | None
+    corrupt: bool
+    judge: str | None
+    count: int | None
+    seed: int | None
+    image: list[Path] | None
+    min_confidence: float | None
+    quiet: bool
+    json: bool
+
 
 def evaluate(
     context: typer.Context,
@@ -47,109 +91,189 @@ def evaluate(
     device: Device = "auto",
     threads: Threads = None,
     out_dir: OutDir = OUT_DIR,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write label, answer and logits as CSV.", rich_help_panel=OUTPUT),
-    ] = None,
-    onnx: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write a classifier as ONNX, checked.", rich_help_panel=OUTPUT),
-    ] = None,
-    corrupt: Annotated[
-        bool, flag("--corrupt", help="Read them shifted, turned, blurred ... as well.")
-    ] = False,
+    predictions: PredictionsFile = None,
+    onnx: OnnxFile = None,
+    corrupt: Corrupt = False,
     judge: ReferenceClassifier = None,
-    count: Annotated[
-        int | None,
-        typer.Option("-n", "--count", help="Pictures.", show_default="10000", rich_help_panel=GENERATOR),
-    ] = None,
+    count: SampleCount = None,
     seed: Seed = None,
     image: Images = None,
     min_confidence: MinConfidence = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Judge a trained net.
+    """Evaluate trained models.
 
-    A classifier: loss, accuracy, a table per digit, confusions, mistakes, charts.
-    Several classifiers: side by side, and whether they differ.
-    A generator: how far its digits are from real ones, as a classifier sees.
-    With --image: what a classifier reads in pictures of your own.
+    One classifier: loss, accuracy, metrics per digit, confusion matrix, errors and figures.
+    Several classifiers: scores in one table, and a test whether they differ.
+    A generator: how close its images are to real ones, in the features of a classifier.
+    With --image: a classifier's predictions for image files.
     """
-    from mnistctl.evaluation.classifier import evaluate
-    from mnistctl.evaluation.comparison import compare
-    from mnistctl.evaluation.generator import evaluate_generator
     from mnistctl.inference import load
 
-    # A mistyped name is told before anything is fetched for it.
+    # A mistyped name is an error before anything is downloaded.
     paths = [load.find_checkpoint(net, out_dir) for net in nets]
-    drawing = [path for path in paths if load.is_generator(path)]
-    path, several = paths[0], len(paths) > 1
-    if image:
-        from mnistctl.inference.predict import predict_images
+    generators = [path for path in paths if load.is_generator(path)]
+    if generators and len(paths) > 1:
+        raise UsageError(f"{generators[0]} is a generator, which cannot be compared; evaluate it alone")
+    subject = _subject(len(paths), bool(generators), bool(image))
+    _check_options(context, subject)
+    options = EvalOptions(paths=paths, **{name: context.params[name] for name in _PARAMETERS})
+    {
+        _CLASSIFIER: _evaluate_classifier,
+        _CLASSIFIERS: _compare_classifiers,
+        _GENERATOR: _evaluate_generator,
+        _IMAGES: _predict_images,
+    }[subject](options)
 
-        reject_options(
-            "eval without --image",
-            {option: _is_given(context, name) for option, name in _SPLIT_OPTIONS.items()},
+
+# What can be evaluated, as it is called in messages.
+_CLASSIFIER, _CLASSIFIERS = "a single classifier", "several classifiers"
+_GENERATOR, _IMAGES = "a generator", "--image"
+
+# What each option applies to. Options that are not listed apply to everything.
+_APPLIES_TO = {
+    "split": (_CLASSIFIER, _CLASSIFIERS),
+    "dataset": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
+    "data_dir": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
+    "offline": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
+    "predictions": (_CLASSIFIER,),
+    "onnx": (_CLASSIFIER,),
+    "corrupt": (_CLASSIFIER, _CLASSIFIERS),
+    "judge": (_GENERATOR,),
+    "count": (_GENERATOR,),
+    "seed": (_GENERATOR,),
+    "min_confidence": (_IMAGES,),
+}
+_PARAMETERS = [name for name in EvalOptions.__dataclass_fields__ if name != "paths"]
+
+
+def _subject(nets: int, generator: bool, images: bool) -> str:
+    """Which of the four evaluations is requested."""
+    if images and (generator or nets > 1):
+        raise UsageError(f"--image is only for {_CLASSIFIER}")
+    if images:
+        return _IMAGES
+    if generator:
+        return _GENERATOR
+    return _CLASSIFIERS if nets > 1 else _CLASSIFIER
+
+
+def _check_options(context: typer.Context, subject: str) -> None:
+    """Refuse options on the command line (not in the environment) that do not apply to `subject`."""
+    for name, subjects in _APPLIES_TO.items():
+        source = context.get_parameter_source(name)
+        if subject not in subjects and source is not None and source.name == "COMMANDLINE":
+            raise UsageError(f"{option_of(name)} is only for {' or '.join(subjects)}, not for {subject}")
+
+
+def _evaluate_classifier(options: EvalOptions) -> None:
+    from mnistctl.data.digits import Digits
+    from mnistctl.evaluation.classifier import evaluate_classifier
+    from mnistctl.evaluation.figures import save_figures
+    from mnistctl.evaluation.predictions import load_classifiers, load_split, save_predictions
+    from mnistctl.inference.export import export_onnx, require_installed
+
+    if options.onnx is not None:
+        require_installed()  # before any work
+    (path,) = options.paths
+    ensure(options.dataset, options.data_dir, options.offline)
+    (classifier,) = load_classifiers([path], device=options.device, threads=options.threads)
+    labelled = load_split(options.dataset, options.data_dir, options.split)
+    with corruption_progress() as on_progress:
+        evaluation = evaluate_classifier(
+            classifier, labelled, corrupt=options.corrupt, on_progress=on_progress
         )
-        reject_options("a single classifier", {"--image": bool(drawing) or several})
-        read = predict_images(path, image, min_confidence=min_confidence, device=device, threads=threads)
-        print_predictions(read, quiet=quiet, json=json)
-        if any(picture.error is not None for picture in read.images):
-            raise typer.Exit(1)
-        return
-    reject_options("--image", {"--min-confidence": min_confidence is not None})
-    if drawing and several:
-        raise UsageError(f"{drawing[0]}: draws digits, and nets side by side must read them; give it alone")
-    if drawing:
-        read_alone = {"--split train": split == "train", "--predictions": predictions is not None}
-        reject_options("a classifier", read_alone | {"--corrupt": corrupt, "--onnx": onnx is not None})
-        reader = load.find_reference_classifier(judge, out_dir)
-        ensure(dataset, data_dir, offline)
-        told = evaluate_generator(
-            path,
-            judge=reader,
-            data_dir=data_dir,
-            out_dir=out_dir,
-            dataset=dataset,
-            count=10_000 if count is None else count,
-            seed=seed or 0,
-            device=device,
-            threads=threads,
-        )
-        print_generator_evaluation(told, quiet=quiet, json=json)
-        return
-    reject_options(
-        "a generator", {"--judge": judge is not None, "-n": count is not None, "--seed": seed is not None}
+    record_path = path.with_suffix(".json")
+    curves = learning_curves(record_path, classifier.digest)
+    notes = [] if curves else [f"no learning curves: {record_path} is not the record of this net"]
+    paths = save_figures(evaluation, _figure_path(options, path.stem), curves)
+    export = None
+    if options.predictions is not None:
+        save_predictions(options.predictions, labelled, evaluation.predictions)
+        paths.append(options.predictions)
+    if options.onnx is not None:
+        digits = Digits.of(labelled.arrays, classifier.device)
+        export = export_onnx(options.onnx, classifier.net, digits, evaluation.predictions.logits)
+        paths.append(options.onnx)
+    print_evaluation(
+        evaluation, export=export, notes=notes, paths=paths, quiet=options.quiet, json=options.json
     )
-    written = {"--predictions": predictions is not None, "--onnx": onnx is not None}
-    reject_options("a single net", {flag: several and given for flag, given in written.items()})
-    ensure(dataset, data_dir, offline)
-    asked: dict[str, Any] = {"split": split, "dataset": dataset, "data_dir": data_dir, "out_dir": out_dir}
-    asked |= {"device": device, "threads": threads, "corrupt": corrupt}
-    if several:
-        with corruption_progress() as moved:
-            compared = compare(paths, **asked, moved=moved)
-        print_comparison(compared, quiet=quiet, json=json)
-        return
-    with corruption_progress() as moved:
-        judged = evaluate(path, **asked, predictions=predictions, onnx=onnx, moved=moved)
-    print_evaluation(judged, quiet=quiet, json=json)
 
 
-_SPLIT_OPTIONS = {
-    f"--{name.replace('_', '-')}": name
-    for name in ("split", "dataset", "data_dir", "offline", "predictions", "onnx", "corrupt", "judge", "seed")
-} | {"-n": "count"}
+def learning_curves(record_path: Path, digest: str) -> "LearningCurves | None":
+    """The learning curves in the record of a run, if it is that of the net with this digest."""
+    from mnistctl.artifacts.charts import LearningCurves
+    from mnistctl.training.record import find_record
+
+    record = find_record(record_path, digest)
+    if record is None or not (record.losses and record.test_losses and record.accuracies):
+        return None
+    averages = [(average.first, average.last, average.accuracy) for average in record.swa or ()]
+    try:
+        return LearningCurves(
+            record.losses,
+            record.test_losses,
+            record.accuracies,
+            record.recipe.lr_schedule,
+            averages[-1] if averages else None,
+        )
+    except ValueError:
+        return None
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line itself, not only in the environment."""
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
+def _figure_path(options: EvalOptions, name: str) -> Path:
+    return options.out_dir / f"{name}-eval-{options.dataset}-{options.split}"
 
 
-def reject_options(of: str, given: dict[str, bool]) -> None:
-    for option, is_given in given.items():
-        if is_given:
-            raise UsageError(f"{option} is for {of} only")
+def _compare_classifiers(options: EvalOptions) -> None:
+    from mnistctl.evaluation.comparison import compare
+    from mnistctl.evaluation.figures import save_figures
+    from mnistctl.evaluation.predictions import load_classifiers, load_split
+
+    ensure(options.dataset, options.data_dir, options.offline)
+    classifiers = load_classifiers(options.paths, device=options.device, threads=options.threads)
+    labelled = load_split(options.dataset, options.data_dir, options.split)
+    with corruption_progress() as on_progress:
+        comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
+    paths = save_figures(comparison, _figure_path(options, "-".join(path.stem for path in options.paths)))
+    print_comparison(comparison, paths=paths, quiet=options.quiet, json=options.json)
+
+
+def _evaluate_generator(options: EvalOptions) -> None:
+    from mnistctl.evaluation.figures import save_figures
+    from mnistctl.evaluation.generator import evaluate_generator
+    from mnistctl.evaluation.predictions import load_classifiers, load_split
+    from mnistctl.inference import load
+    from mnistctl.inference.sampling import TrainedGenerator
+
+    (path,) = options.paths
+    reference_path = load.find_reference_classifier(options.judge, options.out_dir)
+    ensure(options.dataset, options.data_dir, options.offline)
+    generator = TrainedGenerator.load(path, options.device, options.threads)
+    (reference,) = load_classifiers([reference_path], device=options.device, threads=options.threads)
+    evaluation = evaluate_generator(
+        generator,
+        reference,
+        load_split(options.dataset, options.data_dir, "train").arrays,
+        load_split(options.dataset, options.data_dir, "test"),
+        count=10_000 if options.count is None else options.count,
+        seed=options.seed or 0,
+    )
+    paths = save_figures(evaluation, options.out_dir / f"{path.stem}-eval")
+    print_generator_evaluation(evaluation, paths=paths, quiet=options.quiet, json=options.json)
+
+
+def _predict_images(options: EvalOptions) -> None:
+    from mnistctl.inference.predict import predict_images
+
+    predictions = predict_images(
+        options.paths[0],
+        options.image or [],
+        min_confidence=options.min_confidence,
+        device=options.device,
+        threads=options.threads,
+    )
+    print_predictions(predictions, quiet=options.quiet, json=options.json)
+    if any(image.error is not None for image in predictions.images):
+        raise typer.Exit(1)

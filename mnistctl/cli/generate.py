@@ -1,4 +1,4 @@
-"""The command generate: draw digits with a trained generator."""
+"""The command generate: generate images with a trained generator."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistctl.artifacts import files
-from mnistctl.cli.evaluate import reject_options
+from mnistctl.cli.errors import option_of
 from mnistctl.cli.options import (
     COUNT,
     NET,
@@ -24,64 +24,63 @@ from mnistctl.cli.output.generate import print_generated
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS, GENERATORS, check_name
 
+Digits = Annotated[
+    str | None, typer.Option(metavar="2026", help="Generate these digits, in this order (cgan).")
+]
+Each = Annotated[int | None, typer.Option(metavar="K", help="Generate K images of each digit (cgan).")]
+OutFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Image file to write; by default in the out dir.", rich_help_panel=OUTPUT
+    ),
+]
+Morph = Annotated[
+    bool, flag("--morph", help="Write a GIF of digits that change into each other.", rich_help_panel=OUTPUT)
+]
+IdxDir = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write a data set to train on.", rich_help_panel=OUTPUT),
+]
+Show = Annotated[bool, flag("--show", help="Print the images in the terminal.", rich_help_panel=OUTPUT)]
+
 
 def generate(
     net: Annotated[str, NET],
     count: Annotated[int | None, COUNT] = None,
     seed: Seed = None,
-    rows: Annotated[int | None, typer.Option(help="Rows of the sheet.")] = None,
-    columns: Annotated[int | None, typer.Option(help="Columns of the sheet.")] = None,
-    digits: Annotated[
-        str | None, typer.Option(metavar="2026", help="These digits, in that order (cgan).")
-    ] = None,
-    each: Annotated[int | None, typer.Option(metavar="K", help="K of each digit (cgan).")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The picture; by default under out/.", rich_help_panel=OUTPUT),
-    ] = None,
-    morph: Annotated[
-        bool, flag("--morph", help="A GIF of digits that change.", rich_help_panel=OUTPUT)
-    ] = False,
-    idx: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="A data set, for --dataset own.", rich_help_panel=OUTPUT),
-    ] = None,
-    show: Annotated[bool, flag("--show", help="In the terminal.", rich_help_panel=OUTPUT)] = False,
+    rows: Annotated[int | None, typer.Option(help="Rows of the grid.")] = None,
+    columns: Annotated[int | None, typer.Option(help="Columns of the grid.")] = None,
+    digits: Digits = None,
+    each: Each = None,
+    out: OutFile = None,
+    morph: Morph = False,
+    idx: IdxDir = None,
+    show: Show = False,
     judge: ReferenceClassifier = None,
     device: Device = "auto",
     threads: Threads = None,
     out_dir: OutDir = OUT_DIR,
     json: Json = False,
 ) -> None:
-    """Draw digits with a trained generator, without the digits that it was trained on."""
+    """Generate images with a trained generator. The data set that it was trained on is not needed."""
     if sum((morph, idx is not None, show)) > 1:
-        raise UsageError("--morph, --idx and --show: give one of them")
-    if idx is not None:
-        reject_options(
-            "a picture",
-            {"--out": out is not None, "--rows": rows is not None, "--columns": columns is not None},
-        )
-    else:
-        reject_options("--idx of gan", {"--judge": judge is not None})
+        raise UsageError("--morph, --idx and --show exclude each other; give one of them")
+    _check_options(idx, {"out": out, "rows": rows, "columns": columns}, {"reference_classifier": judge})
     ending = "gif" if morph else "png"
     if out is not None and out.suffix.lower() != f".{ending}":
-        raise UsageError(f"--out {out}: this makes a {ending.upper()}; give a name that ends in .{ending}")
+        raise UsageError(
+            f"the file is a {ending.upper()}; give a name that ends in .{ending}", field="out", value=out
+        )
     if net in CLASSIFIERS and not files.with_ending(out_dir / net, "safetensors").exists():
         check_name(net, GENERATORS)
-    from mnistctl.inference import load
-    from mnistctl.inference.generate import (
-        GenerateOptions,
-        generate_animation,
-        generate_dataset,
-        generate_grid,
-        parse_digits,
-    )
+    from mnistctl.inference import generate, load
 
-    request = GenerateOptions(
+    one_image = show and (count, digits, each, rows, columns) == (None,) * 5
+    options = generate.GenerateOptions(
         path=load.find_checkpoint(net, out_dir),
-        count=1 if show and (count, digits, each, rows, columns) == (None,) * 5 else count,
+        count=1 if one_image else count,
         seed=seed or 0,
-        digits=None if digits is None else parse_digits(digits),
+        digits=None if digits is None else _parse_digits(digits),
         each=each,
         rows=rows,
         columns=columns,
@@ -89,10 +88,27 @@ def generate(
         threads=threads,
     )
     if morph:
-        made = generate_animation(request, out or out_dir / f"{request.path.stem}-morph.gif")
+        result = generate.generate_animation(options, out or out_dir / f"{options.path.stem}-morph.gif")
     elif idx is not None:
-        made = generate_dataset(request, idx, lambda: load.find_reference_classifier(judge, out_dir))
+        result = generate.generate_dataset(
+            options, idx, lambda: load.find_reference_classifier(judge, out_dir)
+        )
     else:
-        default = None if show else out_dir / f"{request.path.stem}-generated.png"
-        made = generate_grid(request, out or default)
-    print_generated(made, show=show, json=json)
+        default = None if show else out_dir / f"{options.path.stem}-generated.png"
+        result = generate.generate_grid(options, out or default)
+    print_generated(result, show=show, json=json)
+
+
+def _check_options(idx: Path | None, of_images: dict[str, object], of_idx: dict[str, object]) -> None:
+    """Refuse options of an image file together with --idx, and options of --idx without it."""
+    refused = of_idx if idx is None else of_images
+    for name, value in refused.items():
+        if value is not None:
+            raise UsageError(f"{option_of(name)} is only for {'--idx' if idx is None else 'image files'}")
+
+
+def _parse_digits(text: str) -> tuple[int, ...]:
+    """The digits in `text`, as in --digits 2026."""
+    if not (text.isascii() and text.isdecimal()):
+        raise UsageError("give only digits, as in 2026", field="digits", value=repr(text))
+    return tuple(map(int, text))

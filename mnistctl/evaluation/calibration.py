@@ -1,4 +1,4 @@
-"""How far a net's confidence can be believed: how often it is right at each level of it."""
+"""Calibration: how well a classifier's confidence matches its accuracy."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 15  # as in the source
+from mnistctl.schema import Schema
+
+N_BINS = 15  # as in the source
 
 
 @dataclass(frozen=True)
-class Bin:
-    """The digits read with a confidence above `low` and up to `high`: how many, its mean, how many right.
+class Bin(Schema):
+    """The predictions with a confidence above `low` and up to `high`.
 
-    All but the count in percent.
+    `confidence` is their mean confidence and `accuracy` the share that is correct. All fields except
+    `count` are in percent.
     """
 
     low: float
@@ -24,26 +27,38 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """The expected calibration error in percent, and the bins that hold any digits, by confidence."""
+class Calibration(Schema):
+    """The expected calibration error in percent, and the bins that are not empty, by confidence."""
 
     ece: float
     bins: tuple[Bin, ...]
 
+    def counts(self) -> list[int]:
+        """The number of predictions in each of the 15 bins, empty ones included."""
+        counts = [0] * N_BINS
+        for each in self.bins:
+            counts[round(each.low * N_BINS / 100)] = each.count
+        return counts
+
 
 def compute_calibration(probabilities: NDArray[Any], labels: NDArray[Any]) -> Calibration:
-    """How the confidence in each answer goes with its being right.
+    """Calibration over 15 bins of equal width.
 
-    Takes what a net gives each digit [N, 10] and the true digits [N]. The confidence is the largest
-    probability; of 15 bins of equal width, the expected calibration error is
+    The confidence of a prediction is its largest probability. The expected calibration error is
     `sum over bins of count / N * |accuracy - mean confidence|` (Guo et al., arXiv 1706.04599).
+
+    Args:
+        probabilities: [N, 10].
+        labels: the true digits [N].
     """
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    places = np.ceil(confidence * BINS).astype(int) - 1  # the upper end belongs to a bin, the lower does not
+    confidence, correct = probabilities.max(1), probabilities.argmax(1) == labels
+    indices = np.ceil(confidence * N_BINS).astype(int) - 1  # a bin includes its upper end, not its lower
     bins = []
-    for place in np.unique(places):
-        inside = places == place
-        means = (100 * float(values[inside].mean()) for values in (confidence, right))
-        bins.append(Bin(100 * place / BINS, 100 * (place + 1) / BINS, int(inside.sum()), *means))
+    for index in np.unique(indices):
+        inside = indices == index
+        means = (100 * float(values[inside].mean()) for values in (confidence, correct))
+        bins.append(
+            Bin(float(100 * index / N_BINS), float(100 * (index + 1) / N_BINS), int(inside.sum()), *means)
+        )
     ece = sum(bin.count * abs(bin.accuracy - bin.confidence) for bin in bins) / len(labels)
     return Calibration(ece, tuple(bins))

@@ -1,55 +1,62 @@
-"""Several classifiers side by side on the same digits: what they share, and whether they differ."""
+"""Compare several classifiers on the same images: scores, their ensemble, pairwise tests, common errors.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Nothing here draws or writes; `figures.py` does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mnistctl.artifacts import charts
-from mnistctl.artifacts.files import Saved
 from mnistctl.artifacts.grids import ImageArray
-from mnistctl.data import datasets
+from mnistctl.data.datasets import LabelIssues
+from mnistctl.data.digits import Digits
 from mnistctl.errors import UsageError
 from mnistctl.evaluation import statistics
-from mnistctl.evaluation.calibration import compute_calibration
-from mnistctl.evaluation.classifier import CorruptionScore, ProgressCallback, evaluate_corruptions
-from mnistctl.evaluation.figures import save_figures
-from mnistctl.evaluation.predictions import ModelPredictions, accuracy_without_label_issues, predict_split
+from mnistctl.evaluation.calibration import Calibration, compute_calibration
+from mnistctl.evaluation.corruptions import CorruptionScore, ProgressCallback, evaluate_corruptions
+from mnistctl.evaluation.predictions import (
+    Classifier,
+    LabelledSplit,
+    ModelPredictions,
+    accuracy_without_label_issues,
+    predict,
+)
+from mnistctl.schema import IN_MEMORY, Schema
 
-_MIN_PROBABILITY = np.finfo(
-    np.float64
-).tiny  # of what is nought but for rounding, the logarithm is one of this
-_COLUMNS, _ROWS = 10, 8  # digits that all misread, in the picture of them
+# A probability of zero comes from rounding. Its logarithm is taken of the smallest positive number instead.
+_MIN_PROBABILITY = np.finfo(np.float64).tiny
 
 
-@dataclass(frozen=True)
-class Scores:
-    """Mean cross entropy, and in percent: accuracy, that on undoubted labels, expected calibration error."""
+@dataclass(frozen=True, kw_only=True)
+class Scores(Schema):
+    """Mean cross entropy; accuracy and expected calibration error in percent."""
 
     loss: float
     accuracy: float
-    undoubted: float | None
+    accuracy_without_label_issues: float | None
     ece: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetScores(Scores):
-    """One of the nets, and how it scores."""
+    """One of the classifiers, and its scores."""
 
     name: str
-    path: str
+    path: str | None
     model: str
     digest: str
     parameters: int
 
 
 @dataclass(frozen=True)
-class Pair:
-    """How many digits only the first and only the second misread, and McNemar's p-value of that.
+class Pair(Schema):
+    """McNemar's test of two classifiers.
 
-    `p_adjusted` is Holm's, where there are several pairs.
+    `only_first` counts the images that only the first gets wrong. `p_adjusted` is the p-value after Holm's
+    correction for the number of pairs.
     """
 
     first: str
@@ -61,144 +68,130 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class SharedError:
-    """A digit that every net misreads: its index, the true digit, and what each reads."""
+class SharedError(Schema):
+    """An image that every classifier gets wrong: its index, its true digit, and each prediction."""
 
     index: int
     true: int
     predicted: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Several nets judged on the same split."""
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Schema):
+    """The results of several classifiers on the same split.
+
+    `ensemble` are the scores of the mean of their probabilities. The last three fields stay out of the JSON:
+    `calibrations` are in the order of `nets`, with that of the ensemble at the end.
+    """
 
     dataset: str
     split: str
-    digits: int
-    doubted: datasets.LabelIssues | None
+    count: int
+    label_issues: LabelIssues | None
     nets: tuple[NetScores, ...]
-    ensemble: Scores  # of the nets' probabilities, averaged
+    ensemble: Scores
     pairs: tuple[Pair, ...]
-    shared: tuple[SharedError, ...]
+    misread_by_all: tuple[SharedError, ...]
     corruptions: tuple[CorruptionScore, ...] | None
-    saved: tuple[Saved, ...]
+    labelled: LabelledSplit = field(repr=False, compare=False, metadata=IN_MEMORY)
+    calibrations: tuple[Calibration, ...] = field(repr=False, compare=False, metadata=IN_MEMORY)
+    corruption_examples: ImageArray | None = field(repr=False, compare=False, metadata=IN_MEMORY)
 
 
 def compare(
-    paths: Sequence[Path],
+    classifiers: Sequence[Classifier],
+    labelled: LabelledSplit,
     *,
-    data_dir: Path,
-    out_dir: Path,
-    dataset: str = "mnist",
-    split: datasets.Split = "test",
-    device: str = "auto",
-    threads: int | None = None,
     corrupt: bool = False,
-    moved: ProgressCallback | None = None,
+    on_progress: ProgressCallback | None = None,
 ) -> Comparison:
-    """Judge the nets in the checkpoints at `paths` side by side.
+    """Compare classifiers with different names on a split, in memory: no file is read or written.
 
-    Writes a picture of the digits that all of them misread, and their calibration in one chart, under
-    `out_dir`. `corrupt` and `moved` are as in `evaluation.evaluate`.
+    Args:
+        classifiers: two or more.
+        labelled: the images and labels.
+        corrupt: also measure the accuracies under every corruption.
+        on_progress: called after each corruption.
 
     Raises:
-        UsageError: two of them are the same net.
-        CheckpointError, DataError, OutputError: as `evaluation.evaluate`.
+        UsageError: two of the classifiers have the same weights.
+        CheckpointError: the outputs of one are not finite.
     """
-    arrays, digits, judged = predict_split(
-        paths, data_dir=data_dir, dataset=dataset, split=split, device=device, threads=threads
-    )
-    for one, other in combinations(judged, 2):
+    for one, other in combinations(classifiers, 2):
         if one.digest == other.digest:
-            raise UsageError(f"{one.path} and {other.path}: the same net twice; give nets that differ")
-    named = dict(zip(_names(paths), judged, strict=True))
-    doubted, labels = datasets.label_issues(dataset, split), arrays.labels
-    sureness = {name: compute_calibration(each.probabilities, labels) for name, each in named.items()}
-    mean = np.mean([each.probabilities for each in judged], axis=0)
-    together = compute_calibration(mean, labels)
-    shared = _shared_errors(arrays, judged)
-
-    stem = out_dir / f"{'-'.join(path.stem for path in paths)}-eval-{dataset}-{split}"
-    title = f"{dataset}, {split}"
-    drawn = {"-calibration": charts.calibration_chart(title, sureness | {"averaged": together})}
-    if shared:
-        drawn["-shared"] = _shared_figure(title, list(named), arrays, shared, doubted)
-    spoilt = None
+            pair = f"{one.path or one.name} and {other.path or other.name}"
+            raise UsageError(f"{pair} are the same net; compare different nets")
+    labels = labelled.arrays.labels
+    predictions = [predict(each, Digits.of(labelled.arrays, each.device)) for each in classifiers]
+    mean = np.mean([each.probabilities for each in predictions], axis=0)
+    calibrations = [compute_calibration(p, labels) for p in (*(e.probabilities for e in predictions), mean)]
+    corruptions, examples = None, None
     if corrupt:
-        spoilt, drawn["-corruptions"] = evaluate_corruptions(arrays, judged, moved)
+        corruptions, examples = evaluate_corruptions(classifiers, labelled.arrays, on_progress)
     return Comparison(
-        dataset=dataset,
-        split=split,
-        digits=len(digits),
-        doubted=doubted,
+        dataset=labelled.dataset,
+        split=labelled.split,
+        count=len(labels),
+        label_issues=labelled.label_issues,
         nets=tuple(
-            NetScores(
-                name=name,
-                path=str(each.path),
-                model=each.model,
-                digest=each.digest,
-                parameters=sum(p.numel() for p in each.net.parameters()),
-                loss=each.score.loss,
-                accuracy=each.score.accuracy,
-                undoubted=accuracy_without_label_issues(each.predicted, arrays, doubted),
-                ece=sureness[name].ece,
-            )
-            for name, each in named.items()
+            _net_scores(*each, labelled) for each in zip(classifiers, predictions, calibrations, strict=False)
         ),
-        ensemble=Scores(
-            loss=float(-np.log(mean[np.arange(len(labels)), labels].clip(_MIN_PROBABILITY)).mean()),
-            accuracy=100 * float((mean.argmax(1) == labels).mean()),
-            undoubted=accuracy_without_label_issues(mean.argmax(1), arrays, doubted),
-            ece=together.ece,
-        ),
-        pairs=_pairs(named, arrays),
-        shared=shared,
-        corruptions=spoilt,
-        saved=tuple(save_figures(stem, drawn)),
+        ensemble=_ensemble_scores(mean, calibrations[-1], labelled),
+        pairs=_pairs([each.name for each in classifiers], predictions, labels),
+        misread_by_all=_shared_errors(predictions, labels),
+        corruptions=corruptions,
+        labelled=labelled,
+        calibrations=tuple(calibrations),
+        corruption_examples=examples,
     )
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
-    """The files' names; the whole paths where two names are the same."""
-    stems = [path.stem for path in paths]
-    return stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+def _net_scores(
+    classifier: Classifier, predictions: ModelPredictions, calibration: Calibration, labelled: LabelledSplit
+) -> NetScores:
+    return NetScores(
+        name=classifier.name,
+        path=None if classifier.path is None else str(classifier.path),
+        model=classifier.model,
+        digest=classifier.digest,
+        parameters=sum(p.numel() for p in classifier.net.parameters()),
+        loss=predictions.score.loss,
+        accuracy=predictions.score.accuracy,
+        accuracy_without_label_issues=accuracy_without_label_issues(predictions.predicted, labelled),
+        ece=calibration.ece,
+    )
 
 
-def _shared_errors(arrays: datasets.Arrays, judged: Sequence[ModelPredictions]) -> tuple[SharedError, ...]:
-    answers = np.stack([each.predicted for each in judged], axis=1)
-    wrong = np.flatnonzero((answers != arrays.labels[:, None]).all(1))
-    return tuple(SharedError(int(i), int(arrays.labels[i]), tuple(answers[i].tolist())) for i in wrong)
+def _ensemble_scores(
+    probabilities: NDArray[np.float64], calibration: Calibration, labelled: LabelledSplit
+) -> Scores:
+    """The scores of the mean of the classifiers' probabilities, [N, 10]."""
+    labels, predicted = labelled.arrays.labels, probabilities.argmax(1)
+    of_label = probabilities[np.arange(len(labels)), labels].clip(_MIN_PROBABILITY)
+    return Scores(
+        loss=float(-np.log(of_label).mean()),
+        accuracy=100 * float((predicted == labels).mean()),
+        accuracy_without_label_issues=accuracy_without_label_issues(predicted, labelled),
+        ece=calibration.ece,
+    )
 
 
-def _pairs(named: Mapping[str, ModelPredictions], arrays: datasets.Arrays) -> tuple[Pair, ...]:
-    wrong = {name: each.predicted != arrays.labels for name, each in named.items()}
-    told = []
-    for first, second in combinations(named, 2):
-        alone = int((wrong[first] & ~wrong[second]).sum()), int((wrong[second] & ~wrong[first]).sum())
-        told.append((first, second, *alone, statistics.mcnemar(*alone)))
-    adjusted = statistics.holm([p for *_, p in told])
-    return tuple(Pair(*row, p_adjusted=p) for row, p in zip(told, adjusted, strict=True) if p is not None)
+def _shared_errors(
+    predictions: Sequence[ModelPredictions], labels: NDArray[np.uint8]
+) -> tuple[SharedError, ...]:
+    predicted = np.stack([each.predicted for each in predictions], axis=1)
+    wrong = np.flatnonzero((predicted != labels[:, None]).all(1))
+    return tuple(SharedError(int(i), int(labels[i]), tuple(predicted[i].tolist())) for i in wrong)
 
 
-def _shared_figure(
-    title: str,
-    names: Sequence[str],
-    arrays: datasets.Arrays,
-    shared: Sequence[SharedError],
-    doubted: datasets.LabelIssues | None,
-) -> ImageArray:
-    """The first digits that all misread, the true digit and the answers below each."""
-    between = " " if len(names) < 4 else ""  # as much as fits below a digit
-    cells = [
-        charts.Cell(
-            arrays.images[row.index],
-            f"{row.true}: {between.join(map(str, row.predicted))}",
-            doubted is not None and row.index in doubted.indices,
-        )
-        for row in shared[: _COLUMNS * _ROWS]
-    ]
-    rows = [cells[start : start + _COLUMNS] for start in range(0, len(cells), _COLUMNS)]
-    some = f"the first {len(cells)} of {len(shared):,}" if len(shared) > len(cells) else f"{len(shared)}"
-    heading = f"{some} misread by all, read by {', '.join(names)}"
-    return charts.digits_chart(title, [""] * len(rows), [charts.Block(heading, rows)])
+def _pairs(
+    names: Sequence[str], predictions: Sequence[ModelPredictions], labels: NDArray[np.uint8]
+) -> tuple[Pair, ...]:
+    wrong = {name: each.predicted != labels for name, each in zip(names, predictions, strict=True)}
+    rows = []
+    for first, second in combinations(names, 2):
+        only_first = int((wrong[first] & ~wrong[second]).sum())
+        only_second = int((wrong[second] & ~wrong[first]).sum())
+        rows.append((first, second, only_first, only_second, statistics.mcnemar(only_first, only_second)))
+    adjusted = statistics.holm([p for *_, p in rows])
+    return tuple(Pair(*row, p_adjusted=p) for row, p in zip(rows, adjusted, strict=True) if p is not None)

@@ -1,4 +1,4 @@
-"""How close generated digits are to real ones, in the features of a classifier."""
+"""How close generated images are to real ones, in the features of a classifier."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,21 +8,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mnistctl.artifacts import grids
+from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data import datasets
 from mnistctl.inference.forward import compute_image_logits
 
-K_NEAREST = 5  # neighbours whose distance is a real digit's radius, as Naeem et al. take it
-_RESAMPLES = 1000  # times; the Frechet distance _RESAMPLED_DISTANCES times
-FRECHET_RESAMPLES = 40
-_ROWS_AT_ONCE = 1000  # of a table of distances
-NEAR_DUPLICATE_SHARE = 0.01  # the share of real test digits that counts as near copies
+K_NEAREST = 5  # the radius of a real image is the distance to its 5th neighbour, as in Naeem et al.
+FRECHET_RESAMPLES = 40  # bootstrap resamples of the Frechet distance
+NEAR_DUPLICATE_SHARE = 0.01  # the share of real test images that counts as near-duplicates
+_RESAMPLES = 1000  # bootstrap resamples of everything else
+_ROWS_AT_ONCE = 1000  # rows of a distance matrix
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % bootstrap interval: how far other draws of as many pictures would move it."""
+    """A value with its 95 % bootstrap interval: the range over other samples of the same size."""
 
     value: float
     low: float
@@ -31,30 +31,35 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Features:
-    """Pictures [N, 28, 28] as a classifier sees them: its features [N, F] and the digits [N] it reads."""
+    """What a classifier computes from images [N, 28, 28]: features [N, F] and predicted digits [N]."""
 
-    images: grids.ImageArray
+    images: ImageArray
     features: Tensor
-    read: NDArray[np.int64]
+    predicted: NDArray[np.int64]
 
 
-def extract_features(judge: nn.Module, images: grids.ImageArray) -> Features:
-    """Look at pictures through the classifier `judge`, dropout off.
+def extract_features(classifier: nn.Module, images: ImageArray) -> Features:
+    """The inputs of the classifier's last linear layer for images [N, 28, 28], without dropout.
 
-    The features are what its last linear layer is given: of conv, the 500 outputs behind the last relu.
+    For conv these are the 500 outputs of the last ReLU.
     """
-    linear = [module for module in judge.modules() if isinstance(module, nn.Linear)]
-    given: list[Tensor] = []
-    hook = linear[-1].register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].float()))
+    last_linear = [module for module in classifier.modules() if isinstance(module, nn.Linear)][-1]
+    batches: list[Tensor] = []
+    hook = last_linear.register_forward_pre_hook(lambda _, inputs: batches.append(inputs[0].float()))
     try:
-        told = compute_image_logits(judge, images)
+        logits = compute_image_logits(classifier, images)
     finally:
         hook.remove()
-    return Features(images, torch.cat(given).flatten(1), told.argmax(1).cpu().numpy())
+    return Features(images, torch.cat(batches).flatten(1), logits.argmax(1).cpu().numpy())
 
 
 def mean_and_covariance(features: Tensor, weights: Floats | None = None) -> tuple[Floats, Floats]:
-    """The mean [F] and covariance [F, F] of features [N, F], each counted `weights` times (once if None)."""
+    """The mean [F] and covariance [F, F] of features [N, F].
+
+    Args:
+        features: [N, F].
+        weights: how many times to count each row, [N]; once each if None.
+    """
     values = features.cpu().numpy().astype(np.float64)
     counts = np.ones(len(values)) if weights is None else weights
     mean = counts @ values / counts.sum()
@@ -63,139 +68,167 @@ def mean_and_covariance(features: Tensor, weights: Floats | None = None) -> tupl
 
 
 def frechet_distance(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> float:
-    """The squared Frechet distance of two Gaussians given by mean and covariance.
+    """The squared Frechet distance between two Gaussians, each a mean [F] and a covariance [F, F].
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Dowson and Landau, 1982; of a net's features: Heusel et al.,
-    arXiv 1706.08500, equation 6). The root's trace is that of (S C2 S)^(1/2), S = C1^(1/2), whose matrix is
-    symmetric.
+    arXiv 1706.08500, equation 6). The trace of the root equals that of (S C2 S)^(1/2) with S = C1^(1/2),
+    which is symmetric.
     """
-    (mean_a, spread_a), (mean_b, spread_b) = a, b
-    values, vectors = np.linalg.eigh(spread_a)
+    (mean_a, covariance_a), (mean_b, covariance_b) = a, b
+    values, vectors = np.linalg.eigh(covariance_a)
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    product = np.linalg.eigvalsh(root @ spread_b @ root)
-    between = ((mean_a - mean_b) ** 2).sum()
-    apart = between + np.trace(spread_a) + np.trace(spread_b) - 2 * np.sqrt(product.clip(0)).sum()
-    return max(0.0, float(apart))
+    eigenvalues = np.linalg.eigvalsh(root @ covariance_b @ root)
+    means = ((mean_a - mean_b) ** 2).sum()
+    distance = (
+        means + np.trace(covariance_a) + np.trace(covariance_b) - 2 * np.sqrt(eigenvalues.clip(0)).sum()
+    )
+    return max(0.0, float(distance))
 
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """How drawn digits lie among real ones: the density of each, and which real ones they cover."""
+    """The position of N generated images among M real ones, in feature space.
 
-    density: Floats  # [N]; its mean is the density
-    nearest: Floats  # [M]: of each real digit, the distance to the nearest drawn one
-    radii: Floats  # [M]: of each real digit, the distance to its NEAREST-th real neighbour
+    Args:
+        density: [N]; the mean is the density of the sample.
+        nearest: [M], the distance from each real image to the nearest generated one.
+        radii: [M], the distance from each real image to its K_NEAREST-th real neighbour.
+    """
+
+    density: Floats
+    nearest: Floats
+    radii: Floats
 
     @property
     def covered(self) -> Floats:
-        """[M]: 1 for each real digit in whose radius a drawn one lies, else 0; its mean is the coverage."""
+        """[M]: 1 for each real image with a generated one within its radius, else 0. Coverage is the mean."""
         return (self.nearest <= self.radii).astype(np.float64)
 
 
-def compute_neighbourhood(drawn: Tensor, real: Tensor) -> Neighbourhood:
-    """Density and coverage of drawn features [N, F] among real ones [M, F].
+def compute_neighbourhood(generated: Tensor, real: Tensor) -> Neighbourhood:
+    """Density and coverage of generated features [N, F] among real ones [M, F].
 
-    Density: in how many real digits' radii a drawn one lies, over NEAREST; coverage: the share of real digits
-    that have a drawn one in their radius (Naeem et al., arXiv 2002.09797, equations 4 and 5).
+    The density of an image is the number of real images within whose radius it lies, divided by K_NEAREST.
+    The coverage is the share of real images with a generated one within their radius (Naeem et al.,
+    arXiv 2002.09797, equations 4 and 5).
     """
     radii = torch.cat(
         [
-            torch.cdist(part, real).topk(K_NEAREST + 1, largest=False).values[:, -1]
-            for part in real.split(_ROWS_AT_ONCE)
+            torch.cdist(rows, real).topk(K_NEAREST + 1, largest=False).values[:, -1]
+            for rows in real.split(_ROWS_AT_ONCE)
         ]
-    )  # one more neighbour, since each digit is also its own
-    inside, nearest = [], torch.full_like(radii, float("inf"))
-    for part in drawn.split(_ROWS_AT_ONCE):
-        between = torch.cdist(part, real)
-        inside.append((between <= radii).sum(1) / K_NEAREST)
-        nearest = torch.minimum(nearest, between.min(0).values)
-    return Neighbourhood(*(t.cpu().numpy().astype(np.float64) for t in (torch.cat(inside), nearest, radii)))
+    )  # one neighbour more, since each image is its own nearest neighbour
+    density, nearest = [], torch.full_like(radii, float("inf"))
+    for rows in generated.split(_ROWS_AT_ONCE):
+        distances = torch.cdist(rows, real)
+        density.append((distances <= radii).sum(1) / K_NEAREST)
+        nearest = torch.minimum(nearest, distances.min(0).values)
+    return Neighbourhood(*(t.cpu().numpy().astype(np.float64) for t in (torch.cat(density), nearest, radii)))
 
 
 @dataclass(frozen=True)
 class FidelityMetrics:
-    """How near pictures come to real digits in a judge's features, all at once and one by one."""
+    """Frechet distance, density and coverage of generated images among real ones."""
 
     frechet: Estimate
     density: Estimate
     coverage: Estimate
 
 
-def compute_fidelity(seen: Features, real: Features, rng: np.random.Generator) -> FidelityMetrics:
-    """Frechet distance, density and coverage of pictures among `real` ones, as the same judge sees both.
+def compute_fidelity(generated: Features, real: Features, rng: np.random.Generator) -> FidelityMetrics:
+    """Frechet distance, density and coverage of generated images, in the features of one classifier.
 
-    The intervals are those of drawing as many pictures again, for coverage those of other real digits:
-    percentiles over resamples, but for the Frechet distance 1.96 standard deviations, since a resample, with
-    its repetitions, lies farther off than what it is drawn from.
+    The intervals cover other samples of generated images, and for coverage other real images. They are
+    percentiles over bootstrap resamples. That of the Frechet distance is the value plus and minus 1.96
+    standard deviations of the resamples: these repeat images, so their distances are too large by themselves.
     """
-    theirs = mean_and_covariance(real.features)
-    value = frechet_distance(mean_and_covariance(seen.features), theirs)
-    count = len(seen.features)
-    even = np.full(count, 1 / count)
-    again = [
+    reference = mean_and_covariance(real.features)
+    value = frechet_distance(mean_and_covariance(generated.features), reference)
+    count = len(generated.features)
+    uniform = np.full(count, 1 / count)
+    resampled = [
         frechet_distance(
-            mean_and_covariance(seen.features, rng.multinomial(count, even).astype(np.float64)), theirs
+            mean_and_covariance(generated.features, rng.multinomial(count, uniform).astype(np.float64)),
+            reference,
         )
         for _ in range(FRECHET_RESAMPLES)
     ]
-    margin = 1.96 * float(np.std(again, ddof=1))
-    among = compute_neighbourhood(seen.features, real.features)
+    margin = 1.96 * float(np.std(resampled, ddof=1))
+    neighbourhood = compute_neighbourhood(generated.features, real.features)
     return FidelityMetrics(
         Estimate(value, value - margin, value + margin),
-        bootstrap_mean(among.density, rng),
-        bootstrap_mean(among.covered, rng),
+        bootstrap_mean(neighbourhood.density, rng),
+        bootstrap_mean(neighbourhood.covered, rng),
     )
 
 
 def bootstrap_mean(values: Floats, rng: np.random.Generator) -> Estimate:
-    """The mean of independent values [N] with its bootstrap interval."""
+    """The mean of independent values [N], with its bootstrap interval."""
     means = [values[rng.integers(len(values), size=len(values))].mean() for _ in range(_RESAMPLES)]
     low, high = np.percentile(means, (2.5, 97.5))
     return Estimate(float(values.mean()), float(low), float(high))
 
 
 def class_entropy(counts: NDArray[Any]) -> float:
-    """Shannon's entropy in bits of a class drawn as `counts` [10] say: log2(10) = 3.32 where all are even."""
+    """Shannon's entropy in bits of a distribution over classes, from its counts [10].
+
+    It is log2(10) = 3.32 where all classes are equally frequent.
+    """
     shares = counts[counts > 0] / counts.sum()
     return float((shares * np.log2(1 / shares)).sum())
 
 
 def estimate_class_entropy(
-    read: NDArray[np.int64], rng: np.random.Generator
+    predicted: NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[tuple[int, ...], Estimate]:
-    """How many were read as each digit, and the entropy of that with its bootstrap interval."""
-    counts = np.bincount(read, minlength=10)
-    again = rng.multinomial(len(read), counts / len(read), size=_RESAMPLES)
-    low, high = np.percentile([class_entropy(each) for each in again], (2.5, 97.5))
+    """The number of predictions [N] of each digit, and their entropy with its bootstrap interval."""
+    counts = np.bincount(predicted, minlength=10)
+    resampled = rng.multinomial(len(predicted), counts / len(predicted), size=_RESAMPLES)
+    low, high = np.percentile([class_entropy(each) for each in resampled], (2.5, 97.5))
     return tuple(counts.tolist()), Estimate(class_entropy(counts), float(low), float(high))
 
 
 def nearest_training_digits(
-    images: grids.ImageArray, digits: NDArray[Any], train: datasets.Arrays, device: torch.device
+    images: ImageArray, digits: NDArray[Any], train: datasets.Arrays, device: torch.device
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Of each picture [N], the distance in pixels to the nearest training digit of its kind; its index."""
-    found, place = np.full(len(images), np.inf), np.zeros(len(images), np.int64)
+    """The nearest training image of the same digit for each image, by Euclidean distance in pixels.
+
+    Args:
+        images: [N, 28, 28].
+        digits: their digits, [N].
+        train: the training split.
+        device: where to compute the distances.
+
+    Returns:
+        The distances [N] (infinite if the training split has no image of the digit) and the indices [N] in
+        the training split.
+    """
+    distances, indices = np.full(len(images), np.inf), np.zeros(len(images), np.int64)
     for digit in range(10):
         ours, theirs = np.flatnonzero(digits == digit), np.flatnonzero(train.labels == digit)
         if not len(theirs):
             continue
-        known = _pixels(train.images[theirs], device)
-        for part in np.array_split(ours, -(-len(ours) // _ROWS_AT_ONCE) or 1):
-            if len(part):
-                least = torch.cdist(_pixels(images[part], device), known).min(1)
-                found[part], place[part] = least.values.cpu().numpy(), theirs[least.indices.cpu().numpy()]
-    return found, place
+        candidates = _pixels(train.images[theirs], device)
+        for rows in np.array_split(ours, -(-len(ours) // _ROWS_AT_ONCE) or 1):
+            if len(rows):
+                nearest = torch.cdist(_pixels(images[rows], device), candidates).min(1)
+                distances[rows] = nearest.values.cpu().numpy()
+                indices[rows] = theirs[nearest.indices.cpu().numpy()]
+    return distances, indices
 
 
-def _pixels(images: grids.ImageArray, device: torch.device) -> Tensor:
+def _pixels(images: ImageArray, device: torch.device) -> Tensor:
     return torch.from_numpy(images).to(device).flatten(1).float()
 
 
 def copy_thresholds(distances: Floats, digits: NDArray[Any]) -> Floats:
-    """For each kind of digit [10], the distance within which one in a hundred of `distances` [N] lies."""
+    """The distance [10], for each digit, below which an image counts as a near-duplicate.
+
+    It is the first percentile of the `distances` [N] of real images of that digit, [N] in `digits`.
+    """
     return np.array(
         [
-            np.quantile(of, NEAR_DUPLICATE_SHARE) if len(of := distances[digits == d]) else 0.0
+            np.quantile(of_digit, NEAR_DUPLICATE_SHARE) if len(of_digit := distances[digits == d]) else 0.0
             for d in range(10)
         ]
     )

@@ -1,60 +1,191 @@
-"""Pictures of a classifier's errors."""
+"""Figures of evaluations: draw them from an evaluation in memory, and write them as PNG files."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mnistctl.artifacts import charts, grids
-from mnistctl.artifacts.files import Saved
+from mnistctl.artifacts.charts import Block, Cell, LearningCurves, ReliabilityCurve
+from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data import datasets
+from mnistctl.evaluation.calibration import Calibration
+from mnistctl.evaluation.classifier import Evaluation
+from mnistctl.evaluation.comparison import Comparison
+from mnistctl.evaluation.corruptions import CORRUPTIONS
+from mnistctl.evaluation.generator import GeneratorEvaluation
 from mnistctl.evaluation.metrics import Mismatches
-from mnistctl.evaluation.predictions import ModelPredictions
 
-_MAX_SHOWN = 5  # of each digit's surest errors, and of the least sure answers that are right
+_MAX_PER_DIGIT = 5  # images of each digit in the figure of confidence extremes
+_SHARED_COLUMNS, _SHARED_ROWS = 10, 8  # images in the figure of errors that all classifiers make
+_MAX_MISMATCHES = 20  # images of each requested digit in a generator's figure of mismatches
+
+
+def draw_figures(
+    evaluation: Evaluation | Comparison | GeneratorEvaluation, curves: LearningCurves | None = None
+) -> dict[str, ImageArray]:
+    """The figures of an evaluation, by the end of their file name ("" or "-confusion", for example).
+
+    Args:
+        evaluation: what to draw.
+        curves: the learning curves of an evaluated classifier, if they are known.
+    """
+    if isinstance(evaluation, Comparison):
+        return _draw_comparison(evaluation)
+    if isinstance(evaluation, GeneratorEvaluation):
+        return _draw_generator(evaluation)
+    return _draw_classifier(evaluation, curves)
+
+
+def save_figures(
+    evaluation: Evaluation | Comparison | GeneratorEvaluation,
+    run_path: Path,
+    curves: LearningCurves | None = None,
+) -> list[Path]:
+    """Draw the figures of an evaluation and write each to `run_path` plus its ending and .png.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    paths = []
+    for ending, figure in draw_figures(evaluation, curves).items():
+        paths.append(run_path.with_name(f"{run_path.name}{ending}.png"))
+        grids.write_png(paths[-1], figure)
+    return paths
+
+
+def _draw_classifier(evaluation: Evaluation, curves: LearningCurves | None) -> dict[str, ImageArray]:
+    title = f"{evaluation.name} on {evaluation.dataset}, {evaluation.split}"
+    calibration = Calibration(evaluation.ece, evaluation.calibration)
+    figures = {
+        "": mismatch_figure(evaluation.labelled.arrays, evaluation.mismatches, evaluation.label_issues),
+        "-confusion": confusion_figure(evaluation),
+        "-calibration": calibration_figure(title, {evaluation.name: calibration}),
+        "-confidence-extremes": confidence_extremes_figure(evaluation),
+    }
+    if curves is not None:
+        figures["-curves"] = charts.curves_chart(f"{evaluation.name}: learning curves", curves)
+    if evaluation.corruption_examples is not None:
+        image = evaluation.labelled.arrays.images[0]
+        figures["-corruptions"] = corruption_figure(image, evaluation.corruption_examples)
+    return figures
+
+
+def _draw_comparison(comparison: Comparison) -> dict[str, ImageArray]:
+    title = f"{comparison.dataset}, {comparison.split}"
+    names = [*(net.name for net in comparison.nets), "ensemble"]
+    calibrations = dict(zip(names, comparison.calibrations, strict=True))
+    figures = {"-calibration": calibration_figure(title, calibrations)}
+    if comparison.misread_by_all:
+        figures["-misread-by-all"] = shared_error_figure(comparison)
+    if comparison.corruption_examples is not None:
+        image = comparison.labelled.arrays.images[0]
+        figures["-corruptions"] = corruption_figure(image, comparison.corruption_examples)
+    return figures
+
+
+def _draw_generator(evaluation: GeneratorEvaluation) -> dict[str, ImageArray]:
+    figures = {"-near-duplicates": grids.tile(evaluation.nearest_pairs)}
+    digits, predicted = evaluation.samples.digits, evaluation.predicted
+    if digits is not None:
+        wrong = predicted != digits
+        shown = np.concatenate(
+            [np.flatnonzero(wrong & (digits == digit))[:_MAX_MISMATCHES] for digit in range(10)]
+        )
+        images = evaluation.samples.images[shown]
+        figures["-mismatches"] = grids.mismatch_grid(images, digits[shown], predicted[shown])
+    return figures
 
 
 def mismatch_figure(
-    arrays: datasets.Arrays, missed: Mismatches, doubted: datasets.LabelIssues | None = None
-) -> grids.ImageArray:
-    """The grid of the digits of `arrays` that were misread, those with doubted labels marked."""
-    indices = np.array(missed.indices, dtype=np.int64)
-    true, predicted = (np.array(side, dtype=np.int64) for side in (missed.true, missed.predicted))
-    marked = np.isin(indices, doubted.indices if doubted else [])
-    return grids.mismatch_grid(arrays.images[indices], true, predicted, marked)
+    arrays: datasets.Arrays, mismatches: Mismatches, label_issues: datasets.LabelIssues | None = None
+) -> ImageArray:
+    """A grid of the images with a wrong prediction. Predictions are inverted where the label is disputed."""
+    indices = np.array(mismatches.indices, dtype=np.int64)
+    true, predicted = (np.array(side, dtype=np.int64) for side in (mismatches.true, mismatches.predicted))
+    disputed = np.isin(indices, label_issues.indices if label_issues else [])
+    return grids.mismatch_grid(arrays.images[indices], true, predicted, disputed)
 
 
-def confidence_extremes_figure(
-    title: str, arrays: datasets.Arrays, judged: ModelPredictions, doubted: datasets.LabelIssues | None
-) -> grids.ImageArray:
-    """For each digit the errors of which the net was surest, and the right answers of which it was least."""
-    labels, read, chance = arrays.labels, judged.predicted, judged.probabilities.max(1)
-    surest: list[list[charts.Cell]] = []
-    least: list[list[charts.Cell]] = []
+def confusion_figure(evaluation: Evaluation) -> ImageArray:
+    """The confusion matrix."""
+    errors = f"{len(evaluation.mismatches.indices):,} errors in {evaluation.count:,} images"
+    title = f"{evaluation.name} on {evaluation.dataset}, {evaluation.split}: {errors}"
+    return charts.confusion_chart(title, evaluation.confusion)
 
-    def cell(index: int, answer: str) -> charts.Cell:
-        framed = doubted is not None and index in doubted.indices
-        return charts.Cell(arrays.images[index], f"{answer}{100 * chance[index]:.0f} %", framed)
 
+def calibration_figure(title: str, calibrations: Mapping[str, Calibration]) -> ImageArray:
+    """The reliability curve of each named classifier, and how many predictions have each confidence."""
+    curves = [
+        ReliabilityCurve(
+            label=f"{name}: ECE {calibration.ece:.2f} %",
+            confidence=[each.confidence for each in calibration.bins],
+            accuracy=[each.accuracy for each in calibration.bins],
+            counts=[each.count for each in calibration.bins],
+            histogram=calibration.counts(),
+        )
+        for name, calibration in calibrations.items()
+    ]
+    return charts.calibration_chart(title, curves)
+
+
+def confidence_extremes_figure(evaluation: Evaluation) -> ImageArray:
+    """For each digit, the most confident errors and the least confident correct predictions."""
+    labels, images = evaluation.labelled.arrays.labels, evaluation.labelled.arrays.images
+    predicted, confidence = evaluation.predictions.predicted, evaluation.predictions.probabilities.max(1)
+    issues = evaluation.label_issues
+
+    def cell(index: int, prediction: str) -> Cell:
+        framed = issues is not None and index in issues.indices
+        return Cell(images[index], f"{prediction}{100 * confidence[index]:.0f} %", framed)
+
+    most_confident, least_confident = [], []
     for digit in range(10):
-        of = np.flatnonzero(labels == digit)
-        wrong, right = of[read[of] != digit], of[read[of] == digit]
-        wrong, right = wrong[np.argsort(-chance[wrong], kind="stable")], right[np.argsort(chance[right])]
-        surest.append([cell(index, f"{read[index]}, ") for index in wrong[:_MAX_SHOWN]])
-        least.append([cell(index, "") for index in right[:_MAX_SHOWN]])
-    blocks = charts.Block("surest errors: read as", surest), charts.Block("right, but least sure", least)
-    note = "" if doubted is None else "; framed: the label is doubted"
-    return charts.digits_chart(title + note, [str(digit) for digit in range(10)], blocks)
+        of_digit = np.flatnonzero(labels == digit)
+        wrong = of_digit[predicted[of_digit] != digit]
+        right = of_digit[predicted[of_digit] == digit]
+        wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:_MAX_PER_DIGIT]
+        right = right[np.argsort(confidence[right])][:_MAX_PER_DIGIT]
+        most_confident.append([cell(index, f"{predicted[index]}, ") for index in wrong])
+        least_confident.append([cell(index, "") for index in right])
+    blocks = (
+        Block("most confident errors: prediction", most_confident),
+        Block("least confident correct predictions", least_confident),
+    )
+    note = "" if issues is None else "; framed: disputed label"
+    title = f"{evaluation.name} on {evaluation.dataset}, {evaluation.split}{note}"
+    return charts.digits_chart(title, [str(digit) for digit in range(10)], blocks)
 
 
-def save_figures(stem: Path, drawn: dict[str, grids.ImageArray]) -> list[Saved]:
-    """Write each picture as a PNG under its ending behind `stem`.
+def shared_error_figure(comparison: Comparison) -> ImageArray:
+    """The first images that every classifier gets wrong, with the true digit and the predictions."""
+    separator = " " if len(comparison.nets) < 4 else ""  # with more predictions there is no room for spaces
+    errors, issues = comparison.misread_by_all, comparison.label_issues
+    cells = [
+        Cell(
+            comparison.labelled.arrays.images[error.index],
+            f"{error.true}: {separator.join(map(str, error.predicted))}",
+            issues is not None and error.index in issues.indices,
+        )
+        for error in errors[: _SHARED_COLUMNS * _SHARED_ROWS]
+    ]
+    rows = [cells[start : start + _SHARED_COLUMNS] for start in range(0, len(cells), _SHARED_COLUMNS)]
+    shown = f"the first {len(cells)} of {len(errors):,}" if len(errors) > len(cells) else str(len(errors))
+    heading = f"{shown} errors common to all; predictions by {', '.join(net.name for net in comparison.nets)}"
+    title = f"{comparison.dataset}, {comparison.split}"
+    return charts.digits_chart(title, [""] * len(rows), [Block(heading, rows)])
 
-    Raises:
-        OutputError: one cannot be written.
-    """
-    saved = []
-    for ending, picture in drawn.items():
-        path = stem.with_name(f"{stem.name}{ending}.png")
-        grids.write_png(path, picture)
-        saved.append(Saved(str(path)))
-    return saved
+
+def corruption_figure(image: ImageArray, examples: ImageArray) -> ImageArray:
+    """An image [28, 28] and its corrupted versions [R, 28, 28], in the order of `evaluate_corruptions`."""
+    remaining = iter(examples)
+    rows: Sequence[list[Cell]] = [
+        [Cell(next(remaining), f"{severity:g}") for severity in corruption.severities]
+        for corruption in CORRUPTIONS
+    ]
+    blocks = (
+        Block("original", [[Cell(image, "")] for _ in CORRUPTIONS]),
+        Block("corrupted, by severity", rows),
+    )
+    labels = [f"{corruption.kind},\n{corruption.unit}" for corruption in CORRUPTIONS]
+    return charts.digits_chart("the first image under each corruption", labels, blocks)

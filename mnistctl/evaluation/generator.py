@@ -1,18 +1,20 @@
-"""A trained generator judged: how like real digits what it draws is, in a classifier's eyes."""
+"""Evaluate a generator: compare its images with real ones, in the features of a classifier.
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+Nothing here draws or writes; `figures.py` does.
+"""
+
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mnistctl.artifacts import checkpoint, grids
-from mnistctl.artifacts.files import Saved
-from mnistctl.data import datasets
+from mnistctl.artifacts.grids import ImageArray
+from mnistctl.data.datasets import Arrays
 from mnistctl.errors import DataError, UsageError
 from mnistctl.evaluation.fidelity import (
     NEAR_DUPLICATE_SHARE,
     Estimate,
+    Features,
     bootstrap_mean,
     class_entropy,
     compute_fidelity,
@@ -21,136 +23,159 @@ from mnistctl.evaluation.fidelity import (
     extract_features,
     nearest_training_digits,
 )
-from mnistctl.inference import load
-from mnistctl.inference.sampling import TrainedGenerator
-from mnistctl.nn.device import get_device
+from mnistctl.evaluation.predictions import Classifier, LabelledSplit
+from mnistctl.inference.sampling import Samples, TrainedGenerator
 from mnistctl.nn.seeding import derive_seed
+from mnistctl.schema import IN_MEMORY, Schema
 
-_MIN_DIGITS = 100  # pictures, of either side
-_MAX_SHOWN = 20  # of what was misread for each digit, and of the nearest
+_MIN_IMAGES = 100  # generated, and real
+_MAX_PAIRS = 20  # near-duplicates in the figure
 
 
 @dataclass(frozen=True)
-class GeneratorEvaluation:
-    """What a judge makes of N generated digits; each floor is what it makes of as many real ones."""
+class Metric(Schema):
+    """A value with its 95 % bootstrap interval, and `real_reference`: the value of as many real images."""
+
+    value: float
+    low: float
+    high: float
+    real_reference: float
+
+
+@dataclass(frozen=True)
+class ReferenceClassifier(Schema):
+    """The classifier in whose features images are compared, and its test accuracy in percent."""
 
     model: str
+    path: str | None
     digest: str
-    judge: dict[str, Any]  # model, path, digest, and accuracy on the test digits in percent
+    accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorEvaluation(Schema):
+    """The results of a generator. `near_duplicates` and `conditional_accuracy` are in percent.
+
+    `class_entropy` is in bits; `class_counts` are the numbers of images predicted as 0, 1, ... 9. The
+    conditional accuracies are the shares of images predicted as the requested digit; they are None if the
+    generator is not conditional. The last three fields stay out of the JSON: the images, their predictions
+    [count], and the images nearest to training images above these, [2, n, 28, 28].
+    """
+
+    name: str
+    model: str
+    digest: str
+    reference_classifier: ReferenceClassifier
     dataset: str
-    digits: int
+    count: int
     seed: int
-    frechet: Estimate
-    frechet_floor: float
-    density: Estimate
-    density_floor: float
-    coverage: Estimate
-    coverage_floor: float
-    copies: Estimate  # percent
-    copies_floor: float
-    entropy: Estimate  # bits
-    entropy_floor: float
-    classes: tuple[int, ...]  # so many read as 0, as 1, ...
-    asked: Estimate | None  # percent read as asked, of a generator that can be asked
-    asked_by_digit: tuple[float | None, ...] | None
-    saved: tuple[Saved, ...]
+    frechet: Metric
+    density: Metric
+    coverage: Metric
+    near_duplicates: Metric
+    class_entropy: Metric
+    class_counts: tuple[int, ...]
+    conditional_accuracy: Metric | None
+    conditional_accuracy_by_digit: tuple[float | None, ...] | None
+    samples: Samples = field(repr=False, compare=False, metadata=IN_MEMORY)
+    predicted: NDArray[np.int64] = field(repr=False, compare=False, metadata=IN_MEMORY)
+    nearest_pairs: ImageArray = field(repr=False, compare=False, metadata=IN_MEMORY)
 
 
 def evaluate_generator(
-    path: Path,
+    generator: TrainedGenerator,
+    reference_classifier: Classifier,
+    train: Arrays,
+    test: LabelledSplit,
     *,
-    judge: Path,
-    data_dir: Path,
-    out_dir: Path,
-    dataset: str = "mnist",
     count: int = 10_000,
     seed: int = 0,
-    device: str = "auto",
-    threads: int | None = None,
 ) -> GeneratorEvaluation:
-    """Judge the generator in the checkpoint at `path` by the classifier in that at `judge`.
+    """Evaluate `count` images of a generator, in memory: no file is read or written.
 
-    A generator that can be asked for digits is asked for the labels of the test digits in their order. A near
-    copy lies nearer to a training digit of its kind, in pixels, than 99 in 100 real test digits do. Under
-    `out_dir` it writes the pictures nearest to training digits, above these, and some of those not read as
-    asked, in the layout of mismatches.
+    A conditional generator is asked for the labels of the test images, in their order. A near-duplicate is
+    closer to a training image of its digit, in pixels, than 99 % of the real test images are.
+
+    Args:
+        generator: the generator.
+        reference_classifier: the classifier whose features are used.
+        train: the training split; near-duplicates are searched in it.
+        test: the test split; images are compared with it.
+        count: number of images, at least 100.
+        seed: seed of the images and of the bootstrap.
 
     Raises:
-        CheckpointError: no such checkpoint, or not one of the kind that is needed.
-        DataError, UsageError, OutputError: as `runs.train`.
+        UsageError: `count` or `seed` is out of range.
+        DataError: the test split is too small.
     """
-    if count < _MIN_DIGITS:
-        raise UsageError(f"-n {count}: too few to be judged; give {_MIN_DIGITS} or more")
-    generator = TrainedGenerator.of(path, device, threads)
-    where = get_device(device)
-    reader, reading = load.load_classifier(judge)
-    reading = reading.to(where)
-    train, _ = datasets.load(dataset, data_dir, "train")
-    test, _ = datasets.load(dataset, data_dir, "test")
-    if len(test.labels) < _MIN_DIGITS:
-        raise DataError(f"{dataset} has {len(test.labels)} test digits, too few to judge by")
-    drawn = generator.draw(count, seed, test.labels.tolist() if generator.conditional else None)
+    labels = test.arrays.labels
+    if count < _MIN_IMAGES:
+        raise UsageError(f"too few images; give {_MIN_IMAGES} or more", field="count", value=count)
+    if len(labels) < _MIN_IMAGES:
+        raise DataError(f"{test.dataset}: {len(labels)} test images are too few to compare with")
+    samples = generator.draw(count, seed, labels.tolist() if generator.conditional else None)
 
     rng = np.random.default_rng(derive_seed(seed, 1))
-    real, seen = extract_features(reading, test.images), extract_features(reading, drawn.images)
-    ours, floor = (
-        compute_fidelity(seen, real, rng),
-        compute_fidelity(extract_features(reading, train.images[:count]), real, rng),
-    )
-    classes, spread = estimate_class_entropy(seen.read, rng)
-    distances, place = nearest_training_digits(drawn.images, seen.read, train, where)
-    usual = copy_thresholds(nearest_training_digits(test.images, test.labels, train, where)[0], test.labels)[
-        seen.read
-    ]
-
-    closest = np.argsort(distances / usual.clip(1e-9), kind="stable")[:_MAX_SHOWN]
-    saved = [
-        _save_figure(
-            out_dir,
-            path,
-            "copies",
-            grids.tile(np.stack((drawn.images[closest], train.images[place[closest]]))),
-        )
-    ]
-    asked, by_digit = None, None
-    if drawn.digits is not None:
-        right = seen.read == drawn.digits
-        asked = bootstrap_mean(100 * right.astype(np.float64), rng)
-        of_digit = [right[drawn.digits == digit] for digit in range(10)]
-        by_digit = tuple(100 * float(of.mean()) if len(of) else None for of in of_digit)
-        wrong = np.concatenate([np.flatnonzero(~right & (drawn.digits == d))[:_MAX_SHOWN] for d in range(10)])
-        misread = grids.mismatch_grid(drawn.images[wrong], drawn.digits[wrong], seen.read[wrong])
-        saved.append(_save_figure(out_dir, path, "misread", misread))
+    net = reference_classifier.net
+    real, generated = extract_features(net, test.arrays.images), extract_features(net, samples.images)
+    fidelity = compute_fidelity(generated, real, rng)
+    reference = compute_fidelity(extract_features(net, train.images[:count]), real, rng)
+    class_counts, entropy = estimate_class_entropy(generated.predicted, rng)
+    accuracy = 100 * float((real.predicted == labels).mean())
+    conditional, by_digit = _conditional_accuracy(samples, generated, accuracy, rng)
+    duplicates, pairs = _find_near_duplicates(generated, train, test.arrays, reference_classifier)
     return GeneratorEvaluation(
+        name=generator.name,
         model=generator.model,
         digest=generator.digest,
-        judge={
-            "model": reader,
-            "path": str(judge),
-            "digest": checkpoint.digest(reading.state_dict()),
-            "accuracy": 100 * float((real.read == test.labels).mean()),
-        },
-        dataset=dataset,
-        digits=count,
+        reference_classifier=ReferenceClassifier(
+            model=reference_classifier.model,
+            path=None if reference_classifier.path is None else str(reference_classifier.path),
+            digest=reference_classifier.digest,
+            accuracy=accuracy,
+        ),
+        dataset=test.dataset,
+        count=count,
         seed=seed,
-        frechet=ours.frechet,
-        frechet_floor=floor.frechet.value,
-        density=ours.density,
-        density_floor=floor.density.value,
-        coverage=ours.coverage,
-        coverage_floor=floor.coverage.value,
-        copies=bootstrap_mean(100 * (distances < usual).astype(np.float64), rng),
-        copies_floor=100 * NEAR_DUPLICATE_SHARE,
-        entropy=spread,
-        entropy_floor=class_entropy(np.bincount(real.read, minlength=10)),
-        classes=classes,
-        asked=asked,
-        asked_by_digit=by_digit,
-        saved=tuple(saved),
+        frechet=_metric(fidelity.frechet, reference.frechet.value),
+        density=_metric(fidelity.density, reference.density.value),
+        coverage=_metric(fidelity.coverage, reference.coverage.value),
+        near_duplicates=_metric(bootstrap_mean(100 * duplicates, rng), 100 * NEAR_DUPLICATE_SHARE),
+        class_entropy=_metric(entropy, class_entropy(np.bincount(real.predicted, minlength=10))),
+        class_counts=class_counts,
+        conditional_accuracy=conditional,
+        conditional_accuracy_by_digit=by_digit,
+        samples=samples,
+        predicted=generated.predicted,
+        nearest_pairs=pairs,
     )
 
 
-def _save_figure(out_dir: Path, path: Path, what: str, picture: grids.ImageArray) -> Saved:
-    target = out_dir / f"{path.stem}-eval-{what}.png"
-    grids.write_png(target, picture)
-    return Saved(str(target))
+def _metric(estimate: Estimate, real_reference: float) -> Metric:
+    return Metric(estimate.value, estimate.low, estimate.high, real_reference)
+
+
+def _conditional_accuracy(
+    samples: Samples, generated: Features, real_accuracy: float, rng: np.random.Generator
+) -> tuple[Metric | None, tuple[float | None, ...] | None]:
+    """The share in percent of images predicted as the requested digit, over all and for each digit."""
+    if samples.digits is None:
+        return None, None
+    correct = generated.predicted == samples.digits
+    overall = bootstrap_mean(100 * correct.astype(np.float64), rng)
+    of_digits = [correct[samples.digits == digit] for digit in range(10)]
+    by_digit = tuple(100 * float(each.mean()) if len(each) else None for each in of_digits)
+    return _metric(overall, real_accuracy), by_digit
+
+
+def _find_near_duplicates(
+    generated: Features, train: Arrays, test: Arrays, classifier: Classifier
+) -> tuple[NDArray[np.float64], ImageArray]:
+    """1 for each near-duplicate among the images, else 0: [N]; and the closest pairs, [2, n, 28, 28]."""
+    device = classifier.device
+    distances, indices = nearest_training_digits(generated.images, generated.predicted, train, device)
+    real_distances, _ = nearest_training_digits(test.images, test.labels, train, device)
+    thresholds = copy_thresholds(real_distances, test.labels)[generated.predicted]
+    closest = np.argsort(distances / thresholds.clip(1e-9), kind="stable")[:_MAX_PAIRS]
+    pairs = np.stack((generated.images[closest], train.images[indices[closest]]))
+    return (distances < thresholds).astype(np.float64), pairs

@@ -1,50 +1,89 @@
-"""Loss, accuracy and mismatches of a classifier on labelled digits."""
+"""Loss, accuracy and errors of a classifier on labelled images."""
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnistctl.data.digits import Digits
 from mnistctl.inference.forward import compute_logits
+from mnistctl.schema import Schema
 
 
 @dataclass(frozen=True)
 class Score:
-    """A net judged on one split: mean cross entropy and accuracy in percent."""
+    """Mean cross entropy, and accuracy in percent."""
 
     loss: float
     accuracy: float
 
 
 @dataclass(frozen=True)
-class Mismatches:
-    """The misread digits: their indices in the split, the true digits and what was read, in file order."""
+class Mismatches(Schema):
+    """The images with a wrong prediction, in file order: their indices, true digits and predicted digits."""
 
     indices: tuple[int, ...]
     true: tuple[int, ...]
     predicted: tuple[int, ...]
 
     def by_digit(self) -> dict[int, list[tuple[int, int]]]:
-        """For each true digit that has any, the wrong answers, sorted, each with the index of its digit."""
-        answers: dict[int, list[tuple[int, int]]] = {}
-        for digit, answer, index in sorted(zip(self.true, self.predicted, self.indices, strict=True)):
-            answers.setdefault(digit, []).append((answer, index))
-        return answers
+        """For each true digit with errors: the pairs (wrong prediction, index of the image), sorted."""
+        errors: dict[int, list[tuple[int, int]]] = {}
+        for digit, prediction, index in sorted(zip(self.true, self.predicted, self.indices, strict=True)):
+            errors.setdefault(digit, []).append((prediction, index))
+        return errors
+
+
+@dataclass(frozen=True)
+class DigitMetrics(Schema):
+    """Precision, recall and F1 of one digit, in percent (0 where undefined); `support` counts its images."""
+
+    digit: int
+    support: int
+    precision: float
+    recall: float
+    f1: float
 
 
 def compute_score(net: nn.Module, digits: Digits) -> tuple[Score, Tensor]:
-    """Mean cross entropy and accuracy in percent over `digits`, and the logits behind them."""
-    outputs = compute_logits(net, digits)
-    loss = F.cross_entropy(outputs, digits.labels).item()
-    right = (outputs.argmax(1) == digits.labels).sum().item()
-    return Score(loss, 100 * right / len(digits)), outputs
+    """Mean cross entropy and accuracy in percent over `digits`, and the logits [N, 10]."""
+    logits = compute_logits(net, digits)
+    loss = F.cross_entropy(logits, digits.labels).item()
+    correct = (logits.argmax(1) == digits.labels).sum().item()
+    return Score(loss, 100 * correct / len(digits)), logits
 
 
-def find_mismatches(outputs: Tensor, digits: Digits) -> Mismatches:
-    """Which digits the logits `outputs` [N, 10] misread."""
-    predicted = outputs.argmax(1)
+def find_mismatches(logits: Tensor, digits: Digits) -> Mismatches:
+    """The images of `digits` whose largest logit, of `logits` [N, 10], is not their label."""
+    predicted = logits.argmax(1)
     wrong = (predicted != digits.labels).nonzero().flatten()
     return Mismatches(
         tuple(wrong.tolist()), tuple(digits.labels[wrong].tolist()), tuple(predicted[wrong].tolist())
+    )
+
+
+def compute_confusion(labels: NDArray[np.uint8], predicted: NDArray[np.int64]) -> list[list[int]]:
+    """The confusion matrix [10, 10]: rows are true digits, columns are predictions."""
+    confusion = np.zeros((10, 10), dtype=np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    rows: list[list[int]] = confusion.tolist()
+    return rows
+
+
+def compute_digit_metrics(confusion: list[list[int]]) -> tuple[DigitMetrics, ...]:
+    """Precision, recall and F1 of each digit, from the confusion matrix [true, predicted]."""
+    counts = np.array(confusion)
+    correct, support, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
+    return tuple(
+        DigitMetrics(
+            digit,
+            int(support[digit]),
+            *(
+                100 * float(correct[digit]) / float(total) if total else 0.0
+                for total in (predicted[digit], support[digit], (predicted[digit] + support[digit]) / 2)
+            ),
+        )
+        for digit in range(10)
     )

@@ -1,4 +1,4 @@
-"""The answers of trained classifiers on a split of a data set."""
+"""Load classifiers and a split of a data set, and predict every image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mnistctl.artifacts import checkpoint
+from mnistctl.artifacts import checkpoint, files
 from mnistctl.data import datasets
 from mnistctl.data.digits import Digits
 from mnistctl.errors import CheckpointError
@@ -21,65 +21,125 @@ from mnistctl.nn.device import get_device, set_threads
 
 
 @dataclass(frozen=True)
-class ModelPredictions:
-    """A net that a checkpoint holds, and its logits [N, 10] of the digits that it was shown."""
+class Classifier:
+    """A classifier to evaluate, on the device where it runs.
 
-    path: Path
-    model: str
+    Args:
+        net: takes pixels [N, 1, 28, 28] in [-1, 1] and returns logits [N, 10].
+        name: its label in tables and figures.
+        model: the name of its architecture.
+        path: its checkpoint, if it has one.
+    """
+
     net: nn.Module
-    score: Score
-    outputs: Tensor
+    name: str = "model"
+    model: str = "custom"
+    path: Path | None = None
 
     @cached_property
     def digest(self) -> str:
-        """Of its weights, as their run's record has it."""
+        """The SHA-256 of its weights, as in the record of its run."""
         return checkpoint.digest(self.net.state_dict())
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+
+@dataclass(frozen=True)
+class LabelledSplit:
+    """The images and labels to evaluate on, and what they are called."""
+
+    arrays: datasets.Arrays
+    dataset: str = "custom"
+    split: datasets.Split = "test"
+    label_issues: datasets.LabelIssues | None = None
+
+
+@dataclass(frozen=True)
+class ModelPredictions:
+    """A classifier's score on a split, and the logits [N, 10] behind it."""
+
+    score: Score
+    logits: Tensor
 
     @cached_property
     def probabilities(self) -> NDArray[np.float64]:
-        """What it gives each digit for each answer: [N, 10]."""
-        return torch.softmax(self.outputs.double(), 1).cpu().numpy()
+        """The probability of each digit for each image: [N, 10]."""
+        return torch.softmax(self.logits.double(), 1).cpu().numpy()
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
-        """Its answers: [N]."""
-        return self.outputs.argmax(1).cpu().numpy()
+        """The most probable digit of each image: [N]."""
+        return self.logits.argmax(1).cpu().numpy()
 
 
-def predict_split(
-    paths: Sequence[Path],
-    *,
-    data_dir: Path,
-    dataset: str = "mnist",
-    split: datasets.Split = "test",
-    device: str = "auto",
-    threads: int | None = None,
-) -> tuple[datasets.Arrays, Digits, list[ModelPredictions]]:
-    """The digits of a split, as they are and on the device, and the nets in the checkpoints judged on them.
+def load_classifiers(
+    paths: Sequence[Path], *, device: str = "auto", threads: int | None = None
+) -> list[Classifier]:
+    """The classifiers in the checkpoints at `paths`, on `device`.
+
+    Each is named after its file. If two files have the same name, the whole paths are the names.
 
     Raises:
-        CheckpointError: no such checkpoint, or not one that can be judged.
-        DataError, UsageError: as `runs.train`.
+        CheckpointError: a checkpoint is missing, damaged, or not a classifier's.
+        UsageError: the device or the number of threads is not available.
     """
-    where = get_device(device)
+    target = get_device(device)
     set_threads(threads)
-    held = [load.load_classifier(path) for path in paths]
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    nets = [load.load_classifier(path) for path in paths]
+    return [
+        Classifier(net.to(target), name, model, path)
+        for path, name, (model, net) in zip(paths, names, nets, strict=True)
+    ]
+
+
+def load_split(dataset: str, data_dir: Path | None, split: datasets.Split = "test") -> LabelledSplit:
+    """A split of the data set `dataset`, with its known label issues.
+
+    Raises:
+        DataError: a file is missing or damaged.
+    """
     arrays, _ = datasets.load(dataset, data_dir, split)
-    digits = Digits.of(arrays, where)
-    judged = []
-    for path, (model, net) in zip(paths, held, strict=True):
-        score, outputs = compute_score(net.to(where), digits)
-        if not bool(outputs.isfinite().all()):
-            raise CheckpointError(f"{path}: its weights are so large that its answers are no numbers")
-        judged.append(ModelPredictions(path, model, net, score, outputs))
-    return arrays, digits, judged
+    return LabelledSplit(arrays, dataset, split, datasets.label_issues(dataset, split))
 
 
-def accuracy_without_label_issues(
-    predicted: NDArray[Any], arrays: datasets.Arrays, doubted: datasets.LabelIssues | None
-) -> float | None:
-    """The accuracy in percent of the answers [N] to the digits whose labels are not doubted."""
-    if doubted is None:
+def predict(classifier: Classifier, digits: Digits) -> ModelPredictions:
+    """The classifier's predictions for `digits`, which are on its device.
+
+    Raises:
+        CheckpointError: the outputs are not finite.
+    """
+    score, logits = compute_score(classifier.net, digits)
+    if not bool(logits.isfinite().all()):
+        raise CheckpointError(f"{classifier.path or classifier.name}: the model's outputs are not finite")
+    return ModelPredictions(score, logits)
+
+
+def accuracy_without_label_issues(predicted: NDArray[Any], split: LabelledSplit) -> float | None:
+    """The accuracy in percent of the predictions [N], without the images whose labels are disputed.
+
+    None if the split has no known label issues.
+    """
+    if split.label_issues is None:
         return None
-    right = np.delete(predicted == arrays.labels, doubted.indices)
-    return 100 * float(right.mean())
+    correct = np.delete(predicted == split.arrays.labels, split.label_issues.indices)
+    return 100 * float(correct.mean())
+
+
+def save_predictions(path: Path, split: LabelledSplit, predictions: ModelPredictions) -> None:
+    """Write a CSV file of index, label, predicted digit and the ten logits of each image.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    header = ",".join(["index", "label", "predicted", *(f"logit{digit}" for digit in range(10))])
+    rows = zip(split.arrays.labels, predictions.predicted, predictions.logits.cpu().tolist(), strict=True)
+    lines = (
+        f"{index},{label},{predicted},{','.join(f'{logit:.6g}' for logit in logits)}"
+        for index, (label, predicted, logits) in enumerate(rows)
+    )
+    files.write(path, "\n".join([header, *lines]) + "\n")

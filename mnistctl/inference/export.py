@@ -1,4 +1,4 @@
-"""A trained classifier as an ONNX file, there only if ONNX Runtime reads the digits as the net does."""
+"""Export a trained classifier as ONNX, checked against ONNX Runtime."""
 
 import logging
 import warnings
@@ -15,64 +15,72 @@ from torch import Tensor, nn
 from mnistctl.artifacts import files
 from mnistctl.data.digits import Digits
 from mnistctl.errors import OutputError, UsageError
+from mnistctl.schema import Schema
 
 _OPSET = 20
-_BATCH = 500  # digits
+_BATCH_SIZE = 500
 
 
-# What torch's exporter warns of within itself: its own deprecated calls, and the weights of an LSTM, which
-# it keeps in a list beside its parameters.
+# Warnings of torch's exporter about itself: its own deprecated calls, and the weights of an LSTM, which it
+# holds in a list in addition to its parameters.
 _EXPORTER_WARNINGS = (r"`isinstance\(treespec, LeafSpec\)` is deprecated", r"The tensor attributes self\.")
 
 
 @dataclass(frozen=True)
-class Exported:
-    """An ONNX file whose net reads so many digits as ours does, the logits at most `difference` apart."""
+class OnnxExport(Schema):
+    """An ONNX file that gives the same prediction as the net for all of `count` images.
+
+    The logits differ by at most `max_difference`.
+    """
 
     path: str
     opset: int
-    digits: int
-    difference: float
+    count: int
+    max_difference: float
 
 
 def require_installed() -> None:
-    """See that what it takes is installed.
+    """Check that the packages for the export are installed.
 
     Raises:
-        UsageError: it is not.
+        UsageError: one is not.
     """
-    absent = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
-    if absent:
-        raise UsageError(f"--onnx needs {' and '.join(absent)}: pip install 'mnistctl[onnx]'")
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise UsageError(f"ONNX export needs {' and '.join(missing)}: pip install 'mnistctl[onnx]'")
 
 
-def export_onnx(path: Path, net: nn.Module, digits: Digits, outputs: Tensor) -> Exported:
-    """Write `net` to `path` as ONNX, once ONNX Runtime reads each of `digits` as `outputs` [N, 10] do.
+def export_onnx(path: Path, net: nn.Module, digits: Digits, logits: Tensor) -> OnnxExport:
+    """Write `net` to `path` as ONNX, if ONNX Runtime predicts the same digit for every image.
 
-    The graph takes `pixels`, float32 [batch, 1, 28, 28] scaled to [-1, 1], for any number of digits in a
-    batch, and gives `logits`, float32 [batch, 10]. The net is left on the CPU.
+    The graph takes `pixels`, float32 [batch, 1, 28, 28] in [-1, 1], with any number of images in a batch, and
+    returns `logits`, float32 [batch, 10]. The net is on the CPU afterwards.
+
+    Args:
+        path: the file to write.
+        net: the classifier.
+        digits: images to compare the predictions on.
+        logits: the net's logits for them, [N, 10].
 
     Raises:
-        UsageError: as `able`.
-        OutputError: it reads other digits, or `path` cannot be written.
+        UsageError: a package is not installed.
+        OutputError: a prediction differs, or `path` cannot be written.
     """
     require_installed()
     content = _to_onnx(net.cpu().eval().requires_grad_(False))
-    found = _run_onnx(content, digits)
-    expected = outputs.cpu()
-    other = int((found.argmax(1) != expected.argmax(1)).sum())
-    if other:
-        raise OutputError(
-            f"{path}: not written: ONNX Runtime reads {other} of {len(digits)} digits otherwise"
-        )
+    actual, expected = _run_onnx(content, digits), logits.cpu()
+    mismatches = int((actual.argmax(1) != expected.argmax(1)).sum())
+    if mismatches:
+        images = f"{mismatches} of {len(digits)} images"
+        raise OutputError(f"{path}: not written: ONNX Runtime predicts another digit for {images}")
     files.write(path, content)
-    return Exported(str(path), _OPSET, len(digits), float((found - expected).abs().max()))
+    return OnnxExport(str(path), _OPSET, len(digits), float((actual - expected).abs().max()))
 
 
 def _to_onnx(net: nn.Module) -> bytes:
-    pixels = torch.zeros(2, 1, 28, 28)  # two, since one would be taken for a constant
+    pixels = torch.zeros(2, 1, 28, 28)  # a batch of one would become a constant
     with _quiet_exporter():
-        # Captured first: given the net, the exporter would take a recurrent layer apart into a loop.
+        # Captured first: from the net itself, the exporter would turn a recurrent layer into a loop.
         captured = torch.export.export(net, (pixels,), dynamic_shapes=({0: torch.export.Dim("batch")},))
         program = torch.onnx.export(
             captured,
@@ -85,29 +93,31 @@ def _to_onnx(net: nn.Module) -> bytes:
         )
     assert program is not None
     model: Any = program.model_proto
-    for told in (model.graph, *model.graph.node, *model.graph.value_info):
-        told.ClearField("metadata_props")  # where in whose folders each line of the net's code stood
+    for part in (model.graph, *model.graph.node, *model.graph.value_info):
+        part.ClearField("metadata_props")  # source paths of this machine
     return bytes(model.SerializeToString())
 
 
 def _run_onnx(content: bytes, digits: Digits) -> Tensor:
-    """The logits [N, 10] that ONNX Runtime gives."""
+    """The logits [N, 10] that ONNX Runtime computes."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    parts = []
-    for begin in range(0, len(digits), _BATCH):
-        pixels, _ = digits.take(slice(begin, begin + _BATCH))
-        parts.append(torch.from_numpy(session.run(["logits"], {"pixels": pixels.cpu().numpy()})[0]))
-    return torch.cat(parts)
+    batches = []
+    for start in range(0, len(digits), _BATCH_SIZE):
+        pixels, _ = digits.take(slice(start, start + _BATCH_SIZE))
+        batches.append(torch.from_numpy(session.run(["logits"], {"pixels": pixels.cpu().numpy()})[0]))
+    return torch.cat(batches)
 
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    logger = logging.getLogger("torch.onnx._internal.exporter._registration")  # misses torchvision
+    logger = logging.getLogger(
+        "torch.onnx._internal.exporter._registration"
+    )  # reports that torchvision is missing
     level = logger.level
     with warnings.catch_warnings():
         for message in _EXPORTER_WARNINGS:

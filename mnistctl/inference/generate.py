@@ -1,11 +1,10 @@
-"""Digits drawn by a trained generator: as pictures, as an animation, as a data set to train on."""
+"""Generate images with a trained generator: a grid, an animation, or a data set to train on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mnistctl.artifacts import files, grids
-from mnistctl.artifacts.files import Saved
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data import datasets, idx
 from mnistctl.errors import UsageError
@@ -13,155 +12,168 @@ from mnistctl.inference import load
 from mnistctl.inference.forward import classify_images
 from mnistctl.inference.sampling import Samples, TrainedGenerator
 from mnistctl.nn.device import get_device
+from mnistctl.schema import IN_MEMORY, Schema
 
-_MAX_CELLS = 10_000
-_DEFAULT_DATASET_SIZE = 72_000  # 60,000 of them to train on
-_FRAME_SECONDS = 0.08  # seconds
-_TRAIN_SHARE = 5 / 6  # of a data set's digits, as in MNIST
-
-
-def parse_digits(text: str) -> tuple[int, ...]:
-    """The digits that `text`, 2026 say, asks for.
-
-    Raises:
-        UsageError: something else is among them, or nothing.
-    """
-    if not (text.isascii() and text.isdecimal()):
-        raise UsageError(f"--digits {text!r}: give digits alone, as in --digits 2026")
-    return tuple(map(int, text))
+_MAX_CELLS = 10_000  # images in a grid
+_DATASET_SIZE = 72_000  # of which 60,000 are for training
+_TRAIN_SHARE = 5 / 6  # of the images of a data set
+_FRAME_SECONDS = 0.08
 
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateOptions:
-    """What is asked of the generator in the checkpoint at `path`; None stands for what is usual."""
+    """What to generate with the generator in the checkpoint at `path`.
+
+    Args:
+        path: the checkpoint.
+        count: number of images.
+        seed: seed of the noise.
+        digits: the requested digits, repeated as often as needed.
+        each: number of images of each digit, in place of `count`.
+        rows: rows of a grid.
+        columns: columns of a grid.
+        device: auto, cpu, cuda, cuda:N or mps.
+        threads: number of CPU threads.
+    """
 
     path: Path
     count: int | None = None
     seed: int = 0
-    digits: tuple[int, ...] | None = None  # these, over and over
-    each: int | None = None  # so many rounds of the digits
+    digits: tuple[int, ...] | None = None
+    each: int | None = None
     rows: int | None = None
     columns: int | None = None
     device: str = "auto"
     threads: int | None = None
 
-    def generator(self) -> TrainedGenerator:
-        """The generator itself.
+    def load_generator(self) -> TrainedGenerator:
+        """The generator, after a check of the options.
 
         Raises:
-            UsageError: a number below 1, or what contradicts something else.
-            CheckpointError: as `nets.generator`.
+            UsageError: a number is below 1, or options exclude each other.
+            CheckpointError: the checkpoint is missing, damaged, or not a generator's.
         """
-        numbers = {"-n": self.count, "--each": self.each, "--rows": self.rows, "--columns": self.columns}
-        for flag, value in numbers.items():
+        for name in ("count", "each", "rows", "columns"):
+            value = getattr(self, name)
             if value is not None and value < 1:
-                raise UsageError(f"{flag} {value}: give 1 or more")
+                raise UsageError("give 1 or more", field=name, value=value)
         if self.each is not None and self.count is not None:
-            raise UsageError("--each and -n both say how many: give one of them")
-        generator = TrainedGenerator.of(self.path, self.device, self.threads)
+            raise UsageError("cannot be combined with a number of images", field="each", value=self.each)
+        generator = TrainedGenerator.load(self.path, self.device, self.threads)
         if self.each is not None:
-            generator.see_asked()
+            generator.require_conditional()
         return generator
 
-    def number(self) -> int | None:
-        """How many pictures, if that was said."""
+    def total(self) -> int | None:
+        """The number of images, if the options set it."""
         return self.count if self.each is None else self.each * len(self.digits or range(10))
 
-    def layout(self, rows: int, columns: int) -> tuple[int, int]:
-        """How many pictures, and how many of them in a row; `rows` and `columns` are the usual ones.
+    def layout(self, default_rows: int, default_columns: int) -> tuple[int, int]:
+        """The number of images in a grid, and the number of columns.
 
         Raises:
-            UsageError: more pictures than cells, or more than a sheet holds.
+            UsageError: there are more images than cells, or more than a grid can hold.
         """
-        count, wide = self.number(), self.columns
-        if wide is None:
-            wide = columns if count is None or self.rows is None else -(-count // self.rows)
+        count, columns = self.total(), self.columns
+        if columns is None:
+            columns = default_columns if count is None or self.rows is None else -(-count // self.rows)
         if count is None:
-            count = wide * (self.rows or rows)
-        elif self.rows is not None and count > self.rows * wide:
-            raise UsageError(f"-n {count}: {self.rows} rows of {wide} hold {self.rows * wide}")
+            count = columns * (self.rows or default_rows)
+        elif self.rows is not None and count > self.rows * columns:
+            cells = f"{self.rows} rows of {columns} have {self.rows * columns} cells"
+            raise UsageError(cells, field="count", value=count)
         if count > _MAX_CELLS:
-            raise UsageError(f"-n {count}: a sheet holds {_MAX_CELLS} at most; --idx takes more")
-        return count, min(wide, count)
+            raise UsageError(f"a grid has at most {_MAX_CELLS} images", field="count", value=count)
+        return count, min(columns, count)
 
 
-@dataclass(frozen=True)
-class GenerationResult:
-    """What was drawn, and the files that hold it."""
+@dataclass(frozen=True, kw_only=True)
+class GenerationResult(Schema):
+    """What was generated, and the files that were written.
+
+    `count` is the number of images, in an animation that of each frame. `digits` are the requested digits, if
+    there are any. `samples`, the images, stays out of the JSON; it is None for an animation.
+    """
 
     model: str
     digest: str
     seed: int
-    count: int  # pictures; of an animation, in each of its frames
-    drawn: Samples | None  # None of an animation
-    saved: tuple[Saved, ...]
+    count: int
+    digits: list[int] | None
+    paths: tuple[Path, ...]
+    samples: Samples | None = field(repr=False, compare=False, metadata=IN_MEMORY)
 
 
-def generate_grid(request: GenerateOptions, out: Path | None) -> GenerationResult:
-    """Draw pictures: those asked for, or ten rows; and write them to `out` as one PNG, if given.
+def generate_grid(options: GenerateOptions, out: Path | None) -> GenerationResult:
+    """Generate images, by default ten rows, and write them to `out` as one PNG file, if it is not None.
 
     Raises:
-        UsageError: as `Request`, or digits asked of a generator that takes none.
-        CheckpointError: as `nets.generator`.
+        UsageError: an option is out of range, or digits are requested from an unconditional generator.
+        CheckpointError: the checkpoint is missing, damaged, or not a generator's.
         OutputError: `out` cannot be written.
     """
-    generator = request.generator()
-    width = len(request.digits) if request.digits else 10 if generator.conditional else 6
-    count, columns = request.layout(1 if request.digits else 10, width)
-    drawn = generator.draw(count, request.seed, request.digits)
+    generator = options.load_generator()
+    columns = len(options.digits) if options.digits else 10 if generator.conditional else 6
+    count, columns = options.layout(1 if options.digits else 10, columns)
+    samples = generator.draw(count, options.seed, options.digits)
     if out is not None:
-        grids.write_png(out, grids.make_grid(drawn.images, columns))
-    saved = () if out is None else (Saved(str(out)),)
-    return GenerationResult(generator.model, generator.digest, request.seed, count, drawn, saved)
+        grids.write_png(out, grids.make_grid(samples.images, columns))
+    return _result(generator, options, count, samples, () if out is None else (out,))
 
 
-def generate_animation(request: GenerateOptions, out: Path) -> GenerationResult:
-    """Write to `out`, as a GIF, pictures that pass into each other, three rows of six unless said.
+def generate_animation(options: GenerateOptions, out: Path) -> GenerationResult:
+    """Write an animation of images that change into each other to `out` as a GIF file.
+
+    It has three rows of six images by default.
 
     Raises:
-        UsageError, CheckpointError, OutputError: as `pictures`.
+        UsageError, CheckpointError, OutputError: as `generate_grid`.
     """
-    generator = request.generator()
-    count, columns = request.layout(3, 6)
-    frames = generator.morph(count, request.seed, request.digits)
+    generator = options.load_generator()
+    count, columns = options.layout(3, 6)
+    frames = generator.morph(count, options.seed, options.digits)
     grids.write_gif(out, [grids.make_grid(frame, columns) for frame in frames], seconds=_FRAME_SECONDS)
-    return GenerationResult(generator.model, generator.digest, request.seed, count, None, (Saved(str(out)),))
+    return _result(generator, options, count, None, (out,))
 
 
-def generate_dataset(request: GenerateOptions, folder: Path, judge: Callable[[], Path]) -> GenerationResult:
-    """Write pictures, as many as MNIST has unless said, into `folder` as a data set of IDX files.
+def generate_dataset(
+    options: GenerateOptions, folder: Path, find_classifier: Callable[[], Path]
+) -> GenerationResult:
+    """Write images to `folder` as a data set of IDX files, by default 72,000.
 
-    The labels are the digits asked for; of a generator that takes none, those that the classifier reads whose
-    checkpoint `judge` finds.
+    The labels are the requested digits. For an unconditional generator they are the predictions of the
+    classifier in the checkpoint that `find_classifier` returns.
 
     Raises:
-        UsageError, CheckpointError, OutputError: as `pictures`; or digits stand in `folder` already.
+        UsageError, CheckpointError, OutputError: as `generate_grid`; or `folder` has a data set already.
     """
     require_empty(folder)
-    generator = request.generator()
-    reader = None if generator.conditional else load.load_classifier(judge())[1]
-    drawn = generator.draw(request.number() or _DEFAULT_DATASET_SIZE, request.seed, request.digits)
-    labels = drawn.digits
+    generator = options.load_generator()
+    classifier = None if generator.conditional else load.load_classifier(find_classifier())[1]
+    samples = generator.draw(options.total() or _DATASET_SIZE, options.seed, options.digits)
+    labels = samples.digits
     if labels is None:
-        assert reader is not None
-        labels = classify_images(reader.to(get_device(request.device)), drawn.images)
-    saved = tuple(Saved(str(file)) for file in write_dataset(folder, drawn.images, labels))
-    return GenerationResult(generator.model, generator.digest, request.seed, len(drawn.images), drawn, saved)
+        assert classifier is not None
+        labels = classify_images(classifier.to(get_device(options.device)), samples.images)
+    paths = write_dataset(folder, samples.images, labels)
+    return _result(generator, options, len(samples.images), samples, tuple(paths))
 
 
 def write_dataset(folder: Path, images: ImageArray, labels: ImageArray) -> list[Path]:
-    """Write pictures [N, 28, 28] and labels [N] as the four IDX files of a data set, five in six to train on.
+    """Write images [N, 28, 28] and labels [N] as the four IDX files of a data set.
+
+    Five in six images are the train split, the others the test split.
 
     Raises:
-        UsageError: too few, or digits stand in `folder` already.
+        UsageError: there are too few images, or `folder` has a data set already.
         OutputError: a file cannot be written.
     """
-    first = round(_TRAIN_SHARE * len(images))
-    if not 0 < first < len(images):
-        raise UsageError(f"-n {len(images)}: too few for a data set; give 2 or more")
+    train_count = round(_TRAIN_SHARE * len(images))
+    if not 0 < train_count < len(images):
+        raise UsageError("too few for a data set; give 2 or more", field="count", value=len(images))
     paths = []
     for file in require_empty(folder):
-        chosen = slice(first) if file.split == "train" else slice(first, None)
+        chosen = slice(train_count) if file.split == "train" else slice(train_count, None)
         path = folder / file.name
         files.write(path, idx.dump((images if file.kind == "images" else labels)[chosen]))
         paths.append(path)
@@ -169,13 +181,32 @@ def write_dataset(folder: Path, images: ImageArray, labels: ImageArray) -> list[
 
 
 def require_empty(folder: Path) -> tuple[datasets.File, ...]:
-    """The four files of a data set of one's own, none of which stands in `folder`.
+    """The four files of a custom data set, after a check that none of them is in `folder`.
 
     Raises:
-        UsageError: one does.
+        UsageError: one is.
     """
     wanted = datasets.get_dataset("own").files
     for file in wanted:
         if (path := datasets.find_file(folder, file)) is not None:
-            raise UsageError(f"{path}: digits stand there already; give an empty folder")
+            raise UsageError(f"{path} already exists; give an empty folder")
     return wanted
+
+
+def _result(
+    generator: TrainedGenerator,
+    options: GenerateOptions,
+    count: int,
+    samples: Samples | None,
+    paths: tuple[Path, ...],
+) -> GenerationResult:
+    digits = None if samples is None or samples.digits is None else samples.digits.tolist()
+    return GenerationResult(
+        model=generator.model,
+        digest=generator.digest,
+        seed=options.seed,
+        count=count,
+        digits=digits,
+        paths=paths,
+        samples=samples,
+    )

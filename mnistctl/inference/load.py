@@ -1,4 +1,4 @@
-"""The trained nets that checkpoints hold: found by a run's name, taken for what they are."""
+"""Find and load trained nets: a checkpoint by its run's name or path, a net by its kind."""
 
 from pathlib import Path
 
@@ -10,58 +10,79 @@ from mnistctl.errors import CheckpointError, UsageError, suggest
 
 
 def find_checkpoint(name: str, out_dir: Path) -> Path:
-    """The checkpoint called `name`: a run's name under `out_dir`, else a path.
+    """The path of the checkpoint called `name`: a run's name in `out_dir`, else a path.
 
     Raises:
         CheckpointError: there is none.
     """
-    named = files.with_ending(out_dir / name, "safetensors")
-    if Path(name).name == name and named.exists():
-        return named
+    in_out_dir = files.with_ending(out_dir / name, "safetensors")
+    if Path(name).name == name and in_out_dir.exists():
+        return in_out_dir
     path = Path(name)
     if path.is_file():
         return path
-    made = files.list_runs(out_dir, "safetensors")
-    there = f"there: {', '.join(made)}" if made else "no net is there yet"
-    hint = suggest(name, [*made, *map(str, path.parent.glob("*.safetensors"))])
-    raise CheckpointError(f"{name}: no such net in {out_dir} ({there}){hint} make one with `mnistctl train`")
+    names = files.list_runs(out_dir, "safetensors")
+    available = f" (available: {', '.join(names)})" if names else ""
+    hint = suggest(name, [*names, *map(str, path.parent.glob("*.safetensors"))]).removesuffix(";")
+    raise CheckpointError(f"no trained model {name!r} in {out_dir}{available}{hint}", remedies=["train"])
+
+
+def find_reference_classifier(name: str | None, out_dir: Path) -> Path:
+    """The path of the checkpoint of the classifier to evaluate generated images with.
+
+    Args:
+        name: a run's name or a path; None for the run conv.
+        out_dir: the folder of runs.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    if name is not None:
+        return find_checkpoint(name, out_dir)
+    path = files.with_ending(out_dir / "conv", "safetensors")
+    if not path.exists():
+        raise CheckpointError(
+            f"a reference classifier is needed, and {out_dir} has no trained model 'conv'",
+            remedies=["train_conv", "reference_classifier"],
+        )
+    return path
 
 
 def is_generator(path: Path) -> bool:
-    """Whether the checkpoint at `path` is a generator's; else it is a classifier's.
+    """Whether the checkpoint at `path` is a generator's; otherwise it is a classifier's.
 
     Raises:
-        CheckpointError: missing, damaged, foreign, or of a model that this version does not know.
+        CheckpointError: missing, damaged, of another program, or of an unknown model.
     """
     return _load_weights(path)[0] in models.GENERATORS
 
 
 def load_classifier(path: Path) -> tuple[str, nn.Module]:
-    """The model's name and the net that reads digits in the checkpoint at `path`.
+    """The name of the model and the classifier in the checkpoint at `path`.
 
     Raises:
-        CheckpointError: missing, damaged, foreign, a generator's, or of another net than it says.
+        CheckpointError: missing, damaged, of another program, a generator's, or with the wrong weights.
     """
     model, weights = _load_weights(path)
     if model in models.GENERATORS:
         raise CheckpointError(f"{path}: {models.wrong_kind_error(model)}")
-    return model, _with_weights(path, model, models.load_classifier(model).net(), weights)
+    return model, _set_weights(path, model, models.load_classifier(model).net(), weights)
 
 
 def load_generator(path: Path) -> tuple[str, nn.Module]:
-    """The model's name and the net that draws digits in the checkpoint at `path`.
+    """The name of the model and the generator in the checkpoint at `path`, without its discriminator.
 
     Raises:
-        CheckpointError: missing, damaged, foreign, a classifier's, or of another net than it says.
+        CheckpointError: missing, damaged, of another program, a classifier's, or with the wrong weights.
     """
     model, weights = _load_weights(path)
     if model in models.CLASSIFIERS:
         raise CheckpointError(f"{path}: {models.wrong_kind_error(model)}")
     try:
-        drawing, _ = checkpoint.split_state(weights, "generator", "discriminator")
+        generator, _ = checkpoint.split_state(weights, "generator", "discriminator")
     except KeyError:
-        raise CheckpointError(f"{path}: its weights are not those of {model!r}") from None
-    return model, _with_weights(path, model, models.load_generator(model).generator(), drawing)
+        raise _wrong_weights(path, model) from None
+    return model, _set_weights(path, model, models.load_generator(model).generator(), generator)
 
 
 def _load_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
@@ -70,32 +91,17 @@ def _load_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
     try:
         models.check_name(model)
     except UsageError:
-        raise CheckpointError(
-            f"{path}: of the model {model!r:.40}, which this version does not know"
-        ) from None
+        raise CheckpointError(f"{path}: unknown model {model!r:.40}") from None
     return model, weights
 
 
-def _with_weights(path: Path, model: str, made: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
+def _set_weights(path: Path, model: str, net: nn.Module, weights: dict[str, Tensor]) -> nn.Module:
     try:
-        made.load_state_dict(weights)
+        net.load_state_dict(weights)
     except RuntimeError:
-        raise CheckpointError(f"{path}: its weights do not fit the net {model!r}") from None
-    return made
+        raise _wrong_weights(path, model) from None
+    return net
 
 
-def find_reference_classifier(name: str | None, out_dir: Path) -> Path:
-    """The checkpoint of the classifier that is to read what was drawn: called `name`, else conv's own run.
-
-    Raises:
-        CheckpointError: there is none.
-    """
-    try:
-        return find_checkpoint(name or "conv", out_dir)
-    except CheckpointError as fault:
-        if name is not None:
-            raise
-        ways = "train one with `mnistctl train conv`, or name one with --judge"
-        raise CheckpointError(
-            f"no classifier to judge by: {fault.args[0].partition(';')[0]}; {ways}"
-        ) from None
+def _wrong_weights(path: Path, model: str) -> CheckpointError:
+    return CheckpointError(f"{path}: the weights do not fit the model {model!r}")

@@ -1,7 +1,7 @@
-"""Pictures of one's own read by a trained net: what it saw, what it takes each for, and how surely."""
+"""Classify image files with a trained net."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,100 +9,124 @@ import torch
 from numpy.typing import NDArray
 
 from mnistctl.artifacts import checkpoint
-from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data.images import find_images, load_image, to_mnist
 from mnistctl.errors import CheckpointError, OutputError, UsageError
 from mnistctl.inference import load
-from mnistctl.inference.forward import compute_logits
+from mnistctl.inference.forward import compute_image_logits
 from mnistctl.nn.device import get_device, set_threads
+from mnistctl.schema import IN_MEMORY, Schema
 
-MIN_CONFIDENCE = 0.6  # of the probability; docs/contract.md has what lies below it
+MIN_CONFIDENCE = 0.6  # a probability; docs/own-digits.md has the shares of predictions below it
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What a net makes of a picture: the likeliest digits with their probabilities, most likely first.
+class Prediction(Schema):
+    """The prediction for an image file.
 
-    `seen` is what the net was shown, [28, 28], and None where no digit was found, or the file failed with
-    `error`. `frames` is how many pictures are in the file, of which the first was read.
+    `digit` has the highest `probability`; `top3` are the three most probable digits with their probabilities.
+    `low_confidence` is true if the probability is below the minimum confidence. Where no digit was detected,
+    or the file could not be read because of `error`, `digit` and `probability` are None. `n_frames` is the
+    number of images in the file; the first one is classified.
     """
 
     file: str
-    likeliest: tuple[tuple[int, float], ...] = ()
-    unsure: bool = False
-    frames: int = 1
-    seen: NDArray[np.uint8] | None = None
+    digit: int | None = None
+    probability: float | None = None
+    top3: tuple[tuple[int, float], ...] = ()
+    low_confidence: bool = False
+    n_frames: int = 1
     error: str | None = None
 
 
 @dataclass(frozen=True)
-class Predictions:
-    """Pictures read by one net, in the order in which they were given."""
+class Predictions(Schema):
+    """The predictions of one net for image files, in the order of the files.
+
+    `inputs` stays out of the JSON: for each file what the net received, [28, 28], or None if that failed.
+    """
 
     model: str
     digest: str
-    threshold: float
+    min_confidence: float
     images: tuple[Prediction, ...]
+    inputs: tuple[ImageArray | None, ...] = field(repr=False, compare=False, metadata=IN_MEMORY)
 
 
 def predict_images(
     path: Path,
-    places: Sequence[Path],
+    image_paths: Sequence[Path],
     *,
     min_confidence: float | None = None,
     device: str = "auto",
     threads: int | None = None,
 ) -> Predictions:
-    """The pictures at `places`, files or folders of them, read by the net in the checkpoint at `path`.
+    """Classify image files with the net in the checkpoint at `path`.
 
-    A picture that cannot be read has an `error`, and the others go on.
+    A file that cannot be read has an `error` in its prediction; the others are classified.
+
+    Args:
+        path: the checkpoint.
+        image_paths: files, or folders of files.
+        min_confidence: predictions with a lower probability get `low_confidence`; MIN_CONFIDENCE if None.
+        device: auto, cpu, cuda, cuda:N or mps.
+        threads: number of CPU threads.
 
     Raises:
-        CheckpointError: no such checkpoint, not a classifier's, or one with senseless weights.
-        UsageError: a threshold that is no probability, a folder without pictures, no such device.
+        CheckpointError: the checkpoint is missing, damaged, not a classifier's, or has unusable weights.
+        UsageError: `min_confidence` is not a probability, a folder has no images, or the device is missing.
         OutputError: a folder cannot be read.
     """
-    least = MIN_CONFIDENCE if min_confidence is None else min_confidence
-    if not 0 <= least <= 1:
-        raise UsageError(f"--min-confidence {least:g}: give a probability, 0 to 1")
-    where = get_device(device)
+    minimum = MIN_CONFIDENCE if min_confidence is None else min_confidence
+    if not 0 <= minimum <= 1:
+        raise UsageError("give a probability, 0 to 1", field="min_confidence", value=f"{minimum:g}")
+    target = get_device(device)
     set_threads(threads)
-    found = find_images(places)
+    files = find_images(image_paths)
     model, net = load.load_classifier(path)
-    looked = [_prepare(picture) for picture in found]
-    seen = [reading.seen for reading in looked if reading.seen is not None]
-    chances = iter(compute_probabilities(path, net.to(where), np.stack(seen), where) if seen else ())
-    images = tuple(
-        reading if reading.seen is None else _with_probabilities(reading, next(chances), least)
-        for reading in looked
+    prepared = [_prepare(file) for file in files]
+    inputs = tuple(image for _, image in prepared)
+    usable = [image for image in inputs if image is not None]
+    probabilities = iter(compute_probabilities(path, net.to(target), np.stack(usable)) if usable else ())
+    predictions = tuple(
+        prediction if image is None else _with_probabilities(prediction, next(probabilities), minimum)
+        for prediction, image in prepared
     )
-    return Predictions(model, checkpoint.digest(net.state_dict()), least, images)
+    return Predictions(model, checkpoint.digest(net.state_dict()), minimum, predictions, inputs)
 
 
-def _prepare(path: Path) -> Prediction:
+def _prepare(path: Path) -> tuple[Prediction, ImageArray | None]:
+    """An image file as the net receives it, [28, 28]; None if it has no digit or cannot be read."""
     try:
-        grey, frames = load_image(path)
-    except OutputError as fault:
-        return Prediction(str(path), error=str(fault))
-    return Prediction(str(path), frames=frames, seen=to_mnist(grey))
+        grey, n_frames = load_image(path)
+    except OutputError as error:
+        return Prediction(str(path), error=str(error)), None
+    return Prediction(str(path), n_frames=n_frames), to_mnist(grey)
 
 
-def compute_probabilities(
-    path: Path, net: torch.nn.Module, images: NDArray[np.uint8], where: torch.device
-) -> NDArray[np.float64]:
-    """What the net of the checkpoint at `path` gives each digit [N, 10] for prepared pictures [N, 28, 28].
+def compute_probabilities(path: Path, net: torch.nn.Module, images: ImageArray) -> NDArray[np.float64]:
+    """The probability of each digit, [N, 10], for prepared images [N, 28, 28].
+
+    Args:
+        path: the net's checkpoint, for the error.
+        net: a classifier.
+        images: white on black, in the layout of MNIST.
 
     Raises:
-        CheckpointError: its weights are senseless.
+        CheckpointError: the outputs are not finite.
     """
-    unlabelled = datasets.Arrays(images, np.zeros(len(images), np.uint8))
-    outputs = compute_logits(net, Digits.of(unlabelled, where))
-    if not bool(outputs.isfinite().all()):
-        raise CheckpointError(f"{path}: its weights are so large that its answers are no numbers")
-    return torch.softmax(outputs.double().cpu(), 1).numpy()
+    logits = compute_image_logits(net, images)
+    if not bool(logits.isfinite().all()):
+        raise CheckpointError(f"{path}: the model's outputs are not finite")
+    return torch.softmax(logits.double().cpu(), 1).numpy()
 
 
-def _with_probabilities(reading: Prediction, chances: NDArray[np.float64], least: float) -> Prediction:
-    likeliest = tuple((int(d), float(chances[d])) for d in np.argsort(-chances, kind="stable")[:3])
-    return Prediction(reading.file, likeliest, likeliest[0][1] < least, reading.frames, reading.seen)
+def _with_probabilities(
+    prediction: Prediction, probabilities: NDArray[np.float64], minimum: float
+) -> Prediction:
+    order = np.argsort(-probabilities, kind="stable")[:3]
+    top3 = tuple((int(digit), float(probabilities[digit])) for digit in order)
+    digit, probability = top3[0]
+    return replace(
+        prediction, digit=digit, probability=probability, top3=top3, low_confidence=probability < minimum
+    )

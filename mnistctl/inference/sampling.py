@@ -1,4 +1,4 @@
-"""A trained generator and the samples that it draws."""
+"""Sample images from a trained generator: independent ones, and frames of an animation."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.seeding import derive_seed
 
-_FRAMES_PER_STEP = 12  # frames from one point of a path through the noise to the next
-_MAX_SAMPLES = 1_000_000  # pictures at once
+_FRAMES_PER_STEP = 12  # frames from one point in the noise to the next
+_MAX_SAMPLES = 1_000_000  # in one call
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Pictures [N, 28, 28], and the digits [N] that were asked for, where a generator can be asked."""
+    """Images [N, 28, 28], and the requested digits [N] if the generator is conditional."""
 
     images: ImageArray
     digits: ImageArray | None
@@ -34,36 +34,42 @@ class Samples:
 
 @dataclass(frozen=True)
 class TrainedGenerator:
-    """A trained generator at work on a device."""
+    """A trained generator on a device. `digest` is the SHA-256 of its weights."""
 
     model: str
     net: nn.Module
-    digest: str  # of the weights of the net that draws
+    digest: str
+    name: str = "model"
 
     @classmethod
-    def of(cls, path: Path, device: str = "auto", threads: int | None = None) -> "TrainedGenerator":
-        """The generator in the checkpoint at `path`, which `nets.locate` finds by a run's name.
+    def load(cls, path: Path, device: str = "auto", threads: int | None = None) -> "TrainedGenerator":
+        """The generator in the checkpoint at `path`, named after the file.
 
         Raises:
-            CheckpointError: as `nets.generator`.
-            UsageError: no such device, or a bad number of threads.
+            CheckpointError: the checkpoint is missing, damaged, or not a generator's.
+            UsageError: the device or the number of threads is not available.
         """
-        where = get_device(device)
+        target = get_device(device)
         set_threads(threads)
         set_deterministic()
         model, net = load.load_generator(path)
-        return cls(model, optimize_for(net, where), checkpoint.digest(net.state_dict()))
+        return cls(model, optimize_for(net, target), checkpoint.digest(net.state_dict()), path.stem)
 
     @property
     def conditional(self) -> bool:
-        """Whether it can be asked for a digit."""
+        """Whether digits can be requested."""
         return isinstance(self.net, ConditionedNet)
 
     def draw(self, count: int, seed: int, digits: Sequence[int] | None = None) -> Samples:
-        """`count` pictures, the same for the same seed: of `digits` (0 to 9 where None), over and over.
+        """Sample `count` images. The same seed gives the same images.
+
+        Args:
+            count: number of images.
+            seed: seed of the noise.
+            digits: the requested digits, repeated as often as needed; 0 to 9 if None.
 
         Raises:
-            UsageError: a bad number, or digits asked of a generator that takes none.
+            UsageError: a number is out of range, or digits are requested from an unconditional generator.
         """
         self._check(count, seed, digits)
         torch.manual_seed(derive_seed(seed))
@@ -71,16 +77,17 @@ class TrainedGenerator:
         if not isinstance(self.net, ConditionedNet):
             return Samples(generate_images(self.net, noise).numpy(), None)
         cycle = torch.tensor(digits or range(10))
-        asked = cycle.repeat(-(-count // len(cycle)))[:count]
-        return Samples(generate_images(self.net, noise, asked).numpy(), asked.to(torch.uint8).numpy())
+        requested = cycle.repeat(-(-count // len(cycle)))[:count]
+        images = generate_images(self.net, noise, requested).numpy()
+        return Samples(images, requested.to(torch.uint8).numpy())
 
     def morph(self, count: int, seed: int, digits: Sequence[int] | None = None) -> Iterator[ImageArray]:
-        """Frames of `count` pictures each, [count, 28, 28], on a closed path through the noise.
+        """Frames of `count` images each, [count, 28, 28], along a closed path through the noise.
 
-        Each picture has points of its own, and passes from one to the next on the arc between them (Shoemake,
-        Animating rotation with quaternion curves, 1985): noise of another length is not what a generator
-        learned to draw from. A conditional one passes meanwhile from one of `digits` (0 to 9 where None) to
-        the next, through the mixtures of their embeddings.
+        Each image has its own path. Between two points it follows the arc (Shoemake, Animating rotation with
+        quaternion curves, 1985): on the straight line the noise would be shorter than any in training. At the
+        same time, a conditional generator moves from one of `digits` (0 to 9 if None) to the next, through
+        mixtures of their embeddings.
 
         Raises:
             UsageError: as `draw`.
@@ -89,41 +96,43 @@ class TrainedGenerator:
         stops = tuple(digits or range(10))
         torch.manual_seed(derive_seed(seed))
         points = torch.randn(len(stops), count, NOISE_SIZE, 1, 1)
-        for leg, digit in enumerate(stops):
-            after = (leg + 1) % len(stops)
+        for stop, digit in enumerate(stops):
+            following = (stop + 1) % len(stops)
             for step in range(_FRAMES_PER_STEP):
-                share = step / _FRAMES_PER_STEP
-                noise = _slerp(points[leg], points[after], share)
-                yield self._between(noise, digit, stops[after], share)
+                fraction = step / _FRAMES_PER_STEP
+                noise = _slerp(points[stop], points[following], fraction)
+                yield self._interpolate(noise, digit, stops[following], fraction)
 
-    def _between(self, noise: Tensor, digit: int, after: int, share: float) -> ImageArray:
-        if not isinstance(self.net, ConditionedNet):
-            return generate_images(self.net, noise).numpy()
-        where = next(self.net.parameters()).device
-        with torch.inference_mode():
-            here, there = self.net.second(torch.tensor([digit, after], device=where))
-            mixed = torch.lerp(here, there, share).expand(len(noise), *here.shape)
-        return generate_images(self.net.trunk, torch.cat((noise, mixed.cpu()), 1)).numpy()
-
-    def _check(self, count: int, seed: int, digits: Sequence[int] | None) -> None:
-        if not 1 <= count <= _MAX_SAMPLES:
-            raise UsageError(f"-n {count}: give 1 to {_MAX_SAMPLES}")
-        if not 0 <= seed < 2**63:
-            raise UsageError(f"--seed {seed}: give 0 or more")
-        if digits is not None:
-            self.see_asked()
-
-    def see_asked(self) -> None:
-        """See that it can be asked for a digit.
+    def require_conditional(self) -> None:
+        """Check that digits can be requested.
 
         Raises:
-            UsageError: it cannot.
+            UsageError: they cannot.
         """
         if not self.conditional:
             able = [name for name in models.GENERATORS if models.load_generator(name).conditional]
-            raise UsageError(f"{self.model} cannot be asked for a digit; {' and '.join(able)} can")
+            raise UsageError(f"{self.model} cannot draw a requested digit; {' and '.join(able)} can")
+
+    def _interpolate(self, noise: Tensor, digit: int, following: int, fraction: float) -> ImageArray:
+        if not isinstance(self.net, ConditionedNet):
+            return generate_images(self.net, noise).numpy()
+        device = next(self.net.parameters()).device
+        with torch.inference_mode():
+            start, end = self.net.second(torch.tensor([digit, following], device=device))
+            embedding = torch.lerp(start, end, fraction).expand(len(noise), *start.shape)
+        return generate_images(self.net.trunk, torch.cat((noise, embedding.cpu()), 1)).numpy()
+
+    def _check(self, count: int, seed: int, digits: Sequence[int] | None) -> None:
+        if not 1 <= count <= _MAX_SAMPLES:
+            raise UsageError(f"give 1 to {_MAX_SAMPLES}", field="count", value=count)
+        if not 0 <= seed < 2**63:
+            raise UsageError("give 0 or more", field="seed", value=seed)
+        if digits is not None:
+            self.require_conditional()
 
 
-def _slerp(here: Tensor, there: Tensor, share: float) -> Tensor:
-    angle = torch.acos(cosine_similarity(here, there, dim=1)).unsqueeze(1)
-    return (torch.sin((1 - share) * angle) * here + torch.sin(share * angle) * there) / torch.sin(angle)
+def _slerp(start: Tensor, end: Tensor, fraction: float) -> Tensor:
+    """Spherical interpolation between noise [N, 100, 1, 1] and noise of the same shape."""
+    angle = torch.acos(cosine_similarity(start, end, dim=1)).unsqueeze(1)
+    weights = torch.sin((1 - fraction) * angle), torch.sin(fraction * angle)
+    return (weights[0] * start + weights[1] * end) / torch.sin(angle)

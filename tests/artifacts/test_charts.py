@@ -1,63 +1,60 @@
-"""Charts: what is drawn where, the same bytes each time."""
+"""Charts: what they show, and the same bytes every time."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from mnistctl.artifacts import charts
-from mnistctl.evaluation.calibration import Bin, Calibration
+from mnistctl.artifacts.charts import LearningCurves, ReliabilityCurve
 
 COUNTS = [
     [90 if row == column else int((row, column) == (4, 9)) * 7 for column in range(10)] for row in range(10)
 ]
-SURE = Calibration(2.5, (Bin(60.0, 66.7, 3, 65.0, 33.3), Bin(93.3, 100.0, 97, 98.0, 99.0)))
-RUN = {
-    "losses": [0.5, 0.2],
-    "test_losses": [0.3, 0.25],
-    "accuracies": [90.0, 95.0],
-    "recipe": {"rates": [0.1, 0.05]},
-    "averages": [{"first": 1, "last": 2, "accuracy": 96.0}],
-}
-NAME = "$x_{\\frac$ \N{CJK UNIFIED IDEOGRAPH-6570} \udcff\n"  # a file may be called that
+NAME = "$x_{\\frac$ \N{CJK UNIFIED IDEOGRAPH-6570} \udcff\n"  # a file may have this name
+HISTOGRAM = [0] * 9 + [3] + [0] * 4 + [97]
+RELIABILITY = [ReliabilityCurve(name, [65.0, 98.0], [33.3, 99.0], [3, 97], HISTOGRAM) for name in (NAME, "b")]
+CURVES = LearningCurves([0.5, 0.2], [0.3, 0.25], [90.0, 95.0], [0.1, 0.05], averaged=(1, 2, 96.0))
 
 
 def cells(*framed):
     return [charts.Cell(np.full((28, 28), 17 * n, np.uint8), str(n), n in framed) for n in range(3)]
 
 
-DRAWN = {
+CHARTS = {
     "confusion": lambda: charts.confusion_chart(NAME, COUNTS),
-    "curves": lambda: charts.curves_chart(NAME, RUN),
-    "calibration": lambda: charts.calibration_chart(NAME, {NAME: SURE, "b": SURE}),
+    "curves": lambda: charts.curves_chart(NAME, CURVES),
+    "calibration": lambda: charts.calibration_chart(NAME, RELIABILITY),
     "histogram": lambda: charts.histogram_chart([("regular", [99.5, 99.5, 99.52]), ("averaging", [99.51])]),
     "digits": lambda: charts.digits_chart(NAME, ["a", NAME], [charts.Block("some", [cells(), cells(1)])]),
 }
 
 
-@pytest.mark.parametrize("name", DRAWN)
-def test_a_chart_is_the_same_whatever_a_user_sets_and_leaves_that_as_it_was(name):
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_ignores_the_settings_of_matplotlib_and_leaves_them_unchanged(name):
     import matplotlib
 
-    first = DRAWN[name]()
+    first = CHARTS[name]()
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black"}):
-        assert np.array_equal(DRAWN[name](), first)
+        assert np.array_equal(CHARTS[name](), first)
         assert matplotlib.rcParams["font.size"] == 30
     assert first.dtype == np.uint8
     assert first.ndim == 3
     assert len(np.unique(first.reshape(-1, 3), axis=0)) > 10
 
 
-def test_a_confusion_stands_out_by_its_colour_and_what_is_right_does_not():
-    picture = DRAWN["confusion"]().astype(int)
+def test_only_errors_are_coloured_in_a_confusion_matrix():
+    picture = CHARTS["confusion"]().astype(int)
     redness = picture[..., 0] - picture[..., 2]
     rows, columns = np.nonzero(redness > 100)
-    # Of the axes from 10 % to 97 % and 10 % to 93 %, in the fifth row and the tenth column.
+    # The axes span 10 % to 97 % and 10 % to 93 %; the error is in the fifth row and the tenth column.
     height, width = redness.shape
     assert 0.88 < columns.mean() / width < 0.97
     assert 0.44 < rows.mean() / height < 0.53
     assert len(rows) < height * width / 100
 
 
-def test_a_digit_stands_in_a_chart_as_it_is_and_framed_where_asked():
+def test_images_in_a_chart_are_unchanged_and_have_a_frame_if_requested():
     picture = charts.digits_chart("", ["row"], [charts.Block("", [cells(1)])])
     for cell in cells()[1:]:
         assert (picture == cell.image[0, 0]).all(axis=2).sum() >= (2 * 28) ** 2
@@ -66,13 +63,13 @@ def test_a_digit_stands_in_a_chart_as_it_is_and_framed_where_asked():
     assert not ((picture == 34).all(axis=2) & red).any()
 
 
-def test_what_is_no_record_of_a_run_is_refused():
-    for broken in ({}, RUN | {"losses": [1.0]}, RUN | {"recipe": None}, RUN | {"averages": [{}]}):
-        with pytest.raises((KeyError, TypeError, ValueError)):
-            charts.curves_chart("", broken)
+def test_learning_curves_of_different_lengths_are_refused():
+    for name in ("losses", "test_losses", "accuracies", "learning_rates"):
+        with pytest.raises(ValueError, match="different lengths"):
+            replace(CURVES, **{name: [1.0]})
 
 
-def test_a_histogram_has_a_bar_for_each_accuracy_and_few_where_they_lie_far_apart():
+def test_a_histogram_has_a_bar_for_each_accuracy_and_wide_bars_for_a_wide_range():
     def bars(columns):
         picture = charts.histogram_chart(columns).astype(int)
         return int(((np.diff((picture[..., 2] - picture[..., 0] > 100).sum(0) > 20)) > 0).sum()) // 2

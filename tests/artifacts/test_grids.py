@@ -1,4 +1,4 @@
-"""Pictures: what lies where."""
+"""Grids: what is where."""
 
 import numpy as np
 from PIL import Image
@@ -7,7 +7,7 @@ from mnistctl.artifacts import grids
 from mnistctl.cli.output.ascii import binary_ascii, grey_ascii, half_blocks
 
 
-def test_the_glyphs_are_ten_different_digits_that_fill_their_cells_alike():
+def test_the_glyphs_are_ten_different_digits_centred_in_their_cells():
     glyphs = grids.glyphs()
     assert glyphs.shape == (10, 28, 28)
     assert len({glyph.tobytes() for glyph in glyphs}) == 10
@@ -19,7 +19,7 @@ def test_the_glyphs_are_ten_different_digits_that_fill_their_cells_alike():
         assert abs((columns.min() + columns.max()) / 2 - 13.5) <= 2.5
 
 
-def test_a_grid_has_two_pixels_of_white_between_cells_and_around():
+def test_a_grid_has_two_white_pixels_between_cells_and_around_them():
     picture = grids.tile(np.zeros((2, 3, 28, 28), np.uint8))
     assert picture.shape == (62, 92)
     white = (picture == 255).all(axis=0)
@@ -31,7 +31,7 @@ def cell(picture, row, column):
     return picture[2 + 30 * row : 30 + 30 * row, 2 + 30 * column : 30 + 30 * column]
 
 
-def test_mistakes_stand_below_what_was_read_behind_their_digit():
+def test_errors_are_below_their_prediction_and_after_their_true_digit():
     images = np.arange(1, 4, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
     picture = grids.mismatch_grid(images, np.array([5, 2, 5]), np.array([8, 7, 3]))
     assert picture.shape == (2 + 4 * 30, 2 + 3 * 30)
@@ -48,37 +48,37 @@ def test_mistakes_stand_below_what_was_read_behind_their_digit():
             assert np.array_equal(cell(picture, r, c), shown), (r, c)
 
 
-def test_the_answers_to_marked_mistakes_stand_black_on_white():
+def test_predictions_of_marked_errors_are_black_on_white():
     images, glyphs = np.zeros((2, 28, 28), np.uint8), grids.glyphs()
     picture = grids.mismatch_grid(images, np.array([5, 5]), np.array([8, 3]), np.array([True, False]))
     assert np.array_equal(cell(picture, 0, 1), glyphs[3])
     assert np.array_equal(cell(picture, 0, 2), 255 - glyphs[8])
 
 
-def test_a_net_that_misreads_nearly_all_has_a_grid_of_50_with_each_answer_in_it():
-    answers = np.repeat(np.arange(1, 10), 100)
-    picture = grids.mismatch_grid(np.zeros((900, 28, 28), np.uint8), np.zeros(900, np.int64), answers)
+def test_of_many_errors_50_are_shown_with_every_prediction_among_them():
+    predicted = np.repeat(np.arange(1, 10), 100)
+    picture = grids.mismatch_grid(np.zeros((900, 28, 28), np.uint8), np.zeros(900, np.int64), predicted)
     assert picture.shape == (62, 2 + 51 * 30)
     assert {cell(picture, 0, 1 + n).tobytes() for n in range(50)} == {g.tobytes() for g in grids.glyphs()[1:]}
 
 
-def test_a_net_without_mistakes_has_a_picture_too():
+def test_a_grid_without_errors_is_one_black_cell():
     assert grids.mismatch_grid(np.zeros((0, 28, 28), np.uint8), np.zeros(0), np.zeros(0)).shape == (32, 32)
 
 
-def test_a_sheet_fills_its_last_row_with_black():
+def test_the_last_row_of_a_grid_is_filled_with_black():
     picture = grids.make_grid(np.full((3, 28, 28), 9, np.uint8), 2)
     assert [int(cell(picture, r, c).max()) for r in (0, 1) for c in (0, 1)] == [9, 9, 9, 0]
 
 
-def test_a_png_holds_the_picture(tmp_path):
+def test_a_png_file_has_the_pixels_of_the_image(tmp_path):
     picture = grids.tile(grids.glyphs()[None])
     grids.write_png(tmp_path / "a.png", picture)
     with Image.open(tmp_path / "a.png") as image:
         assert np.array_equal(np.asarray(image), picture)
 
 
-def test_a_star_stands_for_every_pixel_above_zero():
+def test_every_pixel_above_zero_is_a_star():
     image = np.zeros((28, 28), np.uint8)
     image[3, 4:7] = (1, 0, 255)
     assert binary_ascii(image)[3] == "    * *"

@@ -1,4 +1,4 @@
-"""The figures of a generator against known answers, and a judge that is not fooled."""
+"""The metrics of a generator: known values, and a classifier that sees the difference to real images."""
 
 from pathlib import Path
 
@@ -28,101 +28,101 @@ CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
 
 
-def gaussian(mean, spread):
-    return np.array(mean, float), np.array(spread, float)
+def gaussian(mean, covariance):
+    return np.array(mean, float), np.array(covariance, float)
 
 
 def test_the_frechet_distance_of_gaussians_in_closed_form():
     a = gaussian([1.0, 2.0], [[4.0, 0.0], [0.0, 9.0]])
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-9)
     assert frechet_distance(a, gaussian([4.0, 6.0], a[1])) == pytest.approx(25)
-    # Of matrices that commute: the squared differences of the standard deviations.
+    # For matrices that commute: the squared differences of the standard deviations.
     assert frechet_distance(a, gaussian([1.0, 2.0], [[25.0, 0.0], [0.0, 1.0]])) == pytest.approx(9 + 4)
-    # And of two that do not, after the square root of the product by its eigenvalues.
+    # For two that do not: the root of the product from its eigenvalues.
     b, c = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[5.0, -1.0], [-1.0, 1.0]])
     root = np.sqrt(np.linalg.eigvals(b @ c)).sum()
-    told = frechet_distance((np.zeros(2), b), (np.zeros(2), c))
-    assert told == pytest.approx(np.trace(b) + np.trace(c) - 2 * root)
-    assert told == pytest.approx(frechet_distance((np.zeros(2), c), (np.zeros(2), b)))
+    distance = frechet_distance((np.zeros(2), b), (np.zeros(2), c))
+    assert distance == pytest.approx(np.trace(b) + np.trace(c) - 2 * root)
+    assert distance == pytest.approx(frechet_distance((np.zeros(2), c), (np.zeros(2), b)))
 
 
-def test_a_direction_without_spread_costs_nothing_but_its_shift():
+def test_a_direction_without_variance_adds_only_its_shift():
     flat = np.diag([1.0, 0.0])
     assert frechet_distance((np.zeros(2), flat), (np.array([0.0, 3.0]), flat)) == pytest.approx(9)
 
 
-def test_moments_are_the_means_and_covariances_and_weights_count_repetitions():
+def test_means_and_covariances_count_each_row_as_often_as_its_weight():
     values = torch.from_numpy(RNG.normal(size=(50, 3))).float()
-    mean, spread = mean_and_covariance(values)
+    mean, covariance = mean_and_covariance(values)
     np.testing.assert_allclose(mean, values.numpy().mean(0), atol=1e-6)
-    np.testing.assert_allclose(spread, np.cov(values.numpy().T), atol=1e-6)
+    np.testing.assert_allclose(covariance, np.cov(values.numpy().T), atol=1e-6)
     counts = RNG.integers(0, 4, 50).astype(float)
     repeated = mean_and_covariance(values.repeat_interleave(torch.from_numpy(counts).long(), 0))
     for weighted, plain in zip(mean_and_covariance(values, counts), repeated, strict=True):
         np.testing.assert_allclose(weighted, plain, atol=1e-9)
 
 
-def test_density_and_coverage_are_what_their_definitions_count():
-    real = torch.arange(0.0, 20.0).unsqueeze(1)  # inside, the fifth neighbour is 3 away; at the ends 5
-    among = compute_neighbourhood(torch.tensor([[10.0], [10.2], [500.0]]), real)
+def test_density_and_coverage_follow_their_definitions():
+    real = torch.arange(0.0, 20.0).unsqueeze(1)  # the fifth neighbour is 3 away, at the ends 5
+    neighbourhood = compute_neighbourhood(torch.tensor([[10.0], [10.2], [500.0]]), real)
     inside = [
-        sum(abs(x - r) <= radius for r, radius in zip(range(20), among.radii, strict=True))
+        sum(abs(x - r) <= radius for r, radius in zip(range(20), neighbourhood.radii, strict=True))
         for x in (10, 10.2)
     ]
-    assert among.radii[[0, 1, 2, 10, 19]].tolist() == [5, 4, 3, 3, 5]
-    assert (among.density * 5).round(4).tolist() == [*inside, 0]
-    assert np.flatnonzero(among.covered).tolist() == list(range(7, 14))
+    assert neighbourhood.radii[[0, 1, 2, 10, 19]].tolist() == [5, 4, 3, 3, 5]
+    assert (neighbourhood.density * 5).round(4).tolist() == [*inside, 0]
+    assert np.flatnonzero(neighbourhood.covered).tolist() == list(range(7, 14))
 
 
-def test_pictures_from_the_same_crowd_have_a_density_and_a_coverage_near_one():
-    real, drawn = (torch.from_numpy(RNG.normal(size=(2000, 8))).float() for _ in range(2))
-    among = compute_neighbourhood(drawn, real)
-    assert among.density.mean() == pytest.approx(1, abs=0.05)
-    assert among.covered.mean() > 0.9
-    # Half of the crowd, drawn twice as often, covers less.
-    half = compute_neighbourhood(drawn[drawn[:, 0] > 0].repeat(2, 1), real)
+def test_samples_of_the_same_distribution_have_density_and_coverage_near_one():
+    real, generated = (torch.from_numpy(RNG.normal(size=(2000, 8))).float() for _ in range(2))
+    neighbourhood = compute_neighbourhood(generated, real)
+    assert neighbourhood.density.mean() == pytest.approx(1, abs=0.05)
+    assert neighbourhood.covered.mean() > 0.9
+    # Half of the distribution, sampled twice as often, covers less.
+    half = compute_neighbourhood(generated[generated[:, 0] > 0].repeat(2, 1), real)
     assert half.covered.mean() < 0.75
 
 
-def test_the_entropy_of_even_classes_is_that_of_ten_and_of_one_class_none():
+def test_ten_equally_frequent_classes_have_log2_of_10_bits_and_one_class_none():
     assert class_entropy(np.full(10, 7)) == pytest.approx(np.log2(10))
     assert class_entropy(np.array([0, 5, 0])) == 0
     assert class_entropy(np.array([1, 1])) == 1
-    counts, told = estimate_class_entropy(np.repeat(np.arange(10), 30), RNG)
+    counts, estimate = estimate_class_entropy(np.repeat(np.arange(10), 30), RNG)
     assert counts == (30,) * 10
-    assert told.low <= told.value == pytest.approx(np.log2(10))
+    assert estimate.low <= estimate.value == pytest.approx(np.log2(10))
 
 
-def test_a_bootstrap_interval_is_that_of_the_normal_law_where_it_holds():
+def test_a_bootstrap_interval_agrees_with_the_normal_approximation():
     values = (RNG.random(4000) < 0.3).astype(float)
-    told = bootstrap_mean(values, RNG)
+    estimate = bootstrap_mean(values, RNG)
     margin = 1.96 * values.std() / np.sqrt(len(values))
-    assert told.value == values.mean()
-    assert told.high - told.low == pytest.approx(2 * margin, rel=0.1)
+    assert estimate.value == values.mean()
+    assert estimate.high - estimate.low == pytest.approx(2 * margin, rel=0.1)
 
 
-def test_the_nearest_training_digit_is_sought_among_those_of_its_kind():
+def test_the_nearest_training_image_is_of_the_same_digit():
     images = np.zeros((3, 28, 28), np.uint8)
     images[:, 0, 0] = (10, 30, 100)
     train = datasets.Arrays(images, np.array([1, 1, 2], np.uint8))
-    drawn = np.zeros((3, 28, 28), np.uint8)
-    drawn[:, 0, 0] = (14, 99, 50)
-    distances, place = nearest_training_digits(drawn, np.array([1, 1, 7]), train, CPU)
+    generated = np.zeros((3, 28, 28), np.uint8)
+    generated[:, 0, 0] = (14, 99, 50)
+    distances, indices = nearest_training_digits(generated, np.array([1, 1, 7]), train, CPU)
     assert distances.tolist() == [4, 69, np.inf]
-    assert place[:2].tolist() == [0, 1]
+    assert indices[:2].tolist() == [0, 1]
 
 
-# A judge's sanity, on the sample: conv of records/, whose training digits these are, sees them clearly.
+# On the sample, with conv of records/, which was trained on these images.
 
 
 @pytest.fixture(scope="module")
-def judge():
+def classifier():
     return load.load_classifier(CONV)[1]
 
 
 @pytest.fixture(scope="module")
-def real(judge):
-    return extract_features(judge, datasets.load("sample", None, "test")[0].images)
+def real(classifier):
+    return extract_features(classifier, datasets.load("sample", None, "test")[0].images)
 
 
 @pytest.fixture(scope="module")
@@ -134,47 +134,47 @@ def blurred(images):
     return np.stack([np.asarray(Image.fromarray(i).filter(ImageFilter.GaussianBlur(2))) for i in images])
 
 
-def told(judge, images, real):
-    seen = extract_features(judge, images)
-    return compute_fidelity(seen, real, np.random.default_rng(1)), estimate_class_entropy(seen.read, RNG)[
-        1
-    ].value
+def measure(classifier, images, real):
+    """The fidelity of images, and the entropy of their predicted digits."""
+    features = extract_features(classifier, images)
+    _, entropy = estimate_class_entropy(features.predicted, RNG)
+    return compute_fidelity(features, real, np.random.default_rng(1)), entropy.value
 
 
-def test_the_features_are_what_the_last_layer_is_given(judge, real):
+def test_the_features_are_the_inputs_of_the_last_layer(classifier, real):
     assert real.features.shape == (1000, 500)
     assert float(real.features.min()) == 0
-    outputs = judge[-1](real.features)
-    assert outputs.argmax(1).tolist() == real.read.tolist()
+    logits = classifier[-1](real.features)
+    assert logits.argmax(1).tolist() == real.predicted.tolist()
 
 
-def test_a_judge_tells_real_digits_from_blurred_ones_noise_and_one_digit_repeated(
-    judge, real, digits, monkeypatch
+def test_blurred_images_noise_and_one_repeated_digit_score_worse_than_real_images(
+    classifier, real, digits, monkeypatch
 ):
     monkeypatch.setattr(fidelity, "FRECHET_RESAMPLES", 8)  # enough for these, and a fifth of the time
-    floor, spread = told(judge, digits, real)
-    assert floor.frechet.low < floor.frechet.value < floor.frechet.high
-    assert spread == pytest.approx(np.log2(10), abs=0.02)
+    reference, entropy = measure(classifier, digits, real)
+    assert reference.frechet.low < reference.frechet.value < reference.frechet.high
+    assert entropy == pytest.approx(np.log2(10), abs=0.02)
     noise = RNG.integers(0, 256, (1000, 28, 28), dtype=np.uint8)
-    far = {
-        "blurred": told(judge, blurred(digits), real),
-        "noise": told(judge, noise, real),
-        "repeated": told(judge, np.repeat(digits[:1], 1000, 0), real),
+    results = {
+        "blurred": measure(classifier, blurred(digits), real),
+        "noise": measure(classifier, noise, real),
+        "repeated": measure(classifier, np.repeat(digits[:1], 1000, 0), real),
     }
-    for likeness_, _ in far.values():
-        assert likeness_.frechet.low > 10 * floor.frechet.high
-        assert likeness_.coverage.high < floor.coverage.low / 2
-    assert far["noise"][0].density.value < 0.1 * floor.density.value
-    assert far["blurred"][0].density.value < 0.7 * floor.density.value
-    assert far["repeated"][1] == 0
-    assert far["noise"][1] < 2
+    for metrics, _ in results.values():
+        assert metrics.frechet.low > 10 * reference.frechet.high
+        assert metrics.coverage.high < reference.coverage.low / 2
+    assert results["noise"][0].density.value < 0.1 * reference.density.value
+    assert results["blurred"][0].density.value < 0.7 * reference.density.value
+    assert results["repeated"][1] == 0
+    assert results["noise"][1] < 2
 
 
-def test_copies_of_training_digits_are_found_and_real_test_digits_are_as_near_as_usual(digits):
+def test_training_images_are_near_duplicates_and_one_percent_of_test_images_are(digits):
     train, test = (datasets.load("sample", None, split)[0] for split in ("train", "test"))
-    theirs, _ = nearest_training_digits(test.images, test.labels, train, CPU)
-    usual = copy_thresholds(theirs, test.labels)
-    assert (theirs < usual[test.labels]).mean() == pytest.approx(0.01, abs=0.002)
-    ours, place = nearest_training_digits(train.images[:200], train.labels[:200], train, CPU)
-    assert (ours < usual[train.labels[:200]]).all()
-    assert place.tolist() == list(range(200))
+    real_distances, _ = nearest_training_digits(test.images, test.labels, train, CPU)
+    thresholds = copy_thresholds(real_distances, test.labels)
+    assert (real_distances < thresholds[test.labels]).mean() == pytest.approx(0.01, abs=0.002)
+    distances, indices = nearest_training_digits(train.images[:200], train.labels[:200], train, CPU)
+    assert (distances < thresholds[train.labels[:200]]).all()
+    assert indices.tolist() == list(range(200))

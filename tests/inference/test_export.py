@@ -1,4 +1,4 @@
-"""ONNX files: every classifier as one, what is in it, and what refuses to become one."""
+"""ONNX export: every classifier, what the file has in it, and what is refused."""
 
 import json
 from pathlib import Path
@@ -17,8 +17,8 @@ from mnistctl.inference import export, load
 from mnistctl.inference.export import export_onnx
 from mnistctl.inference.forward import compute_logits
 
-# conv's is exported by `eval` below; an export takes seconds, and that of a recurrent net is the odd one.
-KINDS = [
+# An export takes seconds. conv is exported by `eval` below; lstm is the only recurrent net.
+NETS = [
     "lstm",
     *(pytest.param(name, marks=pytest.mark.long) for name in models.CLASSIFIERS if name != "lstm"),
 ]
@@ -26,86 +26,86 @@ CONV = Path(__file__).parents[2] / "records/conv.safetensors"
 CPU = torch.device("cpu")
 
 
-def some_digits(count):
+def first_digits(count):
     arrays, _ = datasets.load("sample", None, "test")
     return Digits.of(datasets.Arrays(arrays.images[:count], arrays.labels[:count]), CPU)
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_every_net_is_read_by_onnx_runtime_as_by_torch_in_batches_of_any_size(name, tmp_path):
+@pytest.mark.parametrize("name", NETS)
+def test_onnx_runtime_agrees_with_torch_on_batches_of_any_size(name, tmp_path):
     torch.manual_seed(0)
-    net, digits = models.load_classifier(name).net(), some_digits(60)
-    outputs = compute_logits(net, digits)
-    told = export_onnx(tmp_path / "net.onnx", net, digits, outputs)
-    assert told.digits == 60
-    assert told.difference < 1e-4
+    net, digits = models.load_classifier(name).net(), first_digits(60)
+    logits = compute_logits(net, digits)
+    result = export_onnx(tmp_path / "net.onnx", net, digits, logits)
+    assert result.count == 60
+    assert result.max_difference < 1e-4
     session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
     for count in (1, 3):
-        (found,) = session.run(None, {"pixels": digits.take(slice(count))[0].numpy()})
-        assert np.abs(found - outputs[:count].numpy()).max() < 1e-4
-    (taken,), (given,) = session.get_inputs(), session.get_outputs()
-    assert (taken.name, taken.type, taken.shape) == ("pixels", "tensor(float)", ["batch", 1, 28, 28])
-    assert (given.name, given.shape) == ("logits", ["batch", 10])
+        (actual,) = session.run(None, {"pixels": digits.take(slice(count))[0].numpy()})
+        assert np.abs(actual - logits[:count].numpy()).max() < 1e-4
+    (pixels,), (output,) = session.get_inputs(), session.get_outputs()
+    assert (pixels.name, pixels.type, pixels.shape) == ("pixels", "tensor(float)", ["batch", 1, 28, 28])
+    assert (output.name, output.shape) == ("logits", ["batch", 10])
     graph = onnx.load(tmp_path / "net.onnx").graph
     assert name != "lstm" or [node.op_type for node in graph.node].count("LSTM") == 2
-    assert (
-        b"site-packages" not in (tmp_path / "net.onnx").read_bytes()
-    )  # nor where torch stands on this machine
+    assert b"site-packages" not in (tmp_path / "net.onnx").read_bytes()  # no path of this machine
 
 
-def test_eval_writes_the_net_as_onnx_and_says_how_near_its_logits_are(mnistctl, tmp_path):
+def test_eval_writes_the_net_as_onnx_and_reports_the_difference_of_the_logits(mnistctl, tmp_path):
     ran = mnistctl("eval", str(CONV), "--dataset", "sample", "--onnx", "net.onnx", "--json")
     assert (ran.returncode, ran.stderr) == (0, "")
-    told = json.loads(ran.stdout)
-    assert told["onnx"].keys() == {"path", "opset", "digits", "difference"}
-    assert (told["onnx"]["path"], told["onnx"]["digits"]) == ("net.onnx", 1000)
-    assert told["paths"][-1] == "net.onnx"
-    digits = some_digits(1000)
+    body = json.loads(ran.stdout)
+    assert body["onnx"].keys() == {"path", "opset", "count", "max_difference"}
+    assert (body["onnx"]["path"], body["onnx"]["count"]) == ("net.onnx", 1000)
+    assert body["paths"][-1] == "net.onnx"
+    digits = first_digits(1000)
     session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"))
-    (found,) = session.run(None, {"pixels": digits.images.numpy().astype(np.float32) / 127.5 - 1})
-    assert told["mismatches"]["indices"] == np.flatnonzero(found.argmax(1) != digits.labels.numpy()).tolist()
-    assert onnx.load(tmp_path / "net.onnx").opset_import[0].version == told["onnx"]["opset"]
+    (logits,) = session.run(None, {"pixels": digits.images.numpy().astype(np.float32) / 127.5 - 1})
+    wrong = np.flatnonzero(logits.argmax(1) != digits.labels.numpy())
+    assert body["mismatches"]["indices"] == wrong.tolist()
+    assert onnx.load(tmp_path / "net.onnx").opset_import[0].version == body["onnx"]["opset"]
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """An exporter that gives any bytes, and a runtime that gives what it is told: where neither matters."""
+    """Replace the exporter, and return a function that sets the logits of ONNX Runtime."""
     monkeypatch.setattr(export, "_to_onnx", lambda net: b"a graph")
-    return lambda outputs: monkeypatch.setattr(export, "_run_onnx", lambda content, digits: outputs)
+    return lambda logits: monkeypatch.setattr(export, "_run_onnx", lambda content, digits: logits)
 
 
-def test_a_file_that_would_read_other_digits_is_not_written(quick, tmp_path):
-    net, digits = models.load_classifier("logit").net(), some_digits(20)
-    outputs = compute_logits(net, digits)
-    quick(outputs.roll(1, 1))
-    with pytest.raises(OutputError, match="20 of 20 digits otherwise"):
-        export_onnx(tmp_path / "net.onnx", net, digits, outputs)
+def test_a_net_that_predicts_other_digits_in_onnx_runtime_is_not_written(quick, tmp_path):
+    net, digits = models.load_classifier("logit").net(), first_digits(20)
+    logits = compute_logits(net, digits)
+    quick(logits.roll(1, 1))
+    with pytest.raises(OutputError, match="another digit for 20 of 20 images"):
+        export_onnx(tmp_path / "net.onnx", net, digits, logits)
     assert not (tmp_path / "net.onnx").exists()
 
 
-def test_the_text_tells_how_far_apart_the_logits_are_and_a_file_that_cannot_be_written(
-    quick, mnistctl, tmp_path
-):
-    outputs = compute_logits(load.load_classifier(CONV)[1], some_digits(1000))
-    outputs[0, 0] -= 0.5
-    quick(outputs)
+def test_eval_prints_the_difference_of_the_logits_and_reports_an_unwritable_file(quick, mnistctl, tmp_path):
+    logits = compute_logits(load.load_classifier(CONV)[1], first_digits(1000))
+    logits[0, 0] -= 0.5
+    quick(logits)
     words = ("eval", str(CONV), "--dataset", "sample", "--onnx")
     ran = mnistctl(*words, "net.onnx")
-    assert "onnx: ONNX Runtime reads all 1000 digits alike, logits at most 5.0e-01 apart\n" in ran.stdout
+    assert (
+        "ONNX Runtime: the same prediction for all 1000 images, logits differ by at most 5.0e-01\n"
+        in ran.stdout
+    )
     assert (tmp_path / "net.onnx").read_bytes() == b"a graph"
     ran = mnistctl(*words, "net.onnx/below.onnx")
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
     assert "net.onnx/below.onnx" in ran.stderr
 
 
-def test_without_the_extra_it_is_said_how_to_install_it(mnistctl, monkeypatch):
+def test_a_missing_package_is_reported_with_the_command_that_installs_it(mnistctl, monkeypatch):
     monkeypatch.setattr(export, "find_spec", lambda name: None if name.startswith("onnx") else name)
     ran = mnistctl("eval", str(CONV), "--dataset", "sample", "--onnx", "net.onnx")
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
     assert "pip install 'mnistctl[onnx]'" in ran.stderr
 
 
-def test_a_generator_is_refused(mnistctl):
+def test_a_generator_is_not_exported(mnistctl):
     ran = mnistctl("eval", str(CONV.with_name("gan.safetensors")), "--onnx", "net.onnx")
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
-    assert "--onnx is for a classifier only" in ran.stderr
+    assert "--onnx is only for a single classifier" in ran.stderr

@@ -1,10 +1,10 @@
-"""What is judged: classifiers, generators, and what these drew."""
+"""Print evaluations: of one classifier, of several, of a generator, and predictions for image files."""
 
 import json as jsons
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.progress import TextColumn
 from rich.text import Text
@@ -22,227 +22,247 @@ from mnistctl.cli.output.train import print_mismatches
 from mnistctl.evaluation.statistics import LEVEL
 
 if TYPE_CHECKING:
-    from mnistctl.artifacts.files import Saved
     from mnistctl.data.datasets import LabelIssues
-    from mnistctl.evaluation.classifier import CorruptionScore, Evaluation
+    from mnistctl.evaluation.classifier import Evaluation
     from mnistctl.evaluation.comparison import Comparison, Pair, Scores
+    from mnistctl.evaluation.corruptions import CorruptionScore
     from mnistctl.evaluation.generator import GeneratorEvaluation
-    from mnistctl.inference.predict import Prediction, Predictions
+    from mnistctl.inference.export import OnnxExport
+    from mnistctl.inference.predict import Predictions
+
+_MAX_SHARED = 20  # rows in the table of errors that all classifiers make
+_ISSUE_NOTE = "* disputed label: fewer than 3 of 5 raters chose it"
 
 
 def corruption_progress() -> AbstractContextManager[Callable[[str, int, int | None], None]]:
-    """A bar for the corruptions, on a terminal; gives the function that moves it."""
+    """A progress bar for the corruptions, on a terminal. Yields the function that advances it."""
     return progress_bar(TextColumn("{task.completed}/{task.total}"))
 
 
-def print_evaluation(judged: "Evaluation", *, quiet: bool, json: bool) -> None:
-    """The score of a net: headline, a table per digit, the confusions, the mismatches, the paths."""
+def print_paths(paths: Sequence[Path]) -> None:
+    """Print the paths of the files that were written."""
+    for path in paths:
+        print_line(f"wrote {path}")
+
+
+def print_evaluation(
+    evaluation: "Evaluation",
+    *,
+    export: "OnnxExport | None",
+    notes: Sequence[str],
+    paths: Sequence[Path],
+    quiet: bool,
+    json: bool,
+) -> None:
+    """Print the results of one classifier: scores, metrics per digit, confusion matrix, errors, paths."""
     if json:
-        print_line(jsons.dumps({"version": JSON_VERSION} | _evaluation_json(judged)))
+        files = {"onnx": None if export is None else export.to_json(), "paths": [str(path) for path in paths]}
+        body = {"version": JSON_VERSION} | evaluation.to_json() | {"notes": list(notes)} | files
+        print_line(jsons.dumps(body))
         return
     if quiet:
-        print_line(f"{judged.score.accuracy:.2f}")
+        print_line(f"{evaluation.accuracy:.2f}")
         return
-    print_line(f"{judged.model} on {judged.dataset}, {judged.split}: {judged.digits} digits")
-    print_line(f"loss: {judged.score.loss:.4f}")
-    print_line(f"accuracy: {judged.score.accuracy:.2f} %", "bold green")
-    if judged.doubted is not None:
-        print_line(f"{_without_label_issues(judged.doubted)}: {judged.undoubted:.2f} %")
-    print_line(f"expected calibration error: {judged.calibration.ece:.2f} %")
+    print_line(f"{evaluation.model} on {evaluation.dataset}, {evaluation.split}: {evaluation.count} images")
+    print_line(f"loss: {evaluation.loss:.4f}")
+    print_line(f"accuracy: {evaluation.accuracy:.2f} %", "bold green")
+    issues = evaluation.label_issues
+    if issues is not None:
+        accuracy = f"{evaluation.accuracy_without_label_issues:.2f} %"
+        print_line(f"accuracy {_without_issues(issues, evaluation.split)}: {accuracy}")
+    print_line(f"expected calibration error: {evaluation.ece:.2f} %")
+    _print_digit_metrics(evaluation)
+    _print_confusion(evaluation.confusion)
+    disputed = issues.indices if issues else ()
+    print_mismatches(evaluation.mismatches, print_line, disputed)
+    if set(disputed) & set(evaluation.mismatches.indices):
+        print_line(_ISSUE_NOTE)
+    if evaluation.corruptions is not None:
+        _print_corruptions(evaluation.corruptions, ["accuracy"])
+    if export is not None:
+        difference = f"logits differ by at most {export.max_difference:.1e}"
+        print_line(f"ONNX Runtime: the same prediction for all {export.count} images, {difference}")
+    for note in notes:
+        print_line(note)
+    print_paths(paths)
+
+
+def _without_issues(issues: "LabelIssues", split: str) -> str:
+    return f"without {len(issues.indices)} {split} images with disputed labels"
+
+
+def _print_digit_metrics(evaluation: "Evaluation") -> None:
     table = plain_table("digit", "support", "precision", "recall", "F1", justify="right")
-    for row in judged.per_digit():
-        scores = (f"{row[name]:.2f}" for name in ("precision", "recall", "f1"))
-        table.add_row(f"{row['digit']:.0f}", f"{row['support']:.0f}", *scores)
+    for row in evaluation.per_digit:
+        scores = (f"{score:.2f}" for score in (row.precision, row.recall, row.f1))
+        table.add_row(str(row.digit), str(row.support), *scores)
     print_table(table)
-    print_line("confusions (row: the digit, column: read as)")
+
+
+def _print_confusion(confusion: Sequence[Sequence[int]]) -> None:
+    print_line("confusion matrix (rows: true digit, columns: prediction)")
     table = plain_table("", *map(str, range(10)), justify="right")
-    for digit, counts in enumerate(judged.confusion):
+    for digit, counts in enumerate(confusion):
         styled = (Text(str(n), "bold" if n and d != digit else "dim") for d, n in enumerate(counts))
         table.add_row(str(digit), *styled)
     print_table(table)
-    marked = judged.doubted.indices if judged.doubted else ()
-    print_mismatches(judged.mismatches, print_line, marked)
-    if set(marked) & set(judged.mismatches.indices):
-        print_line(_LABEL_ISSUE_NOTE)
-    if judged.corruptions is not None:
-        _print_corruptions(judged.corruptions, ["accuracy"])
-    if judged.onnx is not None:
-        apart = f"logits at most {judged.onnx.difference:.1e} apart"
-        print_line(f"onnx: ONNX Runtime reads all {judged.onnx.digits} digits alike, {apart}")
-    for note in judged.notes:
-        print_line(note)
-    _print_paths(judged.saved)
 
 
-_LABEL_ISSUE_NOTE = "* the label is doubted: fewer than 3 of 5 raters chose it"
-
-
-def _without_label_issues(doubted: "LabelIssues") -> str:
-    return f"without {len(doubted.indices)} digits whose labels are doubted"
-
-
-def _evaluation_json(judged: "Evaluation") -> dict[str, Any]:
-    body = asdict(judged) | {"per_digit": judged.per_digit()}
-    body |= body.pop("score")
-    body |= {"ece": body["calibration"]["ece"], "calibration": body["calibration"]["bins"]}
-    body["paths"] = [saved["path"] for saved in body.pop("saved")]
-    return body
-
-
-def _print_corruptions(told: "Sequence[CorruptionScore]", names: Sequence[str]) -> None:
-    print_line("accuracy on spoilt digits, %")
-    table = plain_table("corruption", "strength", *names, justify="right")
+def _print_corruptions(scores: "Sequence[CorruptionScore]", names: Sequence[str]) -> None:
+    print_line("accuracy on corrupted images, %")
+    table = plain_table("corruption", "severity", *names, justify="right")
     table.columns[0].justify = "left"
-    for row in told:
+    for row in scores:
         accuracies = (f"{accuracy:.2f}" for accuracy in row.accuracies)
-        table.add_row(f"{row.kind}, {row.unit}", f"{row.strength:g}", *accuracies)
-    means = (sum(column) / len(told) for column in zip(*(row.accuracies for row in told), strict=True))
+        table.add_row(f"{row.kind}, {row.unit}", f"{row.severity:g}", *accuracies)
+    means = (sum(column) / len(scores) for column in zip(*(row.accuracies for row in scores), strict=True))
     table.add_row("mean", "", *(f"{mean:.2f}" for mean in means), style="bold")
     print_table(table)
 
 
-def _print_paths(saved: "Sequence[Saved]") -> None:
-    for file in saved:
-        print_line(f"wrote {file.path}")
-
-
-_MAX_SHARED = 20  # digits that all nets misread
-
-
-def print_comparison(told: "Comparison", *, quiet: bool, json: bool) -> None:
-    """Nets side by side: a row each and one for their average, each pair, the errors of all, the paths."""
+def print_comparison(comparison: "Comparison", *, paths: Sequence[Path], quiet: bool, json: bool) -> None:
+    """Print a table of the classifiers and their ensemble, each pair's test, common errors, and paths."""
     if json:
-        body = asdict(told)
-        body["paths"] = [saved["path"] for saved in body.pop("saved")]
-        print_line(jsons.dumps({"version": JSON_VERSION} | body))
+        files = {"paths": [str(path) for path in paths]}
+        print_line(jsons.dumps({"version": JSON_VERSION} | comparison.to_json() | files))
         return
     if quiet:
-        for net in told.nets:
+        for net in comparison.nets:
             print_line(f"{net.accuracy:.2f}")
         return
-    print_line(f"{len(told.nets)} nets on {told.dataset}, {told.split}: {told.digits} digits")
-    doubted = ["undoubted, %"] if told.doubted else []
-    table = plain_table(
-        "net", "model", "parameters", "loss", "accuracy, %", *doubted, "ECE, %", justify="right"
-    )
+    split = f"{comparison.dataset}, {comparison.split}"
+    print_line(f"{len(comparison.nets)} models on {split}: {comparison.count} images")
+    _print_scores(comparison)
+    for pair in comparison.pairs:
+        errors = f"errors of one alone: {pair.first} {pair.only_first}, {pair.second} {pair.only_second}"
+        adjusted = f" (adjusted for {len(comparison.pairs)} pairs: {pair.p_adjusted:.2g})"
+        p = f"McNemar p {pair.p:.2g}{adjusted if len(comparison.pairs) > 1 else ''}"
+        print_line(f"{errors}; {p}; {_pair_conclusion(pair)}")
+    _print_shared_errors(comparison)
+    if comparison.corruptions is not None:
+        _print_corruptions(comparison.corruptions, [net.name for net in comparison.nets])
+    print_paths(paths)
+
+
+def _print_scores(comparison: "Comparison") -> None:
+    issues = comparison.label_issues
+    columns = ["accuracy, %", *(["without disputed labels, %"] if issues else []), "ECE, %"]
+    table = plain_table("name", "model", "parameters", "loss", *columns, justify="right")
     table.columns[0].justify = table.columns[1].justify = "left"
     rows: list[tuple[str, str, str, Scores]] = [
-        (net.name, net.model, f"{net.parameters:,}", net) for net in told.nets
+        (net.name, net.model, f"{net.parameters:,}", net) for net in comparison.nets
     ]
-    for *about, scored in [*rows, ("probabilities averaged", "", "", told.ensemble)]:
-        undoubted = [] if scored.undoubted is None else [f"{scored.undoubted:.2f}"]
-        table.add_row(*about, f"{scored.loss:.4f}", f"{scored.accuracy:.2f}", *undoubted, f"{scored.ece:.2f}")
+    for *columns, scores in [*rows, ("ensemble (mean probabilities)", "", "", comparison.ensemble)]:
+        without = scores.accuracy_without_label_issues
+        accuracies = [f"{scores.accuracy:.2f}", *([] if without is None else [f"{without:.2f}"])]
+        table.add_row(*columns, f"{scores.loss:.4f}", *accuracies, f"{scores.ece:.2f}")
     print_table(table)
-    if told.doubted:
-        print_line(f"undoubted: {_without_label_issues(told.doubted)}")
-    for pair in told.pairs:
-        alone = f"{pair.only_first} digits misread by {pair.first} alone, {pair.only_second} by {pair.second}"
-        of_several = f", beside the other pairs {pair.p_adjusted:.2g}" if len(told.pairs) > 1 else ""
-        print_line(f"{alone}: McNemar p {pair.p:.2g}{of_several}; {_pair_conclusion(pair)}")
-    print_line(f"misread by all: {len(told.shared)} of {told.digits}")
-    if told.shared:
-        marked = told.doubted.indices if told.doubted else ()
-        table = plain_table("index", "digit", *(net.name for net in told.nets), justify="right")
-        for row in told.shared[:_MAX_SHARED]:
-            star = "*" if row.index in marked else ""
-            table.add_row(str(row.index), f"{row.true}{star}", *map(str, row.predicted))
-        print_table(table)
-        if len(told.shared) > _MAX_SHARED:
-            print_line(f"and {len(told.shared) - _MAX_SHARED} more, which --json has")
-        if set(marked) & {row.index for row in told.shared[:_MAX_SHARED]}:
-            print_line(_LABEL_ISSUE_NOTE)
-    if told.corruptions is not None:
-        _print_corruptions(told.corruptions, [net.name for net in told.nets])
-    _print_paths(told.saved)
+    if issues:
+        print_line(f"without disputed labels: accuracy {_without_issues(issues, comparison.split)}")
+
+
+def _print_shared_errors(comparison: "Comparison") -> None:
+    errors = comparison.misread_by_all
+    print_line(f"errors common to all: {len(errors)} of {comparison.count}")
+    if not errors:
+        return
+    disputed = comparison.label_issues.indices if comparison.label_issues else ()
+    table = plain_table("index", "true", *(net.name for net in comparison.nets), justify="right")
+    for error in errors[:_MAX_SHARED]:
+        star = "*" if error.index in disputed else ""
+        table.add_row(str(error.index), f"{error.true}{star}", *map(str, error.predicted))
+    print_table(table)
+    if len(errors) > _MAX_SHARED:
+        print_line(f"and {len(errors) - _MAX_SHARED} more; --json lists all")
+    if set(disputed) & {error.index for error in errors[:_MAX_SHARED]}:
+        print_line(_ISSUE_NOTE)
 
 
 def _pair_conclusion(pair: "Pair") -> str:
     if pair.p_adjusted >= 1 - LEVEL:
-        return "not told apart"
+        return "no significant difference"
     better, worse = (
         (pair.first, pair.second) if pair.only_first < pair.only_second else (pair.second, pair.first)
     )
     return f"{better} is better than {worse}"
 
 
-def print_generator_evaluation(judged: "GeneratorEvaluation", *, quiet: bool, json: bool) -> None:
-    """What a judge makes of a generator: each figure beside that of real digits, then digit by digit."""
+def print_generator_evaluation(
+    evaluation: "GeneratorEvaluation", *, paths: Sequence[Path], quiet: bool, json: bool
+) -> None:
+    """Print the metrics of a generator with those of real images, then the results for each digit."""
     if json:
-        body = asdict(judged)
-        body["paths"] = [saved["path"] for saved in body.pop("saved")]
-        print_line(jsons.dumps({"version": JSON_VERSION} | body))
+        files = {"paths": [str(path) for path in paths]}
+        print_line(jsons.dumps({"version": JSON_VERSION} | evaluation.to_json() | files))
         return
     if quiet:
-        print_line(f"{judged.frechet.value:.3f}")
+        print_line(f"{evaluation.frechet.value:.3f}")
         return
     print_line(
-        f"{judged.model} beside {judged.dataset}: {judged.digits} generated digits, seed {judged.seed}"
+        f"{evaluation.model}: {evaluation.count} generated images, seed {evaluation.seed}, "
+        f"compared with {evaluation.dataset}"
     )
-    judge, name = (
-        judged.judge,
-        f"{judged.judge['model']} ({judged.judge['path']}, {judged.judge['digest'][:12]})",
-    )
-    print_line(f"judge: {name}, accuracy {judge['accuracy']:.2f} %")
-    times = judged.frechet.value / judged.frechet_floor if judged.frechet_floor > 0 else float("inf")
-    print_line(
-        f"Frechet distance: {judged.frechet.value:.3f}, {times:.2f} times that of real digits", "bold green"
-    )
-    if judged.asked is not None:
-        print_line(f"read as asked: {judged.asked.value:.2f} %", "bold green")
+    reference = evaluation.reference_classifier
+    source = f"{reference.path}, {reference.digest[:12]}"
+    print_line(f"reference classifier: {reference.model} ({source}), accuracy {reference.accuracy:.2f} %")
+    frechet, conditional = evaluation.frechet, evaluation.conditional_accuracy
+    ratio = frechet.value / frechet.real_reference if frechet.real_reference > 0 else float("inf")
+    print_line(f"Frechet distance: {frechet.value:.3f}, {ratio:.2f} times that of real images", "bold green")
+    if conditional is not None:
+        print_line(f"conditional accuracy: {conditional.value:.2f} %", "bold green")
+    _print_generator_metrics(evaluation)
+    _print_class_counts(evaluation)
+    print_paths(paths)
+
+
+def _print_generator_metrics(evaluation: "GeneratorEvaluation") -> None:
     table = plain_table("", "generated", "95 % interval", "real", justify="right")
     table.columns[0].justify = "left"
-    for name, estimate, floor, form in (
-        ("Frechet distance", judged.frechet, judged.frechet_floor, ".3f"),
-        ("density", judged.density, judged.density_floor, ".3f"),
-        ("coverage", judged.coverage, judged.coverage_floor, ".3f"),
-        ("near copies, %", judged.copies, judged.copies_floor, ".2f"),
-        ("entropy of classes, bits", judged.entropy, judged.entropy_floor, ".3f"),
-        *([("read as asked, %", judged.asked, judge["accuracy"], ".2f")] if judged.asked else []),
+    for name, metric, form in (
+        ("Frechet distance", evaluation.frechet, ".3f"),
+        ("density", evaluation.density, ".3f"),
+        ("coverage", evaluation.coverage, ".3f"),
+        ("near-duplicates, %", evaluation.near_duplicates, ".2f"),
+        ("class entropy, bits", evaluation.class_entropy, ".3f"),
+        ("conditional accuracy, %", evaluation.conditional_accuracy, ".2f"),
     ):
-        interval = f"{estimate.low:{form}} to {estimate.high:{form}}"
-        table.add_row(name, f"{estimate.value:{form}}", interval, f"{floor:{form}}")
+        if metric is not None:
+            interval = f"{metric.low:{form}} to {metric.high:{form}}"
+            table.add_row(name, f"{metric.value:{form}}", interval, f"{metric.real_reference:{form}}")
     print_table(table)
-    table = plain_table("digit", "read", "share", *(["as asked"] if judged.asked else []), justify="right")
-    for digit, count in enumerate(judged.classes):
-        row = [str(digit), str(count), f"{100 * count / judged.digits:.2f} %"]
-        if judged.asked_by_digit is not None:
-            share = judged.asked_by_digit[digit]
-            row.append("-" if share is None else f"{share:.2f} %")
+
+
+def _print_class_counts(evaluation: "GeneratorEvaluation") -> None:
+    by_digit = evaluation.conditional_accuracy_by_digit
+    columns = [] if by_digit is None else ["conditional accuracy"]
+    table = plain_table("digit", "predictions", "share", *columns, justify="right")
+    for digit, count in enumerate(evaluation.class_counts):
+        row = [str(digit), str(count), f"{100 * count / evaluation.count:.2f} %"]
+        if by_digit is not None:
+            accuracy = by_digit[digit]
+            row.append("-" if accuracy is None else f"{accuracy:.2f} %")
         table.add_row(*row)
     print_table(table)
-    _print_paths(judged.saved)
 
 
-def print_predictions(told: "Predictions", *, quiet: bool, json: bool) -> None:
-    """What a net reads in pictures: each as the net saw it, under its answer; what failed on stderr."""
-    for picture in told.images:
-        if picture.error is not None:
-            print_error(picture.error)
+def print_predictions(predictions: "Predictions", *, quiet: bool, json: bool) -> None:
+    """Print each prediction, above the image as the net received it; errors go to stderr."""
+    for prediction in predictions.images:
+        if prediction.error is not None:
+            print_error(prediction.error)
     if json:
-        body = {"model": told.model, "digest": told.digest, "threshold": told.threshold}
-        print_line(
-            jsons.dumps(
-                {"version": JSON_VERSION} | body | {"images": [_prediction_json(p) for p in told.images]}
-            )
-        )
+        print_line(jsons.dumps({"version": JSON_VERSION} | predictions.to_json()))
         return
-    for picture in told.images:
-        if picture.error is not None:
+    for prediction, image in zip(predictions.images, predictions.inputs, strict=True):
+        if prediction.error is not None:
             continue
-        if picture.seen is None:
-            print_line(f"{picture.file}: no digit found")
+        if image is None:
+            print_line(f"{prediction.file}: no digit found")
             continue
-        unsure = ", unsure" if picture.unsure else ""
-        answer = f"{picture.file}: {picture.likeliest[0][0]}{unsure}"
+        headline = f"{prediction.file}: {prediction.digit}{', unsure' if prediction.low_confidence else ''}"
         if quiet:
-            print_line(answer)
+            print_line(headline)
             continue
-        chances = ", ".join(f"{digit} {100 * chance:.1f} %" for digit, chance in picture.likeliest)
-        first = f"; the first of {picture.frames} pictures" if picture.frames > 1 else ""
-        print_digits(picture.seen[None], [f"{answer} ({chances}){first}"], "blocks")
-
-
-def _prediction_json(told: "Prediction") -> dict[str, Any]:
-    digit, chance = told.likeliest[0] if told.likeliest else (None, None)
-    body = {"file": told.file, "digit": digit, "probability": chance, "likeliest": told.likeliest}
-    return body | {"unsure": told.unsure, "frames": told.frames, "error": told.error}
+        top3 = ", ".join(f"{digit} {100 * probability:.1f} %" for digit, probability in prediction.top3)
+        first = f"; the first of {prediction.n_frames} images" if prediction.n_frames > 1 else ""
+        print_digits(image[None], [f"{headline} ({top3}){first}"], "blocks")

@@ -1,9 +1,9 @@
-"""Print what a generator drew."""
+"""Print what a generator generated."""
 
 import json as jsons
 from typing import TYPE_CHECKING
 
-from mnistctl.cli.output.evaluate import _print_paths
+from mnistctl.cli.output.evaluate import print_paths
 from mnistctl.cli.output.show import print_digits
 from mnistctl.cli.output.terminal import JSON_VERSION, print_line
 
@@ -11,14 +11,11 @@ if TYPE_CHECKING:
     from mnistctl.inference.generate import GenerationResult
 
 
-def print_generated(made: "GenerationResult", *, show: bool, json: bool) -> None:
-    """What a generator drew, in the terminal if asked, and the files that hold it."""
-    asked = None if made.drawn is None or made.drawn.digits is None else made.drawn.digits
+def print_generated(result: "GenerationResult", *, show: bool, json: bool) -> None:
+    """Print the paths of the written files, and with `show` the images in the terminal."""
     if json:
-        body = {"model": made.model, "digest": made.digest, "seed": made.seed, "count": made.count}
-        body |= {"digits": None if asked is None else asked.tolist(), "paths": [s.path for s in made.saved]}
-        print_line(jsons.dumps({"version": JSON_VERSION} | body))
+        print_line(jsons.dumps({"version": JSON_VERSION} | result.to_json()))
         return
-    if show and made.drawn is not None:
-        print_digits(made.drawn.images, asked if asked is not None else [made.model] * made.count, "blocks")
-    _print_paths(made.saved)
+    if show and result.samples is not None:
+        print_digits(result.samples.images, result.digits or [result.model] * result.count, "blocks")
+    print_paths(result.paths)
