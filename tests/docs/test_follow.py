@@ -1,4 +1,4 @@
-"""The tool that follows the README tells what is as shown from what is not."""
+"""tools/follow.py finds the commands of a page and compares what they print with what the page shows."""
 
 import http.client
 
@@ -8,20 +8,52 @@ import pytest
 PAGE = """\
 Before.
 
-    $ tool count  # a remark
-    1 found
-    ...
+```sh
+make all
+make install
+```
 
-    $ tool show
+```text
+built 3 files
+```
 
-![a picture](of.png)
+```console
+$ tool count  # a comment
+1 found
+...
 
-    not followed
+$ tool show
+```
+
+![an image](of.png)
+
+```sh
+python -m pytest
+```
+
+```python
+not_run()
+```
 """
 
 
-def test_the_commands_are_those_behind_a_dollar_with_what_stands_below():
-    assert follow.shown(PAGE) == [("tool count", ["1 found", "..."]), ("tool show", [])]
+def shown(page):
+    lines = page.splitlines()
+    return [
+        (command.script, [lines[i] for i in command.output_lines]) for command in follow.find_commands(page)
+    ]
+
+
+def test_commands_are_scripts_and_console_lines_with_the_output_below():
+    assert shown(PAGE) == [
+        ("make all\nmake install", ["built 3 files"]),
+        ("tool count", ["1 found", "..."]),
+        ("tool show", []),
+    ]
+
+
+def test_text_block_after_other_text_is_no_output():
+    assert shown("```sh\nmake\n```\nA table:\n```text\n1\n```\n") == [("make", [])]
 
 
 @pytest.mark.parametrize(
@@ -32,21 +64,42 @@ def test_the_commands_are_those_behind_a_dollar_with_what_stands_below():
         ("   1   found", True),
         ("one found", False),
         ("1 lost", False),
-        ("0 begun\n1 found", False),
+        ("0 started\n1 found", False),
         ("", False),
     ],
 )
-def test_output_is_as_shown_but_for_its_numbers(printed, same):
-    assert follow.like(["1 found", "..."], printed) is same
+def test_output_must_be_as_shown_except_for_numbers(printed, same):
+    assert (follow.match_output(["1 found", "..."], printed) is not None) is same
 
 
-def test_a_folder_is_served_as_a_mirror(tmp_path):
+def test_update_writes_the_printed_numbers_into_the_page():
+    entries = [
+        {"output": ["built 4 files"]},
+        {"output": ["  12 found", "and more"]},
+        {"output": ["anything"]},
+    ]
+    expected = PAGE.replace("built 3 files", "built 4 files").replace("1 found", "  12 found")
+    assert follow.update_page(PAGE, entries) == expected
+
+
+def test_update_leaves_output_that_is_not_as_shown():
+    entries = [{"output": ["failed"]}, {"output": []}, {"output": []}]
+    assert follow.update_page(PAGE, entries) == PAGE
+
+
+def test_running_a_command_records_exit_code_and_output(tmp_path, capsys):
+    entry = follow.run("echo 2 found; exit 3", ["1 found"], tmp_path, {})
+    assert (entry["exit"], entry["as_shown"], entry["output"]) == (3, True, ["2 found"])
+    assert "exit 3  as shown" in capsys.readouterr().out
+
+
+def test_folder_is_served_as_a_mirror(tmp_path):
     (tmp_path / "digits.gz").write_bytes(b"packed")
-    with follow.mirror(tmp_path) as told:
-        place = told["MNISTCTL_MIRROR"].removeprefix("http://")
-        connection = http.client.HTTPConnection(place)
+    with follow.serve(tmp_path) as environment:
+        address = environment["MNISTCTL_MIRROR"].removeprefix("http://")
+        connection = http.client.HTTPConnection(address)
         connection.request("GET", "/digits.gz")
         assert connection.getresponse().read() == b"packed"
         connection.close()
-    with follow.mirror(None) as told:
-        assert told == {}
+    with follow.serve(None) as environment:
+        assert environment == {}

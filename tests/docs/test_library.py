@@ -1,4 +1,4 @@
-"""What docs/library.md shows works as it stands, and the README's model of one's own."""
+"""The code of docs/library.md runs as it is, and so does the new model of docs/new-model.md."""
 
 import json
 import re
@@ -8,35 +8,76 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import pytest
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/library.md").read_text()
-README = (ROOT / "README.md").read_text()
-TRAIN, LOAD, PLAIN, MODEL = re.findall(r"^```python\n(.*?)^```$", PAGE + README, re.M | re.S)
 
 
-def test_the_pages_blocks_train_score_picture_and_load(tmp_path, monkeypatch, capsys):
+def python_blocks(page):
+    return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
+
+
+IN_MEMORY, RUN, LOAD, GENERATE, PLAIN = python_blocks("docs/library.md")
+MODEL, VARIANT = python_blocks("docs/new-model.md")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty folder to run in, where matplotlib opens no window."""
     monkeypatch.chdir(tmp_path)
-    shown = {}
-    exec(TRAIN, shown)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    return tmp_path
+
+
+def run_in_memory(monkeypatch):
+    """Run the first block, and fail if it writes a file."""
+
+    def refuse(path, *_, **__):
+        raise AssertionError(f"wrote {path}")
+
+    names = {}
+    with monkeypatch.context() as patched:
+        patched.setattr("mnistctl.artifacts.files.write", refuse)
+        exec(IN_MEMORY, names)
+    return names
+
+
+def test_script_trains_evaluates_and_plots_without_writing_a_file(folder, monkeypatch, capsys):
+    names = run_in_memory(monkeypatch)
+    assert list(folder.iterdir()) == []
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(":")[0] for line in lines[:-1]] == ["epoch 1", "epoch 2", "epoch 3"]
-    assert shown["score"].accuracy == 100 - len(shown["missed"].indices) / 10 > 80
-    with Image.open("mistakes.png") as picture:
-        assert np.array_equal(np.asarray(picture), shown["picture"])
-    exec(LOAD, shown)
-    assert shown["model"] == "linear"
-    assert np.array_equal(shown["outputs"], shown["logits"])
+    assert [line.split(":")[0] for line in lines[:5]] == [f"epoch {epoch}" for epoch in range(1, 6)]
+    evaluation, axes = names["evaluation"], names["axes"]
+    assert evaluation.accuracy == 100 - len(evaluation.mismatches.indices) / 10 > 85
+    assert f"accuracy {evaluation.accuracy:.2f} %, " in lines[5]
+    assert np.array_equal(axes.images[0].get_array(), evaluation.confusion)
+    assert sum(int(text.get_text()) for text in axes.texts) == 1000
+    names["plt"].close(names["figure"])
+
+
+def test_other_blocks_run_load_and_predict_the_same(folder, monkeypatch):
+    (folder / "records").symlink_to(ROOT / "records")
+    names = run_in_memory(monkeypatch)
+    names["plt"].close(names["figure"])
+    exec(RUN, names)
+    assert names["record"] == names["finished"].record
+    assert (folder / "out/linear-sample.json").exists()
+    exec(LOAD, names)
+    assert names["model"] == "linear"
+    correct = names["predicted"] == names["test"].arrays.labels
+    assert 100 * correct.mean() == pytest.approx(names["record"].accuracy)
+    exec(GENERATE, names)
+    assert names["samples"].images.shape == (4, 28, 28)
+    assert names["samples"].digits.tolist() == [2, 0, 2, 6]
     assert "mnistctl" not in PLAIN
-    exec(PLAIN, shown)
-    assert np.array_equal(shown["read"], shown["logits"].argmax(1))
+    exec(PLAIN, names)
+    assert np.array_equal(names["plain_predicted"], names["predicted"])
 
 
-def test_the_names_in_every_recorded_checkpoint_are_as_the_page_says():
+def test_names_of_the_weights_are_as_the_page_says():
     for name in ("conv", *models.GENERATORS):
         path = ROOT / f"records/{name}.safetensors"
         prefix = r"(generator|discriminator)\." if name in models.GENERATORS else ""
@@ -44,14 +85,14 @@ def test_the_names_in_every_recorded_checkpoint_are_as_the_page_says():
             assert re.fullmatch(rf"{prefix}((second|trunk)\.)?\d+\.\w+", tensor)
 
 
-def test_a_new_model_is_the_readmes_file_and_line(tmp_path):
+def test_new_model_needs_the_file_and_the_line_of_the_page(tmp_path):
     package = tmp_path / "mnistctl"
     shutil.copytree(ROOT / "mnistctl", package, ignore=shutil.ignore_patterns("__pycache__"))
-    (line,) = re.findall(r'^    ("mlp": .*)$', README, re.M)
-    catalogue = package / "models/__init__.py"
-    catalogue.write_text(
-        catalogue.read_text().replace("CLASSIFIERS = {\n", f"CLASSIFIERS = {{\n    {line}\n", 1)
-    )
+    (line,) = re.findall(r'^    ("mlp": .*)$', (ROOT / "docs/new-model.md").read_text(), re.M)
+    registry = package / "models/__init__.py"
+    old = registry.read_text()
+    registry.write_text(old.replace("CLASSIFIERS = {\n", f"CLASSIFIERS = {{\n    {line}\n", 1))
+    assert registry.read_text() != old
     (package / "models/mlp.py").write_text(MODEL)
     words = ["train", "mlp", "--dataset", "sample", "--epochs", "1", "--json"]
     ran = subprocess.run(
@@ -63,3 +104,7 @@ def test_a_new_model_is_the_readmes_file_and_line(tmp_path):
     assert MODEL.startswith('"""') and f"{record['parameters']:,} parameters" in MODEL.splitlines()[0]
     assert record["accuracy"] > 50
     assert (tmp_path / "out/mlp-sample.safetensors").exists()
+
+
+def test_variant_of_the_page_is_the_recipe_of_swa():
+    assert VARIANT.strip() in (ROOT / "mnistctl/models/swa.py").read_text()

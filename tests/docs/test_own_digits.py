@@ -1,0 +1,45 @@
+"""docs/own-digits.md: accuracy on images of one's own equals the record."""
+
+import json
+from pathlib import Path
+
+from mnistctl.inference.predict import MIN_CONFIDENCE
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/own-digits.md").read_text()
+TEXT = " ".join(PAGE.split())
+IMAGES = json.loads((ROOT / "records/images.json").read_text())
+
+
+def test_record_is_of_the_recorded_weights():
+    assert IMAGES["digest"] == json.loads((ROOT / "records/conv.json").read_text())["digest"]
+
+
+def test_accuracy_on_drawn_images_is_the_recorded_one():
+    drawn = IMAGES["drawn"]
+    by_hand, printed = drawn["written"], drawn["printed"]
+    assert f"reads {drawn['right']} of {drawn['pictures']} drawn images correctly" in TEXT
+    hand = f"{by_hand['pictures']} by hand: {by_hand['accuracy']:.2f} %"
+    assert f"({hand}, {printed['pictures']} printed: {printed['accuracy']:.2f} %)" in TEXT
+    assert len(drawn["failures"]) == drawn["pictures"] - drawn["right"]
+
+
+def test_accuracy_on_mnist_images_is_the_recorded_one():
+    images, files = IMAGES["mnist"], IMAGES["mnist_files"]
+    original, files_original = IMAGES["mnist_original"], IMAGES["mnist_files_original"]
+    assert f"{images['accuracy']:.2f} % instead of {original['accuracy']:.2f} %" in TEXT
+    of_files = f"{files['accuracy']:.2f} % instead of {files_original['accuracy']:.2f} %"
+    assert f"({of_files} on {files['pictures']:,} of them" in TEXT
+
+
+def test_share_of_unsure_predictions_is_the_recorded_one():
+    assert IMAGES["threshold"] == MIN_CONFIDENCE
+    assert f"A minimum confidence of {MIN_CONFIDENCE:g} marks" in TEXT
+    right, wrong = (f"{IMAGES['mnist'][f'unsure_of_{which}']:.2f} %" for which in ("right", "wrong"))
+    assert f"marks {right} of its correct predictions on these test images as unsure, and {wrong} of" in TEXT
+
+
+def test_prediction_is_printed_as_the_page_shows(mnistctl):
+    words = ("eval", str(ROOT / "records/conv.safetensors"), "--image", str(ROOT / "docs/own-digit.jpg"))
+    answer = mnistctl(*words).stdout.splitlines()[0].rpartition("own-digit.jpg")[2]
+    assert f"docs/own-digit.jpg{answer}\n" in PAGE
