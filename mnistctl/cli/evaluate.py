@@ -59,7 +59,7 @@ SampleCount = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
-    """What was typed. None means: not given."""
+    """The options of the command. None means: not given."""
 
     paths: list[Path]
     split: SplitName

@@ -93,7 +93,7 @@ def evaluate_generator(
 ) -> GeneratorEvaluation:
     """Evaluate `count` images of a generator, in memory: no file is read or written.
 
-    A conditional generator is asked for the labels of the test images, in their order. A near-duplicate is
+    A conditional generator generates the labels of the test images, in their order. A near-duplicate is
     closer to a training image of its digit, in pixels, than 99 % of the real test images are.
 
     Args:

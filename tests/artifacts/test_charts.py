@@ -44,8 +44,8 @@ def test_a_chart_ignores_the_settings_of_matplotlib_and_leaves_them_unchanged(na
 
 
 def test_only_errors_are_coloured_in_a_confusion_matrix():
-    picture = CHARTS["confusion"]().astype(int)
-    redness = picture[..., 0] - picture[..., 2]
+    chart = CHARTS["confusion"]().astype(int)
+    redness = chart[..., 0] - chart[..., 2]
     rows, columns = np.nonzero(redness > 100)
     # The axes span 10 % to 97 % and 10 % to 93 %; the error is in the fifth row and the tenth column.
     height, width = redness.shape
@@ -55,12 +55,12 @@ def test_only_errors_are_coloured_in_a_confusion_matrix():
 
 
 def test_images_in_a_chart_are_unchanged_and_have_a_frame_if_requested():
-    picture = charts.digits_chart("", ["row"], [charts.Block("", [cells(1)])])
+    chart = charts.digits_chart("", ["row"], [charts.Block("", [cells(1)])])
     for cell in cells()[1:]:
-        assert (picture == cell.image[0, 0]).all(axis=2).sum() >= (2 * 28) ** 2
-    red = (picture[..., 0] > 200) & (picture[..., 1] < 100)
+        assert (chart == cell.image[0, 0]).all(axis=2).sum() >= (2 * 28) ** 2
+    red = (chart[..., 0] > 200) & (chart[..., 1] < 100)
     assert red.sum() == 62**2 - 56**2
-    assert not ((picture == 34).all(axis=2) & red).any()
+    assert not ((chart == 34).all(axis=2) & red).any()
 
 
 def test_learning_curves_of_different_lengths_are_refused():
@@ -71,8 +71,8 @@ def test_learning_curves_of_different_lengths_are_refused():
 
 def test_a_histogram_has_a_bar_for_each_accuracy_and_wide_bars_for_a_wide_range():
     def bars(columns):
-        picture = charts.histogram_chart(columns).astype(int)
-        return int(((np.diff((picture[..., 2] - picture[..., 0] > 100).sum(0) > 20)) > 0).sum()) // 2
+        chart = charts.histogram_chart(columns).astype(int)
+        return int(((np.diff((chart[..., 2] - chart[..., 0] > 100).sum(0) > 20)) > 0).sum()) // 2
 
     assert bars([("regular", [99.5, 99.5, 99.52])]) == 2
     assert bars([("logit", [10.0, 92.0])]) == 2

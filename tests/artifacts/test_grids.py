@@ -20,21 +20,21 @@ def test_the_glyphs_are_ten_different_digits_centred_in_their_cells():
 
 
 def test_a_grid_has_two_white_pixels_between_cells_and_around_them():
-    picture = grids.tile(np.zeros((2, 3, 28, 28), np.uint8))
-    assert picture.shape == (62, 92)
-    white = (picture == 255).all(axis=0)
+    grid = grids.tile(np.zeros((2, 3, 28, 28), np.uint8))
+    assert grid.shape == (62, 92)
+    white = (grid == 255).all(axis=0)
     assert np.flatnonzero(white).tolist() == [0, 1, 30, 31, 60, 61, 90, 91]
-    assert np.flatnonzero((picture == 255).all(axis=1)).tolist() == [0, 1, 30, 31, 60, 61]
+    assert np.flatnonzero((grid == 255).all(axis=1)).tolist() == [0, 1, 30, 31, 60, 61]
 
 
-def cell(picture, row, column):
-    return picture[2 + 30 * row : 30 + 30 * row, 2 + 30 * column : 30 + 30 * column]
+def cell(grid, row, column):
+    return grid[2 + 30 * row : 30 + 30 * row, 2 + 30 * column : 30 + 30 * column]
 
 
 def test_errors_are_below_their_prediction_and_after_their_true_digit():
     images = np.arange(1, 4, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
-    picture = grids.mismatch_grid(images, np.array([5, 2, 5]), np.array([8, 7, 3]))
-    assert picture.shape == (2 + 4 * 30, 2 + 3 * 30)
+    grid = grids.mismatch_grid(images, np.array([5, 2, 5]), np.array([8, 7, 3]))
+    assert grid.shape == (2 + 4 * 30, 2 + 3 * 30)
     glyphs = grids.glyphs()
     black = np.zeros((28, 28), np.uint8)
     expected = [
@@ -45,21 +45,21 @@ def test_errors_are_below_their_prediction_and_after_their_true_digit():
     ]
     for r, row in enumerate(expected):
         for c, shown in enumerate(row):
-            assert np.array_equal(cell(picture, r, c), shown), (r, c)
+            assert np.array_equal(cell(grid, r, c), shown), (r, c)
 
 
 def test_predictions_of_marked_errors_are_black_on_white():
     images, glyphs = np.zeros((2, 28, 28), np.uint8), grids.glyphs()
-    picture = grids.mismatch_grid(images, np.array([5, 5]), np.array([8, 3]), np.array([True, False]))
-    assert np.array_equal(cell(picture, 0, 1), glyphs[3])
-    assert np.array_equal(cell(picture, 0, 2), 255 - glyphs[8])
+    grid = grids.mismatch_grid(images, np.array([5, 5]), np.array([8, 3]), np.array([True, False]))
+    assert np.array_equal(cell(grid, 0, 1), glyphs[3])
+    assert np.array_equal(cell(grid, 0, 2), 255 - glyphs[8])
 
 
 def test_of_many_errors_50_are_shown_with_every_prediction_among_them():
     predicted = np.repeat(np.arange(1, 10), 100)
-    picture = grids.mismatch_grid(np.zeros((900, 28, 28), np.uint8), np.zeros(900, np.int64), predicted)
-    assert picture.shape == (62, 2 + 51 * 30)
-    assert {cell(picture, 0, 1 + n).tobytes() for n in range(50)} == {g.tobytes() for g in grids.glyphs()[1:]}
+    grid = grids.mismatch_grid(np.zeros((900, 28, 28), np.uint8), np.zeros(900, np.int64), predicted)
+    assert grid.shape == (62, 2 + 51 * 30)
+    assert {cell(grid, 0, 1 + n).tobytes() for n in range(50)} == {g.tobytes() for g in grids.glyphs()[1:]}
 
 
 def test_a_grid_without_errors_is_one_black_cell():
@@ -67,15 +67,15 @@ def test_a_grid_without_errors_is_one_black_cell():
 
 
 def test_the_last_row_of_a_grid_is_filled_with_black():
-    picture = grids.make_grid(np.full((3, 28, 28), 9, np.uint8), 2)
-    assert [int(cell(picture, r, c).max()) for r in (0, 1) for c in (0, 1)] == [9, 9, 9, 0]
+    grid = grids.make_grid(np.full((3, 28, 28), 9, np.uint8), 2)
+    assert [int(cell(grid, r, c).max()) for r in (0, 1) for c in (0, 1)] == [9, 9, 9, 0]
 
 
 def test_a_png_file_has_the_pixels_of_the_image(tmp_path):
-    picture = grids.tile(grids.glyphs()[None])
-    grids.write_png(tmp_path / "a.png", picture)
+    grid = grids.tile(grids.glyphs()[None])
+    grids.write_png(tmp_path / "a.png", grid)
     with Image.open(tmp_path / "a.png") as image:
-        assert np.array_equal(np.asarray(image), picture)
+        assert np.array_equal(np.asarray(image), grid)
 
 
 def test_every_pixel_above_zero_is_a_star():

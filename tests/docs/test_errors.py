@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mnistctl.artifacts import charts, checkpoint
+from mnistctl.cli.evaluate import learning_curves
 from mnistctl.evaluation import corruptions
 from mnistctl.inference import load
 
@@ -73,12 +74,13 @@ def test_disputed_labels_are_the_recorded_ones():
 
 
 def test_charts_of_the_pages_are_made_from_the_records():
-    evaluation, run = record("conv-eval"), record("conv")
+    evaluation = record("conv-eval")
+    curves = learning_curves(ROOT / "records/conv.json", evaluation["digest"])
     arms = record("trials-swa-10")["columns"]
-    title = f"conv on mnist, test: {len(evaluation['mismatches']['indices'])} of 10,000 misread"
+    title = f"conv on mnist, test: {len(evaluation['mismatches']['indices'])} errors in 10,000 images"
     for path, chart in (
         ("docs/confusion.png", charts.confusion_chart(title, evaluation["confusion"])),
-        ("docs/curves.png", charts.curves_chart("conv, epoch by epoch", run)),
+        ("docs/curves.png", charts.curves_chart("conv: learning curves", curves)),
         (
             "records/trials-swa-10.png",
             charts.histogram_chart([(arm["label"], arm["accuracies"]) for arm in arms]),
