@@ -264,7 +264,7 @@ def _collect_arms(journal: TrialsJournal, records: Sequence[TrialRecord]) -> lis
 
 def _summarize_arm(arm: _Arm, support: Sequence[int]) -> ArmSummary:
     values = arm.accuracies.values
-    numbers: dict[str, Any] = asdict(statistics.summarize(values)) if values else {"n": 0}
+    numbers = asdict(statistics.summarize(values)) if values else {"n": 0}
     return ArmSummary(
         label=arm.accuracies.label,
         model=arm.model,
