@@ -62,25 +62,22 @@ def resolve(
         DataError: the data set is missing or damaged.
         CheckpointError: the checkpoint is of another run.
     """
-    device_name, threads = options.get("device"), options.threads
     checkpoint = existing.checkpoint
     if checkpoint is not None:
         header = checkpoint.header
         options.check_matches(model, header.settings)
-        options, command = options.with_saved(header.options), header.command
-        device_name = header.settings.device if device_name == "auto" else device_name
-        threads = header.settings.threads if threads is None else threads
+        options, command = options.with_saved(header.options, header.settings), header.command
     options = replace(options, data_dir=options.get("data_dir"))  # the default may change
 
     recipe, precision = options.recipe(model), options.get("precision")
-    device, threads = get_device(device_name), set_threads(threads)
+    device, threads = get_device(options.get("device")), set_threads(options.threads)
     autocast_for(precision, device)  # an unavailable precision is an error now, not after loading the data
     set_deterministic()
     tune_malloc()
 
-    dataset = options.get("dataset")
-    train, train_sums = datasets.load(dataset, options.get("data_dir"), "train")
-    test, test_sums = datasets.load(dataset, options.get("data_dir"), "test")
+    dataset, data_dir = options.get("dataset"), options.get("data_dir")
+    train, train_sums = datasets.load(dataset, data_dir, "train")
+    test, test_sums = datasets.load(dataset, data_dir, "test")
     if recipe.batch_size > len(train.labels):
         message = f"{dataset} has {len(train.labels)} training images"
         raise UsageError(message, field="batch_size", value=recipe.batch_size)
@@ -96,9 +93,7 @@ def resolve(
         versions={"mnistctl": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
     )
     machine = machine_info()
-    changes: dict[str, Change] = {}
-    if checkpoint is not None:
-        changes = check_environment(checkpoint, settings, machine, allow_inexact)
+    changes = check_environment(checkpoint, settings, machine, allow_inexact)
     run_path = existing.run_path
     return RunConfig(
         command=command,

@@ -108,10 +108,22 @@ class RunOptions(Schema):
         del body["out_dir"]
         return body
 
-    def with_saved(self, saved: "RunOptions") -> "RunOptions":
-        """The options that a checkpoint stores, with the folders and the name of these."""
-        data_dir = self.data_dir or saved.data_dir
-        return replace(saved, out_dir=self.out_dir, data_dir=data_dir, name=self.name)
+    def with_saved(self, saved: "RunOptions", settings: "RunSettings") -> "RunOptions":
+        """The options for resuming a run: those that say where it is and what it runs on, the rest as saved.
+
+        Args:
+            saved: the options that its checkpoint stores.
+            settings: the settings that its checkpoint stores; its device and threads are used again unless
+                these options name others.
+        """
+        return replace(
+            saved,
+            out_dir=self.out_dir,
+            data_dir=self.data_dir or saved.data_dir,
+            name=self.name,
+            device=settings.device if self.get("device") == "auto" else self.device,
+            threads=settings.threads if self.threads is None else self.threads,
+        )
 
     def check_matches(self, model: str, settings: "RunSettings") -> None:
         """Check that the options that are set are those of an earlier run of this name.

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from mnistctl.artifacts import files
 from mnistctl.models import GENERATORS
@@ -27,7 +26,7 @@ def grid_paths(run_path: Path, epochs: int) -> list[Path]:
     return [run_path.with_name(f"{run_path.name}{epoch:0{digits}d}.png") for epoch in range(1, epochs + 1)]
 
 
-def write_log(run_path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_log(run_path: Path, rows: Iterable[object]) -> None:
     """Write the log of a run, NAME.jsonl: a JSON object per line.
 
     Raises:

@@ -141,7 +141,10 @@ class RunRecord(RunMetrics, RunSettings):
             return value
         value = {"precision": "float32"} | value  # the first records were made before there was a choice
         value |= {"recipe": RecipeSummary.upgrade(value["recipe"]), "swa": value.get("averages")}
-        resumed = [_rename(entry, inexact="environment_changes") for entry in value.get("resumed", ())]
+        resumed = [
+            {"after": entry["after"], "environment_changes": entry.get("inexact")}
+            for entry in value.get("resumed", ())
+        ]
         return value | {"resumed": resumed}
 
     def to_json(self) -> dict[str, Any]:
@@ -182,10 +185,6 @@ def find_record(path: Path, digest: str) -> RunRecord | None:
     except CheckpointError:
         return None
     return record if record is not None and record.digest == digest else None
-
-
-def _rename(value: dict[str, Any], **names: str) -> dict[str, Any]:
-    return {names.get(key, key): item for key, item in value.items()}
 
 
 def _without_none(body: dict[str, Any]) -> dict[str, Any]:

@@ -84,13 +84,17 @@ def drop_finished_checkpoints(existing: Existing) -> Existing:
 
 
 def check_environment(
-    checkpoint: RunCheckpoint, settings: RunSettings, machine: MachineInfo, allow_inexact: bool
+    checkpoint: RunCheckpoint | None, settings: RunSettings, machine: MachineInfo, allow_inexact: bool
 ) -> dict[str, Change]:
     """Compare an unfinished run with the session that is to resume it; return what may change its last bits.
+
+    Without a checkpoint there is nothing to compare, and nothing has changed.
 
     Raises:
         CheckpointError: the recipe or the data differ; or something else differs, without `allow_inexact`.
     """
+    if checkpoint is None:
+        return {}
     saved = checkpoint.header.settings
     if saved.recipe != settings.recipe:
         message = f"{checkpoint.path}: this version of mnistctl has another recipe than the run started with"

@@ -172,6 +172,19 @@ def test_diverged_run_ends_with_exit_code_4_and_keeps_its_checkpoint(mnistctl, t
     assert mnistctl(*TRAIN, "--overwrite").returncode == 0
 
 
+@pytest.mark.parametrize("name", [(), ("--name", "two words")])
+def test_unfinished_run_is_refused_with_the_command_that_resumes_it(name, mnistctl):
+    assert mnistctl(*TRAIN, *name, "--lr", "1e30").returncode == 4
+    ran = mnistctl(*TRAIN, *name)
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    where = "--name 'two words'" if name else "--dataset sample"
+    assert (
+        f"unfinished run (after epoch 0 of 2); `mnistctl train logit {where} --resume` continues it"
+        in ran.stderr
+    )
+    assert "use --overwrite or --name" in ran.stderr
+
+
 def test_out_dir_that_is_a_file_is_an_error_before_training(mnistctl, tmp_path):
     (tmp_path / "out").write_text("a file")
     ran = mnistctl(*TRAIN)
