@@ -109,7 +109,7 @@ def _is_light_on_dark(difference: Grey) -> bool:
     """Whether the ink is lighter than the paper.
 
     If three sides of the image are clearly lighter or darker than the mean, they are paper. Otherwise the ink
-    is what is rare: the sign of the skewness tells whether rare pixels are light.
+    is what is rare: the sign of the skewness shows whether rare pixels are light.
 
     Args:
         difference: the image minus the light on the paper.

@@ -1,6 +1,5 @@
 """Summaries of models: layers, recipes and published accuracies as plain values, for tables and files."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -201,10 +200,3 @@ def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
         shuffle=recipe.shuffle,
         swa_epochs=recipe.swa_epochs,
     )
-
-
-def recipe_to_json(recipe: ClassifierRecipe | GanRecipe) -> dict[str, Any]:
-    """The recipe with the keys of records before version 3."""
-    new_keys = {new: old for old, new in _OLD_KEYS.items()}
-    body = json.loads(json.dumps(summarize_recipe(recipe).to_json()))  # lists instead of tuples
-    return {new_keys.get(key, key): item for key, item in body.items() if item is not None}
