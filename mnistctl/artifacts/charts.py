@@ -236,6 +236,18 @@ class Block:
     rows: Sequence[Sequence[Cell]]
 
 
+@dataclass(frozen=True)
+class _Text:
+    """A line of text; `x` and `y` are in pixels from the upper left corner."""
+
+    x: float
+    y: float
+    text: str
+    align: str = "left"
+    weight: str = "normal"
+    size: int = 10
+
+
 def digits_chart(title: str, labels: Sequence[str], blocks: Sequence[Block]) -> ImageArray:
     """Blocks of images next to each other, with one label for each row.
 
@@ -250,10 +262,10 @@ def digits_chart(title: str, labels: Sequence[str], blocks: Sequence[Block]) -> 
     width = starts[-1] + max(1, widths[-1]) * _CELL + 8
     height = _HEAD + len(labels) * (_CELL + _CAPTION) + 4
     pixels = np.full((height, width, 3), 255, np.uint8)
-    texts: list[tuple[float, float, str, dict[str, Any]]] = [(8, 12, title, {"weight": "bold"})]
+    texts = [_Text(8, 12, title, weight="bold")]
     for row, label in enumerate(labels):
         top = _HEAD + row * (_CELL + _CAPTION)
-        texts.append((edge - 10, top + _CELL / 2, label, {"ha": "right"}))
+        texts.append(_Text(edge - 10, top + _CELL / 2, label, align="right"))
         for block, start in zip(blocks, starts, strict=True):
             for column, cell in enumerate(block.rows[row]):
                 left = start + column * _CELL
@@ -261,11 +273,18 @@ def digits_chart(title: str, labels: Sequence[str], blocks: Sequence[Block]) -> 
                     pixels[top : top + _CELL, left : left + _CELL] = (209, 73, 91)
                 inner = slice(top + 3, top + _CELL - 3), slice(left + 3, left + _CELL - 3)
                 pixels[inner] = cell.image.repeat(_SCALE, 0).repeat(_SCALE, 1)[..., None]
-                below = left + _CELL / 2, top + _CELL + 6
-                texts.append((*below, cell.caption, {"ha": "center", "fontsize": 8}))
-    texts += [(start, 30, block.heading, {}) for start, block in zip(starts, blocks, strict=True)]
+                texts.append(_Text(left + _CELL / 2, top + _CELL + 6, cell.caption, "center", size=8))
+    texts += [_Text(start, 30, block.heading) for start, block in zip(starts, blocks, strict=True)]
     with canvas(width / _DPI, height / _DPI) as (figure, images):
         figure.figimage(pixels, origin="upper")
-        for x, y, text, style in texts:
-            figure.text(x / width, 1 - y / height, _printable(text), va="center", **style)
+        for text in texts:
+            figure.text(
+                text.x / width,
+                1 - text.y / height,
+                _printable(text.text),
+                va="center",
+                ha=text.align,
+                weight=text.weight,
+                fontsize=text.size,
+            )
     return images[0]

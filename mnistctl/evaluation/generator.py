@@ -109,10 +109,7 @@ def evaluate_generator(
         DataError: the test split is too small.
     """
     labels = test.arrays.labels
-    if count < _MIN_IMAGES:
-        raise UsageError(f"too few images; give {_MIN_IMAGES} or more", field="count", value=count)
-    if len(labels) < _MIN_IMAGES:
-        raise DataError(f"{test.dataset}: {len(labels)} test images are too few to compare with")
+    _check_counts(count, test)
     samples = generator.draw(count, seed, labels.tolist() if generator.conditional else None)
 
     rng = np.random.default_rng(derive_seed(seed, 1))
@@ -128,12 +125,7 @@ def evaluate_generator(
         name=generator.name,
         model=generator.model,
         digest=generator.digest,
-        reference_classifier=ReferenceClassifier(
-            model=reference_classifier.model,
-            path=None if reference_classifier.path is None else str(reference_classifier.path),
-            digest=reference_classifier.digest,
-            accuracy=accuracy,
-        ),
+        reference_classifier=_describe(reference_classifier, accuracy),
         dataset=test.dataset,
         count=count,
         seed=seed,
@@ -149,6 +141,18 @@ def evaluate_generator(
         predicted=generated.predicted,
         nearest_pairs=pairs,
     )
+
+
+def _check_counts(count: int, test: LabelledSplit) -> None:
+    if count < _MIN_IMAGES:
+        raise UsageError(f"too few images; give {_MIN_IMAGES} or more", field="count", value=count)
+    if len(test.arrays.labels) < _MIN_IMAGES:
+        raise DataError(f"{test.dataset}: {len(test.arrays.labels)} test images are too few to compare with")
+
+
+def _describe(classifier: Classifier, accuracy: float) -> ReferenceClassifier:
+    path = None if classifier.path is None else str(classifier.path)
+    return ReferenceClassifier(classifier.model, path, classifier.digest, accuracy)
 
 
 def _metric(estimate: Estimate, real_reference: float) -> Metric:
