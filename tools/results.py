@@ -15,6 +15,7 @@ from mnistctl.artifacts import charts, files, grids
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
 from mnistctl.models.summary import RecipeSummary, summarize_recipe
+from mnistctl.training.record import RunRecord, read_record
 from mnistctl.trials import journal
 from mnistctl.trials.conclusions import conclusion
 from mnistctl.trials.journal import TrialsJournal
@@ -143,7 +144,7 @@ passes alone."""
 _FULL_HEAD = "model | published: n | mean | here: n | mean | SD | interval | difference | interval | records"
 _SHORT_HEAD = "record | model | data set | epochs | precision | seeds | accuracy | SD | published, in full"
 _GENERATORS_HEAD = (
-    "record | epochs | precision | losses: discriminator | generator | Frechet distance | of real images "
+    "record | epochs | precision | losses: discriminator | generator | Fréchet distance | of real images "
     "| conditional accuracy, %"
 )
 _COST_HEAD = "record | command | clock, s | processor, s | plain loop, s | processor type"
@@ -160,10 +161,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     return body
 
 
-def read_runs(records: Path) -> dict[str, dict[str, Any]]:
+def read_runs(records: Path) -> dict[str, RunRecord]:
     """The records of runs, by name. Other JSON files in the folder have no recipe and seed."""
-    bodies = {path.stem: _read_json(path) for path in sorted(records.glob("*.json"))}
-    return {name: body for name, body in bodies.items() if "recipe" in body and "seed" in body}
+    runs = {}
+    for path in sorted(records.glob("*.json")):
+        if {"recipe", "seed"} <= _read_json(path).keys():
+            run = read_record(path)
+            assert run is not None
+            runs[path.stem] = run
+    return runs
 
 
 def read_trials(records: Path) -> dict[str, TrialsJournal]:
@@ -182,16 +188,16 @@ def read_results(records: Path) -> list[Result]:
     return [*_results_of_runs(read_runs(records)), *_results_of_trials(read_trials(records))]
 
 
-def _results_of_runs(runs: dict[str, dict[str, Any]]) -> Iterator[Result]:
+def _results_of_runs(runs: dict[str, RunRecord]) -> Iterator[Result]:
     for name, run in runs.items():
-        if run["model"] in models.CLASSIFIERS:
+        if run.accuracy is not None:
             yield Result(
-                run["model"],
-                run["seed"],
-                run["accuracy"],
-                RecipeSummary.from_json(run["recipe"]),
-                run.get("precision", "float32"),
-                run["dataset"]["name"],
+                run.model,
+                run.seed,
+                run.accuracy,
+                run.recipe,
+                run.precision,
+                run.dataset.name,
                 name,
                 trial=False,
             )
@@ -302,15 +308,15 @@ def _short_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
         )
 
 
-def _generator_rows(records: Path, runs: dict[str, dict[str, Any]]) -> Iterator[Sequence[object]]:
+def _generator_rows(records: Path, runs: dict[str, RunRecord]) -> Iterator[Sequence[object]]:
     for name, run in runs.items():
-        if run["model"] in models.GENERATORS:
+        if run.discriminator_losses and run.generator_losses:
             # The evaluations in records/ are of the first version, with its keys.
             evaluation = _read_json(records / f"{name}-eval.json")
-            losses = run["discriminator_losses"][-1], run["generator_losses"][-1]
+            losses = run.discriminator_losses[-1], run.generator_losses[-1]
             scores = *losses, evaluation["frechet"]["value"], evaluation["frechet_floor"]
             accuracy = evaluation["asked"] and f"{evaluation['asked']['value']:.2f}"
-            about = f"`{name}`", run["recipe"]["epochs"], run["precision"]
+            about = f"`{name}`", run.recipe.epochs, run.precision
             yield (*about, *(f"{score:.3f}" for score in scores), accuracy or "")
 
 
@@ -327,15 +333,13 @@ def _plain_loop(seconds: float, model: str, precision: str, slowdowns: dict[tupl
     return seconds * slowdowns[_SAME_TRAINING.get(model, model), precision]
 
 
-def _costs_of_runs(
-    runs: dict[str, dict[str, Any]], slowdowns: dict[tuple[str, str], float]
-) -> Iterator[Cost]:
+def _costs_of_runs(runs: dict[str, RunRecord], slowdowns: dict[tuple[str, str], float]) -> Iterator[Cost]:
     for name, run in runs.items():
-        measured = "processor_seconds" in run
-        seconds = run["processor_seconds"] if measured else run["seconds"] * run["threads"]
-        plain_loop = _plain_loop(seconds, run["model"], run.get("precision", "float32"), slowdowns)
-        processor = run["machine"]["processor"]
-        yield Cost(name, run["command"], run["seconds"], seconds, measured, plain_loop, processor)
+        bound = run.seconds * run.threads
+        seconds = bound if run.processor_seconds is None else run.processor_seconds
+        measured = run.processor_seconds is not None
+        plain_loop = _plain_loop(seconds, run.model, run.precision, slowdowns)
+        yield Cost(name, run.command, run.seconds, seconds, measured, plain_loop, run.machine.processor)
 
 
 def _costs_of_trials(
@@ -377,17 +381,19 @@ def read_curves(records: Path) -> list[Curve]:
     """The losses of every run on MNIST of more than one epoch, from its log."""
     curves = []
     for name, run in read_runs(records).items():
-        if run["dataset"]["name"] != "mnist":
+        if run.dataset.name != "mnist":
             continue
         lines = [json.loads(line) for line in (records / f"{name}.jsonl").read_text().splitlines()]
         epochs = [line for line in lines if "event" not in line]
         if len(epochs) < 2:
             continue
-        if run["model"] in models.CLASSIFIERS:
-            curves.append(Curve(name, run["model"], "", [epoch["loss"] for epoch in epochs]))
+        if run.model in models.CLASSIFIERS:
+            curves.append(Curve(name, run.model, "", [epoch["loss"] for epoch in epochs]))
         else:
             for part in ("discriminator", "generator"):
-                curves.append(Curve(name, run["model"], part, [epoch[part] for epoch in epochs]))
+                # Logs of older versions have a shorter key.
+                losses = [epoch.get(f"{part}_loss", epoch.get(part)) for epoch in epochs]
+                curves.append(Curve(name, run.model, part, losses))
     return curves
 
 

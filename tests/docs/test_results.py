@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def records_of_the_page():
     runs, trials = results.read_runs(ROOT / "records"), results.read_trials(ROOT / "records")
     evaluations = {
-        f"{name}-eval.json" for name, run in runs.items() if run["model"] in results.models.GENERATORS
+        f"{name}-eval.json" for name, run in runs.items() if run.model in results.models.GENERATORS
     }
     paths = {path.name for path in (ROOT / "records").glob("paths*.json")}
     return sorted(
