@@ -153,7 +153,8 @@ def run(script: str, expected: list[str], folder: Path, environment: dict[str, s
     seconds = time.perf_counter() - start
     output = [line.rstrip() for line in process.stdout.splitlines() if line.strip()]
     as_shown = match_output(expected, "\n".join(output)) is not None
-    print(f"{seconds:7.1f} s  exit {process.returncode}  {'as' if as_shown else 'NOT AS'} shown  $ {script}")
+    state = "as shown" if as_shown else "NOT AS SHOWN"
+    print(f"{seconds:7.1f} s  exit {process.returncode}  {state}  $ {script}", flush=True)
     if process.returncode or not as_shown:
         print(process.stdout + process.stderr)
     entry = {"command": script, "exit": process.returncode, "as_shown": as_shown}

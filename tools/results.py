@@ -236,7 +236,7 @@ def published_accuracies(model: str) -> list[float]:
     return list(load_published(SOURCE).accuracies(model))
 
 
-def _compare_with_published(model: str, accuracies: Sequence[float]) -> statistics.Difference:
+def compare_with_published(model: str, accuracies: Sequence[float]) -> statistics.Difference:
     published = published_accuracies(model)
     if len(published) == 1:
         return statistics.one_sample(published[0], accuracies)
@@ -251,7 +251,7 @@ def _full_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
             yield (*left, 0, "not run in full", "", "", "", "", "")
             continue
         accuracies = [result.accuracy for result in runs.values()]
-        ours, difference = statistics.summarize(accuracies), _compare_with_published(model, accuracies)
+        ours, difference = statistics.summarize(accuracies), compare_with_published(model, accuracies)
         names = sorted({f"`{result.record}`" for result in runs.values()})
         yield (
             *(*left, ours.n, f"{ours.mean:.3f}", _format_sd(ours)),
@@ -276,7 +276,7 @@ def _conclusions(results: Sequence[Result], records: Path) -> Iterator[str]:
     for model in models.CLASSIFIERS:
         accuracies = [result.accuracy for result in choose_results(results, model).values()]
         if len(accuracies) > 1:
-            difference = _compare_with_published(model, accuracies)
+            difference = compare_with_published(model, accuracies)
             yield f"- {conclusion(difference, f'the published {model}', model, difference.p)}."
     conv, swa = (choose_results(results, model) for model in ("conv", "swa"))
     shared = sorted(conv.keys() & swa.keys())

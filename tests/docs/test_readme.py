@@ -148,7 +148,7 @@ def test_no_mean_differs_significantly_from_the_published_one():
     for model in models.CLASSIFIERS:
         accuracies = [result.accuracy for result in results.choose_results(reached, model).values()]
         if accuracies:
-            assert results._compare_with_published(model, accuracies).p >= 0.05
+            assert results.compare_with_published(model, accuracies).p >= 0.05
 
 
 def test_metrics_of_the_generators_are_the_recorded_ones():
