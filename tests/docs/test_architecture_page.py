@@ -1,0 +1,51 @@
+"""The files, functions, layers and the error that docs/architecture.md and other pages mention exist."""
+
+import re
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "mnistctl"
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_python_file_that_a_page_mentions_exists(page):
+    for name in re.findall(r"`(?:python )?((?:\w+/)*\w+\.py)\b", page.read_text()):
+        if name in ("mnistctl/models/mlp.py", "__init__.py"):  # a file to add; one of several
+            continue
+        places = [ROOT / name, PACKAGE / name, *PACKAGE.glob(f"*/{name}")]
+        assert any(path.is_file() for path in places), name
+
+
+def test_calls_from_train_to_backward_are_at_most_five_and_exist():
+    rows = re.findall(r"^\| `(?:(\w+)\.)?(\w+)\(\)` \| `([\w/]+\.py)` \|", ARCHITECTURE, re.M)
+    assert rows[0][1:] == ("train", "cli/train.py")
+    assert rows[-1][1:] == ("train_step", "training/classifier.py")
+    assert len(rows) - 1 <= 5
+    for owner, function, file in rows:
+        source = (PACKAGE / file).read_text()
+        assert re.search(rf"^( *)def {function}\(", source, re.M), function
+        assert not owner or owner in (Path(file).stem,) or f"class {owner}" in source
+    for (*_, file), (_, called, _) in pairwise(rows):
+        assert re.search(rf"\b{called}\(", (PACKAGE / file).read_text()), f"{file} does not call {called}"
+    assert "loss.backward()" in (PACKAGE / rows[-1][2]).read_text()
+
+
+def test_folders_are_listed_in_the_order_of_the_layers():
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    expected = [name.strip().removeprefix("mnistctl.") for layer in layers for name in layer.split("|")]
+    listed = re.findall(r"^\| `(\w+)(?:/|\.py)` \| ", ARCHITECTURE, re.M)
+    assert listed == [name for name in expected if name != "__main__"]
+
+
+def test_error_of_the_page_is_what_the_command_line_prints(mnistctl):
+    (line,) = re.findall(r"^`(--batch-size 0: .*)`\.", ARCHITECTURE, re.M)
+    ran = mnistctl("train", "conv", "--dataset", "sample", "--batch-size", "0")
+    assert ran.returncode == 2
+    assert ran.stderr.strip().endswith(line)
