@@ -23,7 +23,7 @@ import drawing
 
 from mnistctl.artifacts import charts, checkpoint, grids
 from mnistctl.data import datasets
-from mnistctl.data.images import load_image, to_grey, to_mnist
+from mnistctl.data.photos import load_image, to_grey, to_mnist
 from mnistctl.inference import load
 from mnistctl.inference.predict import MIN_CONFIDENCE, compute_probabilities
 from mnistctl.nn.device import hardware_info

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 
 from mnistctl import models
 from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.evaluation.statistics import paired
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.nn.device import hardware_info, tune_malloc

@@ -16,7 +16,7 @@ import torch
 
 from mnistctl import models
 from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import hardware_info, tune_malloc

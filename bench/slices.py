@@ -18,7 +18,7 @@ from torch import nn
 
 from mnistctl import models
 from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.nn.device import hardware_info, tune_malloc
 from mnistctl.nn.fusion import optimize_for
 from mnistctl.training.classifier import ClassifierTraining, train_step

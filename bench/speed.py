@@ -35,7 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mnistctl import models
 from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.errors import UsageError
 from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe
 from mnistctl.nn import device

@@ -1,6 +1,6 @@
 """Drawn images of single digits: different handwritings, pens, papers, lights, sizes and fonts.
 
-Each image depends only on its number. `mnistctl.data.images` is tested with them, and is not used here.
+Each image depends only on its number. `mnistctl.data.photos` is tested with them, and is not used here.
 """
 
 from dataclasses import dataclass

@@ -7,6 +7,7 @@ from collections import Counter
 from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 
+from mnistctl.artifacts import files
 from mnistctl.errors import DivergedError, MnistctlError
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.local import WorkerSlot
@@ -42,6 +43,11 @@ def run_stub_trial(model, seed, settings):
     if (folder / "slow").exists():
         time.sleep(float((folder / "slow").read_text()))
     return stub_result(seed)
+
+
+def set_seconds(folder, seconds):
+    """Let every trial that starts from now on take so many seconds; written whole, since workers read it."""
+    files.write(folder / "slow", str(seconds))
 
 
 def _dies(folder, seed):

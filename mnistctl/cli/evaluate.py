@@ -168,7 +168,7 @@ def _check_options(context: typer.Context, subject: str) -> None:
 
 
 def _evaluate_classifier(options: EvalOptions) -> None:
-    from mnistctl.data.digits import Digits
+    from mnistctl.data.batches import Digits
     from mnistctl.evaluation.classifier import evaluate_classifier
     from mnistctl.evaluation.figures import save_figures
     from mnistctl.evaluation.predictions import load_classifiers, load_split, save_predictions

@@ -6,8 +6,8 @@ Nothing here draws or writes; `figures.py` does.
 from dataclasses import dataclass, field
 
 from mnistctl.artifacts.grids import ImageArray
+from mnistctl.data.batches import Digits
 from mnistctl.data.datasets import LabelIssues
-from mnistctl.data.digits import Digits
 from mnistctl.evaluation.calibration import Bin, compute_calibration
 from mnistctl.evaluation.corruptions import CorruptionScore, ProgressCallback, evaluate_corruptions
 from mnistctl.evaluation.metrics import (

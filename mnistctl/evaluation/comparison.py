@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistctl.artifacts.grids import ImageArray
+from mnistctl.data.batches import Digits
 from mnistctl.data.datasets import LabelIssues
-from mnistctl.data.digits import Digits
 from mnistctl.errors import UsageError
 from mnistctl.evaluation import statistics
 from mnistctl.evaluation.calibration import Calibration, compute_calibration

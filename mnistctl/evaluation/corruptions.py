@@ -7,8 +7,8 @@ from typing import TypeAlias
 import numpy as np
 
 from mnistctl.artifacts.grids import ImageArray
+from mnistctl.data.batches import Digits
 from mnistctl.data.datasets import Arrays
-from mnistctl.data.digits import Digits
 from mnistctl.evaluation.metrics import compute_score
 from mnistctl.evaluation.predictions import Classifier
 from mnistctl.nn.seeding import derive_seed

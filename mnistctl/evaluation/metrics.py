@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.inference.forward import compute_logits
 from mnistctl.schema import Schema
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mnistctl.artifacts import checkpoint, files
 from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.errors import CheckpointError
 from mnistctl.evaluation.metrics import Score, compute_score
 from mnistctl.inference import load

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistctl.artifacts import files
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.errors import OutputError, UsageError
 from mnistctl.schema import Schema
 

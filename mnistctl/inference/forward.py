@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistctl.artifacts.grids import ImageArray
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 
 # Larger batches do not fit the caches of a CPU. The results do not depend on the batch size.
 _BATCH_SIZE = 500

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mnistctl.artifacts import checkpoint
 from mnistctl.artifacts.grids import ImageArray
-from mnistctl.data.images import find_images, load_image, to_mnist
+from mnistctl.data.photos import find_images, load_image, to_mnist
 from mnistctl.errors import CheckpointError, OutputError, UsageError
 from mnistctl.inference import load
 from mnistctl.inference.forward import compute_image_logits

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, update_bn
 
 from mnistctl.artifacts import checkpoint
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError
 from mnistctl.evaluation.metrics import compute_score
 from mnistctl.models.recipe import ClassifierRecipe

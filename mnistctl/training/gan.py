@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import Optimizer
 
 from mnistctl.artifacts import checkpoint
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError
 from mnistctl.models.recipe import NOISE_SIZE, REAL_TARGETS, GanRecipe
 from mnistctl.nn.device import autocast_for

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistctl.artifacts import record as record_file
+from mnistctl.artifacts import json_file
 from mnistctl.errors import CheckpointError
 from mnistctl.models import GENERATORS
 from mnistctl.models.summary import RecipeSummary
@@ -159,7 +159,7 @@ class RunRecord(RunMetrics, RunSettings):
         Raises:
             OutputError: the file cannot be written.
         """
-        record_file.write(path, self.to_json())
+        json_file.write(path, self.to_json())
 
 
 def read_record(path: Path) -> RunRecord | None:
@@ -168,7 +168,7 @@ def read_record(path: Path) -> RunRecord | None:
     Raises:
         CheckpointError: the file is damaged, no record of a run, or of a later version.
     """
-    body = record_file.read(path)
+    body = json_file.read(path)
     if body is None:
         return None
     try:

@@ -13,7 +13,7 @@ from mnistctl.artifacts import checkpoint, files
 from mnistctl.artifacts.files import Saved
 from mnistctl.artifacts.grids import ImageArray, make_grid, write_gif, write_png
 from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.evaluation.figures import mismatch_figure
 from mnistctl.evaluation.metrics import Mismatches, compute_score, find_mismatches
 from mnistctl.inference.forward import generate_images

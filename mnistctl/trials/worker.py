@@ -13,7 +13,7 @@ import torch
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
 from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.errors import DataError, UsageError
 from mnistctl.evaluation.metrics import compute_score, find_mismatches
 from mnistctl.models.recipe import ClassifierRecipe

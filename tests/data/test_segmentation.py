@@ -6,7 +6,7 @@ from digit_images import enlarged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnistctl.data import images
+from mnistctl.data import photos
 
 
 def paper(n, margin=60):
@@ -52,8 +52,8 @@ def noisy(page):
 
 @pytest.mark.parametrize("disturb", [shaded, ruled, squared, framed, specked, on_table, noisy])
 def test_disturbances_are_removed(disturb):
-    plain = [images.to_mnist(paper(n)) for n in range(6)]
-    disturbed = [images.to_mnist(disturb(paper(n)).clip(0, 255)) for n in range(6)]
+    plain = [photos.to_mnist(paper(n)) for n in range(6)]
+    disturbed = [photos.to_mnist(disturb(paper(n)).clip(0, 255)) for n in range(6)]
     differences = [
         np.abs(d.astype(int) - p).sum() / p.sum(dtype=int) for d, p in zip(disturbed, plain, strict=True)
     ]
@@ -65,7 +65,7 @@ def test_separate_strokes_of_a_five_are_joined():
     page = np.full((200, 200), 240, np.float32)
     page[40:50, 90:150] = 30  # the bar, separate from the rest
     page[62:150, 80:90] = 30
-    widths = (images.to_mnist(page) > 100).sum(1)
+    widths = (photos.to_mnist(page) > 100).sum(1)
     assert widths.max() >= 9  # the bar
     assert (widths[widths.argmax() :] == 2).sum() > 9
 
@@ -82,7 +82,7 @@ def test_separate_strokes_of_a_five_are_joined():
     ids=["white", "black", "noise", "slope", "line"],
 )
 def test_empty_page_has_no_digit(page):
-    assert images.to_mnist(page.astype(np.float32).clip(0, 255)) is None
+    assert photos.to_mnist(page.astype(np.float32).clip(0, 255)) is None
 
 
 @settings(max_examples=40, deadline=None)
@@ -101,5 +101,5 @@ def test_any_image_gives_a_digit_or_none(shape, kind, seed):
         page[row, column] = rng.integers(256)
     else:
         page[:] = rng.uniform(0, 255, shape)
-    digit = images.to_mnist(page)
+    digit = photos.to_mnist(page)
     assert digit is None or (digit.shape == (28, 28) and digit.max() > 100)

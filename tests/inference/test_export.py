@@ -11,7 +11,7 @@ import torch
 
 from mnistctl import models
 from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.errors import OutputError
 from mnistctl.inference import export, load
 from mnistctl.inference.export import export_onnx

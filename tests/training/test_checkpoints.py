@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from mnistctl.artifacts import checkpoint, files, grids, record
+from mnistctl.artifacts import checkpoint, files, grids, json_file
 from mnistctl.data import idx
 from mnistctl.errors import OutputError
 from mnistctl.models import load
@@ -33,7 +33,7 @@ IMAGE = np.zeros((28, 28), np.uint8)
 KINDS = {
     "net": ("a.safetensors", lambda p: checkpoint.save(p, checkpoint.NET, {"model": "logit"}, WEIGHTS)),
     "run": ("epoch-0000.safetensors", lambda p: RunCheckpoints(run_path_of(p)).save(header(), WEIGHTS)),
-    "record": ("a.json", lambda p: record.write(p, {"model": "logit"})),
+    "record": ("a.json", lambda p: json_file.write(p, {"model": "logit"})),
     "log": ("a.jsonl", lambda p: files.write(p, "{}\n")),
     "image": ("a.png", lambda p: grids.write_png(p, IMAGE)),
     "digits": ("train-images-idx3-ubyte", lambda p: files.write(p, idx.dump(IMAGE[None]))),

@@ -11,7 +11,7 @@ from torch import nn
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
 from mnistctl.data import datasets
-from mnistctl.data.digits import Digits
+from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError, UsageError
 from mnistctl.inference.forward import generate_images
 from mnistctl.models.recipe import NOISE_SIZE, GanRecipe

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mnistctl.artifacts import checkpoint, record
+from mnistctl.artifacts import checkpoint, json_file
 from mnistctl.errors import CheckpointError
 from mnistctl.training.record import RunRecord, find_record, read_record
 
@@ -41,7 +41,7 @@ def test_field_of_the_wrong_type_is_named_in_the_error(name, path, tmp_path):
     for key in parents:
         target = target[key]
     target[last] = {"not": ["a", "valid", "value"]}
-    record.write(tmp_path / "r.json", body)
+    json_file.write(tmp_path / "r.json", body)
     with pytest.raises(CheckpointError, match=r"r\.json: not a record of a run") as refused:
         read_record(tmp_path / "r.json")
     assert refused.value.exit_code == 5
@@ -53,7 +53,7 @@ def test_missing_result_is_named_in_the_error(name, tmp_path):
     complete = body_of(name)
     optional = {"swa", "state_digest", "started", "processor_seconds", "resumed"}
     for key in complete.keys() - optional:
-        record.write(tmp_path / "r.json", {k: v for k, v in complete.items() if k != key})
+        json_file.write(tmp_path / "r.json", {k: v for k, v in complete.items() if k != key})
         with pytest.raises(CheckpointError, match=key):
             read_record(tmp_path / "r.json")
 
@@ -61,7 +61,7 @@ def test_missing_result_is_named_in_the_error(name, tmp_path):
 def test_number_of_epochs_out_of_range_is_refused(tmp_path):
     body = body_of(GAN)
     for epochs in (0, 1_000_001, 2**70):
-        record.write(tmp_path / "r.json", body | {"recipe": body["recipe"] | {"epochs": epochs}})
+        json_file.write(tmp_path / "r.json", body | {"recipe": body["recipe"] | {"epochs": epochs}})
         with pytest.raises(CheckpointError, match="epochs"):
             read_record(tmp_path / "r.json")
 

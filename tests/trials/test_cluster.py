@@ -72,7 +72,7 @@ def cluster(tmp_path):
 
 def test_cluster_gives_the_same_results_when_a_worker_is_killed(cluster, stub_trials, own):
     address, scheduler_file, workers = cluster
-    (own / "slow").write_text("0.2")
+    stubs.set_seconds(own, 0.2)
     events = []
     for event in stub_trials.start(8, backend=get_backend("dask", scheduler=address)):
         events.append(event)
@@ -106,7 +106,7 @@ def test_local_cluster_ends_with_the_trials_and_with_ctrl_c(stub_trials, own, tm
     stub_trials.run(backend=get_backend("dask", workers=2))
     assert stub_trials.results() == stub_trials.expected(4)
     assert not running(stubs.read_starts(own)[1])
-    (own / "slow").write_text("60")
+    stubs.set_seconds(own, 60)
     session = Session(own, tmp_path, "-n", "8", "--executor", "dask", "--workers", "2", "--overwrite")
     while sum(stubs.read_starts(own)[0].values()) < 6:
         time.sleep(0.1)

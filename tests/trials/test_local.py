@@ -36,10 +36,10 @@ def test_worker_process_has_the_bits_of_this_process(stub_trials):
     "number", [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
 )
 def test_stopped_command_leaves_no_processes_and_can_be_resumed(number, stub_trials, own, tmp_path):
-    (own / "slow").write_text("0.15")
+    stubs.set_seconds(own, 0.15)
     session = Session(own, tmp_path, "-n", "8", "--workers", "2")
     session.wait_for_line("logit", "2")
-    (own / "slow").write_text("60")
+    stubs.set_seconds(own, 60)
     time.sleep(0.5)  # both workers are in a trial that would take a minute
     stopped = time.monotonic()
     if number == signal.SIGINT:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import TextColumn
 
-from mnistctl.artifacts import files, record
+from mnistctl.artifacts import files, json_file
 from mnistctl.cli.output.terminal import print_error, print_line, progress_bars, silence_stdout
 from mnistctl.errors import OutputError, StoppedError
 from mnistctl.models import GENERATORS
@@ -77,7 +77,7 @@ def print_run(
         paths = [str(files.with_ending(run_path, "json"))]
     _print_result(finished, mismatches, paths, say)
     if json:
-        body = {"version": record.VERSION} | finished.record.to_json()
+        body = {"version": json_file.VERSION} | finished.record.to_json()
         print_line(jsons.dumps(body | {"already": finished.already, "paths": paths}))
     elif quiet:
         print_line(_quiet_result(finished.record))

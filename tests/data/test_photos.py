@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from mnistctl.data import images
+from mnistctl.data import photos
 from mnistctl.errors import OutputError, UsageError
 
 
 def save_and_convert(image, path):
     image.save(path)
-    return images.to_mnist(images.load_image(path)[0])
+    return photos.to_mnist(photos.load_image(path)[0])
 
 
 def correlation(image, n):
@@ -35,7 +35,7 @@ def correlation(image, n):
     inverted=st.booleans(),
 )
 def test_enlarged_digit_is_converted_back(n, factor, margin, inverted):
-    converted = images.to_mnist(images.to_grey(enlarged(n, factor, margin, inverted)))
+    converted = photos.to_mnist(photos.to_grey(enlarged(n, factor, margin, inverted)))
     assert converted is not None
     assert (converted.shape, converted.dtype) == ((28, 28), np.uint8)
     assert correlation(converted, n) > 0.85  # 1 in 100 pairs of different digits has more
@@ -48,7 +48,7 @@ def test_enlarged_digit_is_converted_back(n, factor, margin, inverted):
 
 
 def test_digit_of_mnist_is_hardly_changed():
-    converted = [images.to_mnist(DIGITS.images[n].astype(np.float32)) for n in range(50)]
+    converted = [photos.to_mnist(DIGITS.images[n].astype(np.float32)) for n in range(50)]
     assert np.mean([difference(image, n) for n, image in enumerate(converted)]) < 0.15
 
 
@@ -60,7 +60,7 @@ def test_every_mode_gives_the_same_digit(mode, tmp_path):
     else:
         image = image.convert(mode)
     path = tmp_path / ("digit.tif" if mode in ("CMYK", "I;16") else "digit.png")
-    expected = images.to_mnist(images.to_grey(enlarged(n)))
+    expected = photos.to_mnist(photos.to_grey(enlarged(n)))
     mean_difference = np.abs(save_and_convert(image, path).astype(int) - expected).mean()
     assert mean_difference < (15 if mode == "1" else 2)  # mode 1 is dithered
     with Image.open(path) as stored:
@@ -80,7 +80,7 @@ def test_palette_with_transparency_is_read(tmp_path):
     image = Image.fromarray(alpha.astype(np.uint8), "L").convert("P")
     image.putpalette([90, 90, 90, 20, 20, 20])
     image.save(tmp_path / "digit.gif", transparency=0)
-    assert difference(images.to_mnist(images.load_image(tmp_path / "digit.gif")[0]), 3) < 0.7
+    assert difference(photos.to_mnist(photos.load_image(tmp_path / "digit.gif")[0]), 3) < 0.7
 
 
 def test_yellow_ink_on_white_is_found(tmp_path):
@@ -95,15 +95,15 @@ def test_photo_is_turned_upright(orientation, turn, tmp_path):
     exif[0x0112] = orientation
     image = enlarged(3) if turn is None else enlarged(3).rotate(turn, expand=True)
     image.save(tmp_path / "photo.jpg", exif=exif)
-    assert difference(images.to_mnist(images.load_image(tmp_path / "photo.jpg")[0]), 3) < 0.6
+    assert difference(photos.to_mnist(photos.load_image(tmp_path / "photo.jpg")[0]), 3) < 0.6
 
 
 @pytest.mark.parametrize("name", ["photo.mpo", "photo.webp", "photo.bmp", "photo.ppm"])
 def test_other_formats_are_read(name, tmp_path):
     if name.endswith("mpo"):
         enlarged(3).save(tmp_path / name, save_all=True, append_images=[enlarged(4)])
-        assert images.load_image(tmp_path / name)[1] == 1
-        assert difference(images.to_mnist(images.load_image(tmp_path / name)[0]), 3) < 0.6
+        assert photos.load_image(tmp_path / name)[1] == 1
+        assert difference(photos.to_mnist(photos.load_image(tmp_path / name)[0]), 3) < 0.6
     else:
         assert difference(save_and_convert(enlarged(3), tmp_path / name), 3) < 0.6
 
@@ -113,7 +113,7 @@ def test_invalid_file_is_an_output_error_with_its_reason(name, tmp_path):
     content, reason = INVALID_IMAGES[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(OutputError) as caught:
-        images.load_image(tmp_path / name)
+        photos.load_image(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name}: {reason}")
     assert "; " in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -123,7 +123,7 @@ def test_missing_file_and_pipe_are_output_errors(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for name in ("none.png", "pipe"):
         with pytest.raises(OutputError, match=f"{name}: cannot be read"):
-            images.load_image(tmp_path / name)
+            photos.load_image(tmp_path / name)
 
 
 def test_damaged_tiff_writes_nothing_to_stderr(tmp_path, capfd):
@@ -132,7 +132,7 @@ def test_damaged_tiff_writes_nothing_to_stderr(tmp_path, capfd):
     content[300:400] = b"\xff" * 100
     (tmp_path / "page.tif").write_bytes(content)
     with pytest.raises(OutputError, match="damaged"):
-        images.load_image(tmp_path / "page.tif")
+        photos.load_image(tmp_path / "page.tif")
     assert capfd.readouterr().err == ""
     os.write(2, b"restored")
     assert capfd.readouterr().err == "restored"
@@ -147,22 +147,22 @@ def test_damaged_file_is_read_or_gives_an_output_error(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("damaged") / "picture"
     path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
     try:
-        grey, frames = images.load_image(path)
+        grey, frames = photos.load_image(path)
     except OutputError as error:
         assert "\n" not in str(error)
         return
     assert grey.dtype == np.float32
     assert frames >= 1
     assert max(grey.shape) <= 640
-    images.to_mnist(grey)
+    photos.to_mnist(grey)
 
 
 def test_folder_is_replaced_by_its_images_in_the_order_of_their_names(tmp_path):
     (tmp_path / "many/below").mkdir(parents=True)
     for name in ("b.png", "a.JPG", ".hidden.png", "below/c.png", "notes.txt"):
         (tmp_path / "many" / name).touch()
-    found = images.find_images([tmp_path / "first.png", tmp_path / "many"])
+    found = photos.find_images([tmp_path / "first.png", tmp_path / "many"])
     assert [path.name for path in found] == ["first.png", "a.JPG", "b.png"]
     (tmp_path / "none").mkdir()
     with pytest.raises(UsageError, match="no image in this folder"):
-        images.find_images([tmp_path / "none"])
+        photos.find_images([tmp_path / "none"])
