@@ -5,7 +5,6 @@ from pathlib import Path
 
 import typer
 
-from mnistctl.artifacts import files
 from mnistctl.models import CLASSIFIERS, GENERATORS
 
 
@@ -39,5 +38,7 @@ def _starting_with(names: Mapping[str, str], incomplete: str) -> Iterator[tuple[
 
 
 def _runs_with_ending(ctx: typer.Context, ending: str, description: str, *subfolders: str) -> dict[str, str]:
+    from mnistctl.artifacts import files
+
     folder = Path(ctx.params.get("out_dir") or "out", *subfolders)
     return dict.fromkeys(files.list_runs(folder, ending), f"{description} in {folder}")

@@ -7,7 +7,6 @@ import typer
 
 from mnistctl.cli.options import DATA_DIR, DataDir, Dataset, flag
 from mnistctl.cli.output import terminal
-from mnistctl.cli.output.show import print_file_statuses
 from mnistctl.errors import DataError, UsageError
 
 
@@ -25,6 +24,7 @@ def download(
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a silent mirror.")] = 30.0,
 ) -> None:
     """Download a data set and verify it. Files that are present and verified are not downloaded again."""
+    from mnistctl.cli.output.show import print_file_statuses
     from mnistctl.data import download
     from mnistctl.data.datasets import get_dataset
 

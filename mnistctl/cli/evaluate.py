@@ -30,13 +30,6 @@ from mnistctl.cli.options import (
     Threads,
     flag,
 )
-from mnistctl.cli.output.evaluate import (
-    corruption_progress,
-    print_comparison,
-    print_evaluation,
-    print_generator_evaluation,
-    print_predictions,
-)
 from mnistctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -168,6 +161,7 @@ def _check_options(context: typer.Context, subject: str) -> None:
 
 
 def _evaluate_classifier(options: EvalOptions) -> None:
+    from mnistctl.cli.output.evaluate import corruption_progress, print_evaluation
     from mnistctl.data.batches import Digits
     from mnistctl.evaluation.classifier import evaluate_classifier
     from mnistctl.evaluation.figures import save_figures
@@ -227,6 +221,7 @@ def _figure_path(options: EvalOptions, name: str) -> Path:
 
 
 def _compare_classifiers(options: EvalOptions) -> None:
+    from mnistctl.cli.output.evaluate import corruption_progress, print_comparison
     from mnistctl.evaluation.comparison import compare
     from mnistctl.evaluation.figures import save_figures
     from mnistctl.evaluation.predictions import load_classifiers, load_split
@@ -241,6 +236,7 @@ def _compare_classifiers(options: EvalOptions) -> None:
 
 
 def _evaluate_generator(options: EvalOptions) -> None:
+    from mnistctl.cli.output.evaluate import print_generator_evaluation
     from mnistctl.evaluation.figures import save_figures
     from mnistctl.evaluation.generator import evaluate_generator
     from mnistctl.evaluation.predictions import load_classifiers, load_split
@@ -265,6 +261,7 @@ def _evaluate_generator(options: EvalOptions) -> None:
 
 
 def _predict_images(options: EvalOptions) -> None:
+    from mnistctl.cli.output.evaluate import print_predictions
     from mnistctl.inference.predict import predict_images
 
     predictions = predict_images(

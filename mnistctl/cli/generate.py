@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from mnistctl.artifacts import files
 from mnistctl.cli.errors import option_of
 from mnistctl.cli.options import (
     COUNT,
@@ -20,7 +19,6 @@ from mnistctl.cli.options import (
     Threads,
     flag,
 )
-from mnistctl.cli.output.generate import print_generated
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS, GENERATORS, check_name
 
@@ -71,6 +69,8 @@ def generate(
         raise UsageError(
             f"the file is a {ending.upper()}; give a name that ends in .{ending}", field="out", value=out
         )
+    from mnistctl.artifacts import files
+
     if net in CLASSIFIERS and not files.with_ending(out_dir / net, "safetensors").exists():
         check_name(net, GENERATORS)
     from mnistctl.inference import generate, load
@@ -96,6 +96,8 @@ def generate(
     else:
         default = None if show else out_dir / f"{options.path.stem}-generated.png"
         result = generate.generate_grid(options, out or default)
+    from mnistctl.cli.output.generate import print_generated
+
     print_generated(result, show=show, json=json)
 
 

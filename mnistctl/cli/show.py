@@ -21,7 +21,6 @@ from mnistctl.cli.options import (
     flag,
 )
 from mnistctl.cli.output import terminal
-from mnistctl.cli.output.show import print_digits, print_environment, print_model
 from mnistctl.errors import UsageError
 from mnistctl.models import check_name
 
@@ -73,6 +72,7 @@ def show(
     import numpy as np
 
     from mnistctl.artifacts import grids
+    from mnistctl.cli.output.show import print_digits
     from mnistctl.data import datasets
 
     if glyphs:
@@ -90,6 +90,7 @@ def show(
 
 
 def _show_machine(data_dir: Path, out_dir: Path, json: bool) -> None:
+    from mnistctl.cli.output.show import print_environment
     from mnistctl.training.environment import collect_environment
 
     print_environment(collect_environment(data_dir, out_dir), json=json)
@@ -97,6 +98,7 @@ def _show_machine(data_dir: Path, out_dir: Path, json: bool) -> None:
 
 def _show_model(name: str) -> None:
     check_name(name)
+    from mnistctl.cli.output.show import print_model
     from mnistctl.models import load
     from mnistctl.models.summary import summarize_nets, summarize_recipe
 

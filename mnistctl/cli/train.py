@@ -29,8 +29,6 @@ from mnistctl.cli.options import (
     Threads,
     flag,
 )
-from mnistctl.cli.output.show import print_models
-from mnistctl.cli.output.train import print_run
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS, GENERATORS, check_name
 
@@ -91,6 +89,7 @@ def train(
 ) -> None:
     """Train a model and save weights, log and images."""
     if list_:
+        from mnistctl.cli.output.show import print_models
         from mnistctl.models.summary import list_models
 
         print_models(list_models(), json=json)
@@ -121,6 +120,7 @@ def train(
         require_installed()
     if not resume:  # a checkpoint knows its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
+    from mnistctl.cli.output.train import print_run
     from mnistctl.training import run  # loads torch, so it comes after a download that may fail
 
     to_resume = resume_command(model, options)

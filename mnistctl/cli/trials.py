@@ -30,7 +30,6 @@ from mnistctl.cli.options import (
     Resume,
     flag,
 )
-from mnistctl.cli.output.trials import print_trials
 from mnistctl.models import CLASSIFIERS, check_name
 
 if TYPE_CHECKING:
@@ -158,6 +157,7 @@ def trials(
     if not resume:  # a journal has the name of its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
     # This loads torch, so it comes after a download that may fail.
+    from mnistctl.cli.output.trials import print_trials
     from mnistctl.trials import options as trials_options
     from mnistctl.trials.run import run_trials
 

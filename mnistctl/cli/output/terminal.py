@@ -1,15 +1,18 @@
-"""Printing: lines, errors, tables and progress bars."""
+"""Printing: lines, errors, tables and progress bars.
+
+Rich is imported by the functions that need it: --help and tab completion need none of this.
+"""
 
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from rich.console import Console, JustifyMethod
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
-from rich.table import Table
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
+    from rich.progress import Progress, TaskID
+    from rich.table import Table
 
 JSON_VERSION = 2  # version of the objects that --json prints
 _MAX_WIDTH = 200  # columns; wider than any table
@@ -18,6 +21,9 @@ _MAX_WIDTH = 200  # columns; wider than any table
 def print_line(text: str, style: str = "") -> None:
     """Print one line of a result on stdout, never wrapped or cut; in `style` if stdout is a terminal."""
     shown = _printable(text, sys.stdout)
+    from rich.console import Console
+    from rich.text import Text
+
     if style and (console := Console(highlight=False)).is_terminal:
         console.print(Text(shown, style), soft_wrap=True)
     else:
@@ -46,6 +52,8 @@ def _printable(text: str, stream: TextIO) -> str:
 
 def download_progress() -> AbstractContextManager[Callable[[str, int, int | None], None]]:
     """A progress bar for each downloaded file; see `progress_bar`."""
+    from rich.progress import DownloadColumn
+
     return progress_bar(DownloadColumn())
 
 
@@ -70,22 +78,29 @@ def progress_bar(column: Any) -> Iterator[Callable[[str, int, int | None], None]
         yield on_progress
 
 
-def plain_table(*columns: str, justify: JustifyMethod = "left") -> Table:
+def plain_table(*columns: str, justify: "JustifyMethod" = "left") -> "Table":
     """An empty table without borders."""
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
     for column in columns:
         table.add_column(column, justify=justify, no_wrap=True)
     return table
 
 
-def print_table(table: Table) -> None:
+def print_table(table: "Table") -> None:
     """Print the table on stdout."""
+    from rich.console import Console
+
     # At full width: a terminal wraps long rows, whereas Rich would cut numbers.
     Console(highlight=False, width=_MAX_WIDTH).print(table)
 
 
-def progress_bars(*columns: Any) -> Progress:
+def progress_bars(*columns: Any) -> "Progress":
     """Progress bars on stderr, with `columns` to the right. Shown on a terminal only; removed at the end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
     console = Console(stderr=True)
     shown = console.is_terminal and not console.is_dumb_terminal
     return Progress(
