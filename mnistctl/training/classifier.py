@@ -163,7 +163,7 @@ def iterate_batches(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches of one epoch: pixels [B, 1, 28, 28] in [-1, 1] and labels [B]; the last may be shorter.
 
-    The order is drawn anew from (seed, epoch), whatever the caller drew in between. The dropout masks of the
+    The order is drawn from (seed, epoch), whatever the caller drew in between. The dropout masks of the
     epoch's steps continue the same stream of random numbers.
     """
     torch.manual_seed(derive_seed(training.seed, epoch))

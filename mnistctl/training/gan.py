@@ -124,7 +124,7 @@ def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Pro
         training.generator.train()
         training.discriminator.train()
 
-        # One pass over the training digits, in an order drawn anew from (seed, epoch). The noise and the
+        # One pass over the training digits, in an order drawn from (seed, epoch). The noise and the
         # targets of the epoch's steps continue the same stream of random numbers.
         torch.manual_seed(derive_seed(training.seed, epoch))
         order = torch.randperm(len(train))[: steps * recipe.batch_size]
@@ -153,7 +153,7 @@ def train_step(training: GanTraining, recipe: GanRecipe, real: Tensor, labels: T
 
     Goodfellow et al., arXiv 1406.2661, algorithm 1, with the non-saturating loss of the generator (section 3
     there). The targets of real digits are below 1 (one-sided label smoothing, Salimans et al., arXiv
-    1606.03498, section 3.4), here drawn anew for each digit.
+    1606.03498, section 3.4), here drawn for each digit separately.
 
     Args:
         training: the state; its nets must be in training mode.
