@@ -21,10 +21,12 @@ _ACTIONS = {
     "download_mirror": "try another mirror with `mnistctl download{dataset} --mirror URL`",
     "online": "leave out --offline (or unset MNISTCTL_OFFLINE)",
     "source": "use --from DIR for a local folder",
-    "train": "train one with `mnistctl train`",
+    "train": "train one with `mnistctl train MODEL`",
     "train_conv": "train one with `mnistctl train conv`",
     "start": "start one with `mnistctl train`",
     "list_models": "see `mnistctl train --list`",
+    "lower_lr": "use a lower --lr",
+    "overwrite_lower_lr": "use --overwrite with a lower --lr",
     "sample": "use --dataset sample",
 }
 

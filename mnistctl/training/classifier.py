@@ -142,9 +142,9 @@ def fit(
         norms = torch.stack(torch._foreach_norm(list(training.net.parameters())))
         if not (math.isfinite(loss) and math.isfinite(score.loss) and bool(norms.isfinite().all())):
             raise DivergedError(
-                f"epoch {epoch}: the loss is {loss}, no longer a finite number; lower the learning rate "
-                f"(the peak was {recipe.peak_lr:g})",
-                remedies=("lr",),
+                f"epoch {epoch}: a loss or a weight is no longer a finite number (training loss {loss:.4g}, "
+                f"peak learning rate {recipe.peak_lr:g})",
+                remedies=("lower_lr",),
             )
 
         # The last epochs' weights join the average. The loop itself goes on with its own weights.

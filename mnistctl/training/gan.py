@@ -138,9 +138,9 @@ def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Pro
         norms = torch.stack(torch._foreach_norm([*training.g_params, *training.d_params]))
         if not (math.isfinite(d_loss + g_loss) and bool(norms.isfinite().all())):
             raise DivergedError(
-                f"epoch {epoch}: a loss (medians {d_loss} and {g_loss}) or a weight is no longer a finite "
-                f"number; lower the learning rate (it was {recipe.peak_lr:g})",
-                remedies=("lr",),
+                f"epoch {epoch}: a loss or a weight is no longer a finite number (median losses "
+                f"{d_loss:.4g} and {g_loss:.4g}, peak learning rate {recipe.peak_lr:g})",
+                remedies=("lower_lr",),
             )
 
         training.epoch = epoch

@@ -136,7 +136,7 @@ def execute(config: RunConfig, stopwatch: Stopwatch | None = None) -> Iterator[E
             yield event
     except DivergedError as error:
         message = f"{error.message}; the checkpoint after epoch {task.epoch} is kept"
-        raise DivergedError(message, remedies=(*error.remedies, "overwrite")) from None
+        raise DivergedError(message, remedies=("overwrite_lower_lr",)) from None
     yield from task.evaluate()
     stopwatch.update(progress)
 

@@ -73,6 +73,10 @@ class JournalHeader(Schema):
     support: tuple[int, ...]
     machine: MachineInfo
 
+    def __post_init__(self) -> None:
+        if len(self.support) != 10:
+            raise ValueError(f"support: {len(self.support)} counts instead of 10")
+
     @classmethod
     def upgrade(cls, value: Any) -> Any:
         """`value` with the keys of this version."""

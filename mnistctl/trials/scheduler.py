@@ -124,7 +124,7 @@ def _outcome_of(future: Future[TrialResult]) -> Outcome:
     try:
         return _check_result(future.result())
     except DivergedError as error:
-        return TrialFailure("diverged", str(error))
+        return TrialFailure("diverged", error.message)
     except (BrokenExecutor, CancelledError, MnistctlError):
         raise
     except Exception as error:  # noqa: BLE001 - it concerns this trial only, and is recorded

@@ -54,6 +54,9 @@ class TrialResult(Schema):
     def __post_init__(self) -> None:
         if not self.accuracies.keys() == self.digests.keys() == self.mismatches.keys():
             raise ValueError("accuracies, digests and mismatches are of different arms")
+        for arm, accuracy in self.accuracies.items():
+            if isinstance(accuracy, float) and not 0 <= accuracy <= 100:  # nan is not, either
+                raise ValueError(f"accuracies.{arm}: {accuracy} is not from 0 to 100")
 
 
 RunTrial = Callable[[str, int, TrialSettings], TrialResult]  # model, seed, settings

@@ -161,7 +161,7 @@ def test_diverged_run_ends_with_exit_code_4_and_keeps_its_checkpoint(mnistctl, t
     assert (ran.returncode, ran.stdout) == (4, "")
     for word in (
         "epoch 1",
-        "lower the learning rate",
+        "use --overwrite with a lower --lr",
         "--lr",
         "checkpoint after epoch 0 is kept",
         "--overwrite",

@@ -23,7 +23,7 @@ from mnistctl.errors import CheckpointError, DataError, MnistctlError, UsageErro
         ),
         (
             MnistctlError("no trained model", remedies=["train"]),
-            "no trained model; train one with `mnistctl train`",
+            "no trained model; train one with `mnistctl train MODEL`",
         ),
     ],
 )

@@ -188,7 +188,7 @@ def test_same_seed_gives_same_nets_and_another_seed_does_not(digits):
 
 def test_learning_rate_far_too_high_raises_diverged_error(digits):
     recipe = small(peak_lr=1e30)
-    with pytest.raises(DivergedError, match="lower the learning rate"):
+    with pytest.raises(DivergedError, match=r"no longer a finite number .*peak learning rate"):
         list(fit(GanTraining(recipe, 0, CPU), recipe, some(digits, 40)))
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import stubs
 
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, OutputError
@@ -11,6 +12,9 @@ from mnistctl.trials import journal
 from mnistctl.trials.journal import JournalHeader, ResumeNote, TrialRecord
 
 RECORDS = Path(__file__).parents[2] / "records"
+
+
+RESULT = stubs.stub_result(0).to_json()
 
 
 def encode(body):
@@ -41,9 +45,12 @@ def test_damaged_line_is_refused_with_its_number(stub_trials):
         (1, {"version": 99}, "version 99"),
         (1, {"models": "logit"}, "models: Expected"),
         (1, {"settings": {}}, "recipes"),
+        (1, {"support": [5]}, "support: 1 counts instead of 10"),
         (2, {"seed": "0"}, "line 2 .*seed: Expected"),
         (2, {"result": None}, "done without a result"),
         (2, {"state": "lost"}, "state"),
+        (2, {"result": RESULT | {"accuracies": {"logit": float("inf")}}}, "accuracies.logit: inf is not"),
+        (2, {"result": RESULT | {"accuracies": {"logit": float("nan")}}}, "accuracies.logit: nan is not"),
     ],
 )
 def test_wrong_field_is_refused_by_name(number, change, message, stub_trials):
