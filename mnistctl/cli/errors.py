@@ -34,7 +34,6 @@ _ACTIONS = {
 _EFFECTS = {
     "resume": "continues it",
     "start": "starts one",
-    "train": "trains one",
     "retry": "runs the failed ones again",
 }
 

@@ -95,7 +95,8 @@ def train(
         print_models(list_models(), json=json)
         return
     if model is None:
-        raise UsageError(f"missing argument MODEL: choose one of {', '.join(MODELS)}")
+        message = f"missing argument MODEL: choose one of {', '.join(MODELS)}"
+        raise UsageError(message, remedies=("list_models",))
     check_name(model)
     from mnistctl.training.options import RunOptions
 
