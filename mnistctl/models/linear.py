@@ -10,15 +10,15 @@ from torch import nn
 from torch.optim import SGD
 
 from mnistctl.models.recipe import ClassifierRecipe
-from mnistctl.nn.schedules import constant
+from mnistctl.nn.schedules import Constant
 
 
-def net() -> nn.Sequential:
+def net(hidden: int = 800) -> nn.Sequential:
     """Pixels [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
-        nn.Flatten(),                    # 784
-        nn.Linear(784, 800), nn.ReLU(),  # 800
-        nn.Linear(800, 10),              # 10
+        nn.Flatten(),                       # 784
+        nn.Linear(784, hidden), nn.ReLU(),  # 800
+        nn.Linear(hidden, 10),              # 10
     )  # fmt: skip
 
 
@@ -27,6 +27,6 @@ recipe = ClassifierRecipe(
     optimizer=partial(SGD, lr=0.05, momentum=0.9, nesterov=True),
     epochs=50,
     peak_lr=0.05,
-    lr_schedule=constant,
+    lr_schedule=Constant(),
     batch_size=100,
 )

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import SGD
 
 from mnistctl.models.recipe import ClassifierRecipe
-from mnistctl.nn.schedules import constant
+from mnistctl.nn.schedules import Constant
 
 
 def net() -> nn.Sequential:
@@ -26,6 +26,6 @@ recipe = ClassifierRecipe(
     optimizer=partial(SGD, lr=0.04),
     epochs=20,
     peak_lr=0.04,
-    lr_schedule=constant,
+    lr_schedule=Constant(),
     batch_size=100,
 )

@@ -9,16 +9,16 @@ from torch.optim import AdamW
 
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.nn.layers import LastStep
-from mnistctl.nn.schedules import cycle
+from mnistctl.nn.schedules import Cycle
 
 
-def net() -> nn.Sequential:
+def net(hidden: int = 128, layers: int = 2) -> nn.Sequential:
     """Pixels [N, 1, 28, 28] to logits [N, 10]."""
     return nn.Sequential(
-        nn.Flatten(1, 2),                                  # 28 steps of 28
-        nn.LSTM(28, 128, num_layers=2, batch_first=True),  # 28 steps of 128, from a zero state
-        LastStep(),                                        # 128
-        nn.Linear(128, 10),                                # 10
+        nn.Flatten(1, 2),                                          # 28 steps of 28
+        nn.LSTM(28, hidden, num_layers=layers, batch_first=True),  # 28 steps of 128, from a zero state
+        LastStep(),                                                # 128
+        nn.Linear(hidden, 10),                                     # 10
     )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ recipe = ClassifierRecipe(
     optimizer=AdamW,
     epochs=40,
     peak_lr=0.001,
-    lr_schedule=cycle(1.0, 0.5, 0.2, 0.1),
+    lr_schedule=Cycle((1.0, 0.5, 0.2, 0.1)),
     batch_size=60,
     shuffle=False,
 )

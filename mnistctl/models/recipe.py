@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from mnistctl.nn.schedules import Schedule, hold_after
 
 NOISE_SIZE = 100  # length of the noise vector that a generator turns into an image
-REAL_TARGETS = (0.8, 1.0)  # range of the discriminator's random targets for real images
+Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [N, 10], labels [N]) to the mean loss of the N images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,11 @@ class ClassifierRecipe:
         batch_size: images per optimizer step; the last batch of an epoch may be smaller.
         shuffle: shuffle the images before each epoch; otherwise use the order of the file.
         label_smoothing: fraction of each target that is spread evenly over the ten classes.
+        loss: replaces the cross entropy; None for the cross entropy with `label_smoothing`.
         swa_fraction: fraction of the epochs, at the end, whose weights are averaged (stochastic weight
             averaging, Izmailov et al., arXiv 1803.05407); None means no averaging.
         baseline: the recipe without averaging that trials compare this one with.
+        seed_offset: added to the seed of every run.
     """
 
     net: Callable[[], nn.Module]
@@ -41,8 +43,10 @@ class ClassifierRecipe:
     batch_size: int
     shuffle: bool = True
     label_smoothing: float = 0.0
+    loss: Loss | None = None
     swa_fraction: float | None = None
     baseline: "ClassifierRecipe | None" = None
+    seed_offset: int = 0
 
     @property
     def swa_epochs(self) -> int:
@@ -68,6 +72,9 @@ class GanRecipe:
         lr_schedule: maps (peak_lr, epochs) to one learning rate per epoch.
         batch_size: images per step; a last, smaller batch is dropped.
         conditional: both nets take the digit [N] as a second input.
+        real_targets: range of the discriminator's random targets for real images; those for generated images
+            are 0 (one-sided label smoothing, Salimans et al., arXiv 1606.03498).
+        seed_offset: added to the seed of every run.
     """
 
     generator: Callable[[], nn.Module]
@@ -78,6 +85,8 @@ class GanRecipe:
     lr_schedule: Schedule
     batch_size: int
     conditional: bool = False
+    real_targets: tuple[float, float] = (0.8, 1.0)
+    seed_offset: int = 0
 
     def condition(self, labels: Tensor) -> tuple[Tensor, ...]:
         """The second input of both nets as a tuple: (labels [N],) if the recipe is conditional, else ()."""

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from mnistctl.models.recipe import ClassifierRecipe
-from mnistctl.nn.schedules import cosine
+from mnistctl.nn.schedules import Cosine
 
 # Input channels, output channels, kernel, pool: Hasanpour et al., SimpNet, arXiv 1802.06205.
 BLOCKS = (
@@ -30,12 +30,12 @@ BLOCKS = (
 )  # fmt: skip
 
 
-def net() -> nn.Sequential:
+def net(dropout: float = 0.2) -> nn.Sequential:
     """Pixels [N, 1, 28, 28] to logits [N, 10]."""
-    return nn.Sequential(*(block(*row) for row in BLOCKS), nn.Flatten(), nn.Linear(216, 10))
+    return nn.Sequential(*(block(*row, dropout) for row in BLOCKS), nn.Flatten(), nn.Linear(216, 10))
 
 
-def block(in_channels: int, out_channels: int, kernel: int, pool: int) -> nn.Sequential:
+def block(in_channels: int, out_channels: int, kernel: int, pool: int, dropout: float) -> nn.Sequential:
     """[N, in_channels, H, W] to [N, out_channels, H / pool, W / pool]. Dropout comes after the pool."""
     convolution = nn.Conv2d(in_channels, out_channels, kernel, padding="same")
     nn.init.xavier_normal_(convolution.weight, nn.init.calculate_gain("relu"))
@@ -44,7 +44,7 @@ def block(in_channels: int, out_channels: int, kernel: int, pool: int) -> nn.Seq
         nn.BatchNorm2d(out_channels, eps=1e-5, momentum=0.05),
         nn.ReLU(),
         *([nn.MaxPool2d(pool)] if pool > 1 else []),
-        nn.Dropout(0.2),
+        nn.Dropout(dropout),
     )
 
 
@@ -53,7 +53,7 @@ recipe = ClassifierRecipe(
     optimizer=partial(AdamW, lr=0.01, betas=(0.5, 0.95), weight_decay=0.1),
     epochs=50,
     peak_lr=0.01,
-    lr_schedule=cosine(),
+    lr_schedule=Cosine(),
     batch_size=100,
     label_smoothing=0.01,
 )

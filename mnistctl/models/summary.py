@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mnistctl import models
 from mnistctl.models.published import load_published
-from mnistctl.models.recipe import NOISE_SIZE, REAL_TARGETS, ClassifierRecipe, GanRecipe
+from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe
 from mnistctl.nn.optim import make_optimizer
 from mnistctl.schema import Schema
 
@@ -193,7 +193,7 @@ def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
         "settings": dict(sorted((settings | {"lr": recipe.peak_lr}).items())),
     }
     if isinstance(recipe, GanRecipe):
-        return RecipeSummary(**shared, conditional=recipe.conditional, real_targets=REAL_TARGETS)
+        return RecipeSummary(**shared, conditional=recipe.conditional, real_targets=recipe.real_targets)
     return RecipeSummary(
         **shared,
         label_smoothing=recipe.label_smoothing,

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mnistctl.nn.layers import ConditionedNet
+
 _DROPPED = -1e38  # added to dropped elements, so that the relu makes them 0; bfloat16 can represent it
 _BITS = torch.tensor([1, 2, 4, 8, 16, 32, 64, -128], dtype=torch.int8).unsqueeze(1)  # the bits of a byte
 _MICRO_BATCH = 200  # images: as fast as larger batches (bench/slices.py), with a fraction of the memory
@@ -81,11 +83,27 @@ def optimize_for(net: nn.Module, device: torch.device) -> nn.Module:
 
     Parameters, their names and their gradients stay the same.
     """
+    net = net.to(device)
+    stacks = _stacks(net)
     if device.type == "cpu":
-        for module in list(net.modules()):
-            if isinstance(module, nn.Sequential):
-                _fuse_relus(module)
-    return net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+        for stack in stacks:
+            _fuse_relus(stack)
+    if has_only_known_layers(net):
+        return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return net  # a forward pass may depend on the memory format: that of a layer which calls `view` does
+
+
+def _stacks(net: nn.Module) -> list[nn.Sequential]:
+    """The stacks of layers in `net` where each layer's output goes to the next layer and nowhere else.
+
+    A module of another type may use the output of one layer of a stack twice, as a skip connection does. So
+    the stacks inside of it are not among them.
+    """
+    if isinstance(net, ConditionedNet):
+        return _stacks(net.second) + _stacks(net.trunk)
+    if type(net) is not nn.Sequential:
+        return []
+    return [net, *(stack for child in net for stack in _stacks(child))]
 
 
 def _fuse_relus(layers: nn.Sequential) -> None:
@@ -115,6 +133,11 @@ def _is_plain(pool: nn.MaxPool2d) -> bool:
     return isinstance(pool.kernel_size, int) and repr(pool) == repr(nn.MaxPool2d(pool.kernel_size))
 
 
+def has_only_known_layers(net: nn.Module) -> bool:
+    """Whether all modules of `net` are torch's or mnistctl's, and none is of a user's own class."""
+    return all(type(module).__module__.startswith(("torch.nn.", "mnistctl.")) for module in net.modules())
+
+
 def has_batch_norm(net: nn.Module) -> bool:
     """Whether `net` has batch norm, so that its output for one image depends on the rest of the batch."""
     return any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules())
@@ -123,9 +146,11 @@ def has_batch_norm(net: nn.Module) -> bool:
 def micro_batch_size(net: nn.Module, batch_size: int, device: torch.device) -> int:
     """How many images of a batch to put through `net` at once; the gradients of the parts add up.
 
-    The whole batch if batch norm needs all of it, if there are no convolutions, or on a GPU.
+    The whole batch if batch norm or a user's own layer may need all of it, if there are no convolutions, or
+    on a GPU.
     """
     has_convolutions = any(isinstance(m, nn.Conv2d) for m in net.modules())
-    if device.type == "cpu" and has_convolutions and not has_batch_norm(net):
+    separable = has_only_known_layers(net) and not has_batch_norm(net)
+    if device.type == "cpu" and has_convolutions and separable:
         return min(batch_size, _MICRO_BATCH)
     return batch_size

@@ -1,37 +1,53 @@
-"""Learning rate schedules: functions of a peak and a number of epochs that give one rate per epoch."""
+"""Learning rate schedules: callables that give one rate per epoch for a peak and a number of epochs."""
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 Schedule = Callable[[float, int], tuple[float, ...]]  # (peak learning rate, epochs) to one rate per epoch
 
 
-def constant(peak_lr: float, epochs: int) -> tuple[float, ...]:
+@dataclass(frozen=True)
+class Constant:
     """The peak in every epoch."""
-    return (peak_lr,) * epochs
+
+    def __call__(self, peak_lr: float, epochs: int) -> tuple[float, ...]:
+        return (peak_lr,) * epochs
 
 
-def cosine(floor: float = 0.0) -> Schedule:
+@dataclass(frozen=True)
+class Cosine:
     """Cosine annealing from the peak towards zero, but not below `floor` (nor above the peak).
 
     Epoch e of n, counted from 1, has `peak (1 + cos(pi (e-1) / n)) / 2` (Loshchilov and Hutter,
     SGDR, arXiv 1608.03983, equation 5, without restarts).
+
+    Args:
+        floor: the lowest learning rate.
     """
 
-    def schedule(peak_lr: float, epochs: int) -> tuple[float, ...]:
-        lowest = min(floor, peak_lr)
+    floor: float = 0.0
+
+    def __call__(self, peak_lr: float, epochs: int) -> tuple[float, ...]:
+        lowest = min(self.floor, peak_lr)
         return tuple(max(lowest, peak_lr * (1 + math.cos(math.pi * e / epochs)) / 2) for e in range(epochs))
 
-    return schedule
+
+@dataclass(frozen=True)
+class Cycle:
+    """Fractions of the peak, one per epoch, repeated.
+
+    Args:
+        fractions: the fractions.
+    """
+
+    fractions: tuple[float, ...] = (1.0, 0.5, 0.2, 0.1)
+
+    def __call__(self, peak_lr: float, epochs: int) -> tuple[float, ...]:
+        return tuple(peak_lr * self.fractions[e % len(self.fractions)] for e in range(epochs))
 
 
-def cycle(*fractions: float) -> Schedule:
-    """These fractions of the peak, one per epoch, repeated."""
-
-    def schedule(peak_lr: float, epochs: int) -> tuple[float, ...]:
-        return tuple(peak_lr * fractions[e % len(fractions)] for e in range(epochs))
-
-    return schedule
+SCHEDULES = {"constant": Constant, "cosine": Cosine, "cycle": Cycle}
 
 
 def hold_after(rates: tuple[float, ...], epoch: int) -> tuple[float, ...]:

@@ -46,15 +46,19 @@ class ClassifierTraining:
         self, recipe: ClassifierRecipe, seed: int, device: torch.device, *, precision: str = "float32"
     ) -> None:
         self.autocast = autocast_for(precision, device)
-        torch.manual_seed(derive_seed(seed, 0))  # the initial weights
+        self.seed = seed + recipe.seed_offset
+        torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights
         self.net = optimize_for(recipe.net(), device)
-        self.micro_batch_size = micro_batch_size(self.net, recipe.batch_size, device)
+        self.micro_batch_size = (
+            micro_batch_size(self.net, recipe.batch_size, device)
+            if recipe.loss is None  # another loss need not be a sum over the images
+            else recipe.batch_size
+        )
         self.params = list(self.net.parameters())
         self._make_optimizer = recipe.optimizer
         self.optimizer = make_optimizer(recipe.optimizer, self.params)
         self.averaged_model = AveragedModel(self.net) if recipe.swa_epochs else None
         self.epoch = 0
-        self.seed = seed
 
     @property
     def final_net(self) -> nn.Module:
@@ -208,6 +212,8 @@ def _loss(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: 
     with training.autocast():
         logits = training.net(x)  # [B, 10]
     # In float32 under bf16, too: a loss in bfloat16 has two or three digits.
+    if recipe.loss is not None:
+        return recipe.loss(logits.float(), y)
     return F.cross_entropy(logits.float(), y, label_smoothing=recipe.label_smoothing)
 
 

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from mnistctl.artifacts import checkpoint
 from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError
-from mnistctl.models.recipe import NOISE_SIZE, REAL_TARGETS, GanRecipe
+from mnistctl.models.recipe import NOISE_SIZE, GanRecipe
 from mnistctl.nn.device import autocast_for
 from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
@@ -49,7 +49,8 @@ class GanTraining:
         self, recipe: GanRecipe, seed: int, device: torch.device, *, precision: str = "float32"
     ) -> None:
         self.autocast = autocast_for(precision, device)
-        torch.manual_seed(derive_seed(seed, 0))  # the initial weights, the generator's first
+        self.seed = seed + recipe.seed_offset
+        torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights, the generator's first
         self.generator = optimize_for(recipe.generator(), device)
         self.discriminator = optimize_for(recipe.discriminator(), device)
         self.g_params = list(self.generator.parameters())
@@ -58,7 +59,6 @@ class GanTraining:
         self.g_optimizer = make_optimizer(recipe.optimizer, self.g_params)
         self.d_optimizer = make_optimizer(recipe.optimizer, self.d_params)
         self.epoch = 0
-        self.seed = seed
 
     def net_state(self) -> dict[str, Tensor]:
         """Parameters and batch norm statistics of both nets as named tensors, memory shared."""
@@ -167,7 +167,7 @@ def train_step(training: GanTraining, recipe: GanRecipe, real: Tensor, labels: T
     generator, discriminator = training.generator, training.discriminator
     noise = torch.randn(len(real), NOISE_SIZE, 1, 1, device=real.device)
     fake_condition = recipe.condition(torch.randint(10, (len(real),), device=real.device))
-    real_targets = torch.empty(len(real), device=real.device).uniform_(*REAL_TARGETS)
+    real_targets = torch.empty(len(real), device=real.device).uniform_(*recipe.real_targets)
 
     # The discriminator learns to tell real digits from generated ones. `detach` keeps its gradient out of
     # the generator. The logits leave autocast as float32, so that the loss, sigmoid included, is exact.
@@ -205,7 +205,7 @@ def fixed_inputs(recipe: GanRecipe, seed: int) -> tuple[Tensor, ...]:
     Returns:
         Noise [N, 100, 1, 1] and, for a conditional recipe, digits [N].
     """
-    torch.manual_seed(derive_seed(seed, 0, 1))
+    torch.manual_seed(derive_seed(seed + recipe.seed_offset, 0, 1))
     if recipe.conditional:
         return torch.randn(10, NOISE_SIZE, 1, 1).repeat_interleave(10, 0), torch.arange(10).repeat(10)
     return (torch.randn(60, NOISE_SIZE, 1, 1),)
