@@ -1,11 +1,14 @@
 """Atomic files, checksums, locks: a file is complete or missing, however its writing ends."""
 
+import errno
 import hashlib
+import io
 import os
 import re
 import secrets
 import socket
 import stat
+import sys
 import tempfile
 import time
 import zlib
@@ -18,10 +21,14 @@ from typing import IO
 from mnistctl.errors import OutputError, UsageError
 
 CHECKSUM_PLACEHOLDER = "sha256:" + 64 * "0"  # replaced by the checksum of the content that contains it
+STDOUT = "-"  # as a path, means stdout
 _SUFFIX = ".part"
+_NAME_PART = 20  # characters of a file's name in that of its temporary file
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
 _STALE_AFTER = 24 * 3600  # seconds after which another machine's temporary file counts as abandoned
 _CHECKSUM = re.compile(rb"sha256:([0-9a-f]{64})")
+_DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})")
+_TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})\.([0-9]{1,10})\.[0-9a-f]{8}\.part", re.DOTALL)
 
 
 @contextmanager
@@ -29,27 +36,93 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Open a temporary file next to `path` for writing, and rename it to `path` at the end of the block.
 
     The bytes are on disk before the file is renamed. If the block raises, or the disk is full, an older file
-    at `path` stays as it was, and the temporary file is deleted.
+    at `path` stays as it was, and the temporary file is deleted. A link is followed: the file that it names
+    is written. To a pipe or a device the bytes are written at the end of the block; `-` is stdout.
 
     Raises:
         OutputError: the folder cannot be created or written, or the disk is full.
     """
-    # Not `tempfile.mkstemp`, whose files only their owner can read.
-    part = path.parent / f".{path.name}.{_HOST}.{os.getpid()}.{secrets.token_hex(4)}{_SUFFIX}"
+    if is_stream(path):
+        with _write_to_stream(path) as buffer:
+            yield buffer
+        return
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        target = resolve(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({reason(error)})") from None
+    # Not `tempfile.mkstemp`, whose files only their owner can read. A long name gets no room for more.
+    token = f"{_HOST}.{os.getpid()}.{secrets.token_hex(4)}"
+    part = target.parent / f".{target.name[:_NAME_PART]}.{token}{_SUFFIX}"
+    try:
         with part.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.replace(path)
+        part.replace(target)
     except OSError as error:
         _remove(part)
         raise OutputError(f"{path}: cannot be written ({reason(error)})") from None
     except BaseException:
         _remove(part)
         raise
-    fsync_dir(path.parent)
+    fsync_dir(target.parent)
+
+
+def resolve(path: Path) -> Path:
+    """The path that a chain of links at `path` ends at, which need not exist.
+
+    Raises:
+        OSError: the links never end.
+    """
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
+
+
+def is_stream(path: Path) -> bool:
+    """Whether `path` is written to as it is, not replaced: stdout, a file descriptor, a pipe or a device."""
+    if _descriptor(path) is not None:
+        return True
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that `path` names: 1 for `-` and /dev/stdout."""
+    names = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
+    match = _DESCRIPTOR.fullmatch(str(path))
+    return int(match[1]) if match else names.get(str(path))
+
+
+@contextmanager
+def _write_to_stream(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a buffer whose bytes go to the pipe, device or open file at `path` at the end of the block."""
+    buffer = io.BytesIO()
+    yield buffer
+    descriptor = _descriptor(path)
+    try:
+        if descriptor == 1:
+            sys.stdout.flush()  # what was printed before comes before
+        # A file that the shell opened is written where the shell's position is, not from its start.
+        with path.open("wb") if descriptor is None else os.fdopen(os.dup(descriptor), "wb") as file:
+            file.write(buffer.getbuffer())
+    except OSError as error:
+        if descriptor == 1 and isinstance(error, BrokenPipeError):
+            raise  # as when a result is printed
+        raise OutputError(f"{path}: cannot be written ({reason(error)})") from None
+
+
+def max_name_bytes(folder: Path) -> int:
+    """The largest number of bytes in the name of a file in `folder`."""
+    try:
+        return os.pathconf(folder, "PC_NAME_MAX")
+    except (AttributeError, OSError, ValueError):  # a system without it
+        return 255
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -167,16 +240,17 @@ def remove_stale_temp_files(folder: Path) -> None:
 
 
 def _is_stale(part: Path) -> bool:
-    fields = part.name.split(".")
-    if len(fields) < 5 or not fields[-3].isdecimal():
+    match = _TEMPORARY.fullmatch(part.name)
+    if match is None:
         return False  # not a name that `atomic_write` gives
-    if fields[-4] != _HOST:
+    host, process = match.groups()
+    if host != _HOST:
         return time.time() - part.stat().st_mtime > _STALE_AFTER
     try:
-        os.kill(int(fields[-3]), 0)
+        os.kill(int(process), 0)
     except ProcessLookupError:
         return True
-    except OSError:
+    except (OSError, OverflowError):  # a process of somebody else, or a number that no process can have
         return False
     return False
 

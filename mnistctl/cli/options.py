@@ -61,6 +61,9 @@ Precision = Annotated[
 Overwrite = Annotated[
     bool, flag("--overwrite", help="Replace existing files of this name.", rich_help_panel=OUTPUT)
 ]
+OverwriteFiles = Annotated[
+    bool, flag("--overwrite", help="Replace files that the options name.", rich_help_panel=OUTPUT)
+]
 Resume = Annotated[
     bool,
     flag(

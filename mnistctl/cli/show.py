@@ -17,6 +17,7 @@ from mnistctl.cli.options import (
     Dataset,
     Offline,
     OutDir,
+    OverwriteFiles,
     Split,
     flag,
 )
@@ -34,6 +35,7 @@ def show(
     seed: Annotated[int | None, typer.Option(help="Random seed.", show_default="random")] = None,
     style: Annotated[Literal["stars", "blocks"], typer.Option(help="Text style.")] = "stars",
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a grid as PNG instead.")] = None,
+    overwrite: OverwriteFiles = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -71,7 +73,11 @@ def show(
         return
     import numpy as np
 
-    from mnistctl.artifacts import grids
+    if png is not None:
+        from mnistctl.artifacts.outputs import PICTURE, Output, check_outputs
+
+        check_outputs([Output(png, PICTURE, "png")], overwrite=overwrite)
+    from mnistctl.artifacts import files, grids
     from mnistctl.cli.output.show import print_digits
     from mnistctl.data import datasets
 
@@ -84,7 +90,8 @@ def show(
         images, labels = arrays.images[indices], arrays.labels[indices]
     if png is not None:
         grids.write_png(png, grids.make_grid(images, min(10, len(images))))
-        terminal.print_line(str(png))
+        if str(png) != files.STDOUT:
+            terminal.print_line(f"wrote {png}")
         return
     print_digits(images, labels, style)
 

@@ -59,3 +59,13 @@ def test_checksum_covers_every_byte():
         changed = bytearray(content)
         changed[position] ^= 1
         assert not files.verify_checksum(bytes(changed))
+
+
+@pytest.mark.parametrize("process", ["99999999999", "9" * 150, "0x10", "٣", "-1", ""])
+def test_names_of_other_programs_are_not_taken_for_temporary_files(process, tmp_path):
+    host = files._HOST
+    for name in (f".x.{host}.{process}.abcd.part", f".x.{host}.{process}.0123abcd.part", f".{process}.part"):
+        (tmp_path / name).write_text("not ours")
+    before = names(tmp_path)
+    files.prepare_folder(tmp_path)
+    assert names(tmp_path) == before
