@@ -9,6 +9,8 @@ from mnistctl.cli.options import DATA_DIR, DataDir, Dataset, flag
 from mnistctl.cli.output import terminal
 from mnistctl.errors import DataError, UsageError
 
+_MAX_TIMEOUT = 86_400  # seconds; a socket refuses much larger numbers
+
 
 def download(
     dataset: Dataset = "mnist",
@@ -28,8 +30,9 @@ def download(
     from mnistctl.data import download
     from mnistctl.data.datasets import get_dataset
 
-    if not timeout > 0:
-        raise UsageError("give a number of seconds above 0", field="timeout", value=f"{timeout:g}")
+    if not 0 < timeout <= _MAX_TIMEOUT:
+        message = f"give a number of seconds above 0, at most {_MAX_TIMEOUT}"
+        raise UsageError(message, field="timeout", value=f"{timeout:g}")
     if check:
         statuses = download.check(dataset, data_dir)
         print_file_statuses(statuses)

@@ -6,19 +6,17 @@ import gzip
 import hashlib
 import http.client
 import time
-import urllib.request
+import urllib.error
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from mnistctl import __version__
 from mnistctl.artifacts import files
-from mnistctl.data import idx
+from mnistctl.data import idx, mirror
 from mnistctl.data.datasets import (
-    Dataset,
     File,
     dataset_folder,
     find_file,
@@ -32,7 +30,7 @@ ProgressCallback = Callable[[str, int, int | None], None]  # file, bytes so far,
 MAX_TRIES = 3  # per file and mirror
 RETRY_DELAY = 1.0  # seconds before the second try; doubled before the third
 _CHUNK = 1 << 16  # bytes per read
-_MIN_BYTES_PER_SECOND = 500  # a mirror that is slower throughout a timeout counts as silent
+_PIECE = 1 << 12  # bytes of the unpacked file that are counted at once
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,8 @@ class _PermanentError(Exception):
     """A failure that another try would repeat: the mirror answered, but not with the file."""
 
 
-class _MirrorTimeoutError(_PermanentError):
-    """The mirror answered none of the tries."""
+class _UselessMirrorError(_PermanentError):
+    """The mirror does not answer, or too slowly. It is not tried for the other files."""
 
 
 def check(name: str, data_dir: Path | None) -> list[FileStatus]:
@@ -119,12 +117,9 @@ def fetch(
     dataset, folder = get_dataset(name), dataset_folder(name, data_dir)
     if not dataset.mirrors:
         raise UsageError(f"cannot be downloaded: it is {dataset.title}", field="dataset", value=name)
-    for mirror in mirrors:
-        if not mirror.lower().startswith(("http://", "https://")):
-            message = "not an http or https address"
-            raise UsageError(message, field="mirrors", value=mirror, remedies=["source"])
+    addresses = [*map(_parse_address, mirrors), *map(_known_address, dataset.mirrors)]
     files.remove_stale_temp_files(folder)
-    downloader = _Downloader(dataset, tuple(mirrors), timeout, progress)
+    downloader = _Downloader(addresses, timeout, progress)
     statuses, failed, reasons = [], [], []
     contents: dict[str, bytes] = {}
     for file in dataset.files:
@@ -146,15 +141,29 @@ def fetch(
     return statuses
 
 
+def _parse_address(text: str) -> mirror.Address:
+    """The address of a mirror that the user gave. An error shows no more of it than is public."""
+    try:
+        return mirror.Address.parse(text)
+    except ValueError as error:
+        value = mirror.public_address(text)
+        raise UsageError(str(error), field="mirrors", value=value, remedies=["source"]) from None
+
+
+def _known_address(text: str) -> mirror.Address:
+    """The address of one of the data set's own mirrors, which has no secret."""
+    return replace(mirror.Address.parse(text), public=text)
+
+
 class _Downloader:
-    """Downloads files from a list of mirrors, and remembers which mirrors do not answer."""
+    """Downloads files from a list of mirrors, and remembers which mirrors are useless."""
 
     def __init__(
-        self, dataset: Dataset, first: tuple[str, ...], timeout: float, progress: ProgressCallback | None
+        self, mirrors: Iterable[mirror.Address], timeout: float, progress: ProgressCallback | None
     ) -> None:
-        self._mirrors = tuple(dict.fromkeys((*first, *dataset.mirrors)))
+        self._mirrors = tuple({address.url: address for address in mirrors}.values())
         self._timeout, self._progress = timeout, progress
-        self._silent: dict[str, str] = {}  # mirrors that do not answer, and why
+        self._useless: dict[mirror.Address, str] = {}  # mirrors, and why
 
     def get(self, file: File) -> bytes:
         """The unpacked bytes of `file` from the first mirror that has them.
@@ -163,60 +172,68 @@ class _Downloader:
             _PermanentError: no mirror has them; the message has a line for each.
         """
         reasons = []
-        for mirror in self._mirrors:
-            if mirror in self._silent:
-                reasons.append(self._silent[mirror])
+        for address in self._mirrors:
+            if address in self._useless:
+                reasons.append(self._useless[address])
                 continue
             try:
-                return self._try_repeatedly(mirror, file)
-            except _MirrorTimeoutError as error:
-                self._silent[mirror] = f"{mirror}: {error}"
-                reasons.append(self._silent[mirror])
+                return self._try_repeatedly(address, file)
+            except _UselessMirrorError as error:
+                self._useless[address] = f"{address}: {error}"
+                reasons.append(self._useless[address])
             except _PermanentError as error:
-                reasons.append(f"{mirror}: {error}")
+                reasons.append(f"{address}: {error}")
         raise _PermanentError("\n".join(reasons))
 
-    def _try_repeatedly(self, mirror: str, file: File) -> bytes:
+    def _try_repeatedly(self, address: mirror.Address, file: File) -> bytes:
         for attempt in range(MAX_TRIES):
             if attempt:
                 time.sleep(RETRY_DELAY * 2 ** (attempt - 1))
             try:
-                return self._try_once(mirror, file)
+                return self._try_once(address, file)
             except _TransientError as error:
                 last = error
-        raise (_MirrorTimeoutError if isinstance(last, _NoAnswerError) else _PermanentError)(str(last))
+        raise (_UselessMirrorError if isinstance(last, _NoAnswerError) else _PermanentError)(str(last))
 
-    def _try_once(self, mirror: str, file: File) -> bytes:
-        address = f"{mirror.rstrip('/')}/{file.name}.gz"
+    def _try_once(self, address: mirror.Address, file: File) -> bytes:
+        """Download `file` once. Nothing of what a mirror sent is part of an error's text."""
         try:
             content = self._download(address, file)
+        except mirror.SlowError as error:
+            raise _UselessMirrorError(str(error)) from None
         except urllib.error.HTTPError as error:
             error.close()
             kind = _TransientError if error.code >= 500 else _PermanentError
             raise kind(f"answered {error.code}") from None
         except (gzip.BadGzipFile, zlib.error):  # before OSError, of which BadGzipFile is one
             raise _PermanentError("sent a gzip that is damaged") from None
-        except (TimeoutError, urllib.error.URLError, OSError, http.client.HTTPException) as error:
+        except (TimeoutError, urllib.error.URLError, OSError) as error:
             reason = error.reason if isinstance(error, urllib.error.URLError) else error
             if isinstance(reason, TimeoutError):
-                raise _NoAnswerError(f"timed out after {self._timeout:g} s") from None
+                raise _UselessMirrorError(f"timed out after {self._timeout:g} s") from None
+            if isinstance(reason, str):  # no exception, so urllib itself refused
+                raise _PermanentError("redirects to an address that is not http or https") from None
             kind = _NoAnswerError if isinstance(error, urllib.error.URLError) else _TransientError
-            raise kind(getattr(reason, "strerror", None) or str(reason)) from None
-        except EOFError:
+            raise kind(getattr(reason, "strerror", None) or "no connection, or a proxy refused it") from None
+        except (EOFError, http.client.IncompleteRead):
             raise _TransientError("sent a truncated body") from None
-        except ValueError as error:  # urllib cannot parse the address
-            raise _PermanentError(f"not an address ({error})") from None
+        except (http.client.HTTPException, ValueError):
+            raise _TransientError("sent something that is not HTTP") from None
         _check_content(content, file)
         return content
 
-    def _download(self, address: str, file: File) -> bytes:
-        """The unpacked body at `address`, at most one byte more than the size of `file`."""
-        request = urllib.request.Request(address, headers={"User-Agent": f"mnistctl/{__version__}"})
-        with urllib.request.urlopen(request, timeout=self._timeout) as answer:
+    def _download(self, address: mirror.Address, file: File) -> bytes:
+        """The unpacked body of the answer, at most one byte more than the size of `file`."""
+        meter = mirror.Meter(self._timeout)
+        with mirror.open_file(address, f"{file.name}.gz", meter) as answer:
             length = answer.headers.get("Content-Length", "")
-            total = int(length) if length.isdecimal() else None
+            total = int(length) if length.isdecimal() and len(length) < 20 else None
             body = idx.ByteStream(self._read_chunks(file, answer, total))
-            return bytes(body.take((file.size or 0) + 1))
+            content = bytearray()
+            while piece := body.take(min(_PIECE, (file.size or 0) + 1 - len(content))):
+                content += piece
+                meter.unpacked(len(piece))
+            return bytes(content)
 
     def _read_chunks(
         self, file: File, answer: http.client.HTTPResponse, total: int | None
@@ -224,19 +241,11 @@ class _Downloader:
         """The chunks of a body as they arrive.
 
         Raises:
-            TimeoutError: fewer than 500 bytes per second arrived throughout a timeout.
             EOFError: the body is shorter than the header says.
         """
-        done = done_before = 0
-        since = time.monotonic()
-        # read1 returns what has arrived. read would wait for a full chunk, and each byte would renew the
-        # socket's timeout, so that a mirror could keep us waiting forever with a byte now and then.
-        for chunk in iter(partial(answer.read1, _CHUNK), b""):
+        done = 0
+        for chunk in iter(partial(answer.read1, _CHUNK), b""):  # read1 returns what has arrived
             done += len(chunk)
-            if time.monotonic() - since > self._timeout:
-                if done - done_before < _MIN_BYTES_PER_SECOND * self._timeout:
-                    raise TimeoutError
-                done_before, since = done, time.monotonic()
             if self._progress:
                 self._progress(file.name, done, total)
             yield chunk

@@ -12,6 +12,7 @@ import torch
 from mnistctl import __version__
 from mnistctl.artifacts import files
 from mnistctl.data import datasets, download
+from mnistctl.data.mirror import public_address
 from mnistctl.errors import MnistctlError, UsageError
 from mnistctl.nn.device import autocast_for, cpu_features, hardware_info, list_devices
 from mnistctl.schema import Schema
@@ -152,10 +153,17 @@ def collect_environment(data_dir: Path, out_dir: Path) -> EnvironmentReport:
             unfinished_runs=tuple(files.list_runs(out_dir, "unfinished")),
         ),
         environment={
-            name: value
+            name: _without_secrets(name, value)
             for name, value in sorted(os.environ.items())
             if name.startswith("MNISTCTL_") or name in _VARIABLES
         },
+    )
+
+
+def _without_secrets(name: str, value: str) -> str:
+    """The value of an environment variable; of an address only what may be printed."""
+    return " ".join(
+        public_address(word) if name == "MNISTCTL_MIRROR" or "://" in word else word for word in value.split()
     )
 
 
