@@ -20,6 +20,7 @@ TORCH_FREE = (
     "models/__init__.py",
     "artifacts/files.py",
     "artifacts/outputs.py",
+    "artifacts/rounding.py",
     *DATA,
 )
 

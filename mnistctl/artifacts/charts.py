@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mnistctl.artifacts.grids import ImageArray
+from mnistctl.artifacts.rounding import format_percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -211,7 +212,7 @@ def histogram_chart(columns: Sequence[tuple[str, Sequence[float]]]) -> ImageArra
             axes.bar_label(bars)
             mean = float(np.mean(values))
             axes.axvline(mean, color=_COLOURS[1], linewidth=1)
-            axes.set(title=f"{name}: {len(values)} runs, mean {mean:.4f} %", yticks=[])
+            axes.set(title=f"{name}: {len(values)} runs, mean {format_percent(mean, 4)} %", yticks=[])
             axes.spines["left"].set_visible(False)
         panels[0].margins(y=0.25)
         panels[-1].set_xlabel("accuracy, %")

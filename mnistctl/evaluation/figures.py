@@ -8,6 +8,7 @@ import numpy as np
 from mnistctl.artifacts import charts, grids
 from mnistctl.artifacts.charts import Block, Cell, LearningCurves, ReliabilityCurve
 from mnistctl.artifacts.grids import ImageArray
+from mnistctl.artifacts.rounding import format_percent
 from mnistctl.data import datasets
 from mnistctl.evaluation.calibration import Calibration
 from mnistctl.evaluation.classifier import Evaluation
@@ -137,7 +138,7 @@ def confidence_extremes_figure(evaluation: Evaluation) -> ImageArray:
 
     def cell(index: int, prediction: str) -> Cell:
         framed = issues is not None and index in issues.indices
-        return Cell(images[index], f"{prediction}{100 * confidence[index]:.0f} %", framed)
+        return Cell(images[index], f"{prediction}{format_percent(100 * confidence[index], 0, 0)} %", framed)
 
     most_confident, least_confident = [], []
     for digit in range(10):

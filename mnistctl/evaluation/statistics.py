@@ -24,7 +24,7 @@ _MAX_TRIALS = 1_000_000  # no larger number of trials is searched for
 class Summary:
     """Describes a sample: `interval` is the 95 % t interval of the mean; `sd` is the sample SD.
 
-    Both are None for a single value.
+    Both are None for a single value. Equal values have an SD of 0 and no interval.
     """
 
     n: int
@@ -80,7 +80,7 @@ def summarize(values: Sequence[float]) -> Summary:
     """Mean, SD, extremes, median and the t interval of the mean."""
     n, mean = len(values), math.fsum(values) / len(values)
     sd = _sd(values) if n > 1 else None
-    interval = None if sd is None else (mean, mean)
+    interval = None
     if sd:
         from scipy import stats
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mnistctl.artifacts import files
+from mnistctl.artifacts.rounding import format_percent
 from mnistctl.errors import CheckpointError, UsageError, suggest
 from mnistctl.models import GENERATORS
 from mnistctl.training import outputs
@@ -167,6 +168,6 @@ def check_same_run(existing: Existing, settings: RunSettings) -> Finished:
 
 
 def _describe(record: RunRecord) -> str:
-    accuracy = "" if record.accuracy is None else f", {record.accuracy:.2f} %"
+    accuracy = "" if record.accuracy is None else f", {format_percent(record.accuracy)} %"
     settings = f"{record.model}, {record.recipe.epochs} epochs, seed {record.seed}"
     return f"{settings}{accuracy} in {record.seconds:.1f} s"

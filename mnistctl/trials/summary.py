@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistctl.artifacts import files
+from mnistctl.artifacts.rounding import format_percent
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
 from mnistctl.models.summary import RecipeSummary
@@ -89,7 +90,10 @@ class FailedTrial(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class AccuracyCount(Schema):
-    """How many trials of each arm, in the order of the arms, have this accuracy, rounded to two decimals."""
+    """How many trials of each arm, in the order of the arms, have this accuracy.
+
+    It is rounded to two decimals, or to more if it would be 100 otherwise.
+    """
 
     accuracy: float
     counts: tuple[int, ...]
@@ -310,7 +314,7 @@ def _failed_trials(records: Sequence[TrialRecord], state: str) -> tuple[FailedTr
 
 
 def _distribution(arms: Sequence[Sequence[float]]) -> tuple[AccuracyCount, ...]:
-    counts = [Counter(round(value, 2) for value in values) for values in arms]
+    counts = [Counter(float(format_percent(value)) for value in values) for values in arms]
     accuracies = sorted(set().union(*counts))
     return tuple(
         AccuracyCount(accuracy=accuracy, counts=tuple(count[accuracy] for count in counts))

@@ -151,7 +151,7 @@ def test_single_value_has_a_mean_and_nothing_else():
 
 def test_samples_without_variance_give_no_invalid_numbers():
     summary = statistics.summarize([99.57, 99.57, 99.57])
-    assert (summary.sd, summary.interval) == (0.0, (summary.mean, summary.mean))
+    assert (summary.sd, summary.interval) == (0.0, None)
     equal = statistics.paired([99.5, 99.6], [99.5, 99.6])
     assert (equal.difference, equal.p, equal.permutation_p) == (0.0, None, 1.0)
     constant = statistics.paired([99.5, 99.6, 99.55], [99.51, 99.61, 99.56])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import TextColumn
 from rich.text import Text
 
+from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.output.show import print_digits
 from mnistctl.cli.output.terminal import (
     JSON_VERSION,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mnistctl.evaluation.classifier import Evaluation
     from mnistctl.evaluation.comparison import Comparison, Pair, Scores
     from mnistctl.evaluation.corruptions import CorruptionScore
-    from mnistctl.evaluation.generator import GeneratorEvaluation
+    from mnistctl.evaluation.generator import GeneratorEvaluation, Metric
     from mnistctl.inference.export import OnnxExport
     from mnistctl.inference.predict import Predictions
 
@@ -61,21 +62,19 @@ def print_evaluation(
         print_line(jsons.dumps(body))
         return
     if quiet:
-        print_line(f"{evaluation.accuracy:.2f}")
+        print_line(format_percent(evaluation.accuracy))
         return
     print_line(f"{evaluation.model} on {evaluation.dataset}, {evaluation.split}: {evaluation.count} images")
     print_line(f"loss: {evaluation.loss:.4f}")
-    print_line(f"accuracy: {evaluation.accuracy:.2f} %", "bold green")
+    print_line(f"accuracy: {format_percent(evaluation.accuracy)} %", "bold green")
     issues = evaluation.label_issues
-    if issues is not None:
-        accuracy = f"{evaluation.accuracy_without_label_issues:.2f} %"
-        print_line(f"accuracy {_without_issues(issues, evaluation.split)}: {accuracy}")
+    if issues is not None and evaluation.accuracy_without_label_issues is not None:
+        accuracy = format_percent(evaluation.accuracy_without_label_issues)
+        print_line(f"accuracy {_without_issues(issues, evaluation.split)}: {accuracy} %")
     print_line(f"expected calibration error: {evaluation.ece:.2f} %")
     _print_digit_metrics(evaluation)
     _print_confusion(evaluation.confusion)
-    disputed = issues.indices if issues else ()
-    print_mismatches(evaluation.mismatches, print_line, disputed)
-    if set(disputed) & set(evaluation.mismatches.indices):
+    if print_mismatches(evaluation.mismatches, print_line, issues.indices if issues else ()):
         print_line(_ISSUE_NOTE)
     if evaluation.corruptions is not None:
         _print_corruptions(evaluation.corruptions, ["accuracy"])
@@ -94,7 +93,7 @@ def _without_issues(issues: "LabelIssues", split: str) -> str:
 def _print_digit_metrics(evaluation: "Evaluation") -> None:
     table = plain_table("digit", "support", "precision", "recall", "F1", justify="right")
     for row in evaluation.per_digit:
-        scores = (f"{score:.2f}" for score in (row.precision, row.recall, row.f1))
+        scores = map(format_percent, (row.precision, row.recall, row.f1))
         table.add_row(str(row.digit), str(row.support), *scores)
     print_table(table)
 
@@ -113,10 +112,10 @@ def _print_corruptions(scores: "Sequence[CorruptionScore]", names: Sequence[str]
     table = plain_table("corruption", "severity", *names, justify="right")
     table.columns[0].justify = "left"
     for row in scores:
-        accuracies = (f"{accuracy:.2f}" for accuracy in row.accuracies)
+        accuracies = map(format_percent, row.accuracies)
         table.add_row(f"{row.kind}, {row.unit}", f"{row.severity:g}", *accuracies)
     means = (sum(column) / len(scores) for column in zip(*(row.accuracies for row in scores), strict=True))
-    table.add_row("mean", "", *(f"{mean:.2f}" for mean in means), style="bold")
+    table.add_row("mean", "", *map(format_percent, means), style="bold")
     print_table(table)
 
 
@@ -128,7 +127,7 @@ def print_comparison(comparison: "Comparison", *, paths: Sequence[Path], quiet: 
         return
     if quiet:
         for net in comparison.nets:
-            print_line(f"{net.accuracy:.2f}")
+            print_line(format_percent(net.accuracy))
         return
     split = f"{comparison.dataset}, {comparison.split}"
     print_line(f"{len(comparison.nets)} models on {split}: {comparison.count} images")
@@ -154,7 +153,7 @@ def _print_scores(comparison: "Comparison") -> None:
     ]
     for *columns, scores in [*rows, ("ensemble (mean probabilities)", "", "", comparison.ensemble)]:
         without = scores.accuracy_without_label_issues
-        accuracies = [f"{scores.accuracy:.2f}", *([] if without is None else [f"{without:.2f}"])]
+        accuracies = [format_percent(each) for each in (scores.accuracy, without) if each is not None]
         table.add_row(*columns, f"{scores.loss:.4f}", *accuracies, f"{scores.ece:.2f}")
     print_table(table)
     if issues:
@@ -203,13 +202,13 @@ def print_generator_evaluation(
         f"compared with {evaluation.dataset}"
     )
     reference = evaluation.reference_classifier
-    source = f"{reference.path}, {reference.digest[:12]}"
-    print_line(f"reference classifier: {reference.model} ({source}), accuracy {reference.accuracy:.2f} %")
+    source, accuracy = f"{reference.path}, {reference.digest[:12]}", format_percent(reference.accuracy)
+    print_line(f"reference classifier: {reference.model} ({source}), accuracy {accuracy} %")
     frechet, conditional = evaluation.frechet, evaluation.conditional_accuracy
     ratio = frechet.value / frechet.real_reference if frechet.real_reference > 0 else float("inf")
     print_line(f"Frechet distance: {frechet.value:.3f}, {ratio:.2f} times that of real images", "bold green")
     if conditional is not None:
-        print_line(f"conditional accuracy: {conditional.value:.2f} %", "bold green")
+        print_line(f"conditional accuracy: {format_percent(conditional.value)} %", "bold green")
     _print_generator_metrics(evaluation)
     _print_class_counts(evaluation)
     print_paths(paths)
@@ -218,17 +217,19 @@ def print_generator_evaluation(
 def _print_generator_metrics(evaluation: "GeneratorEvaluation") -> None:
     table = plain_table("", "generated", "95 % interval", "real", justify="right")
     table.columns[0].justify = "left"
-    for name, metric, form in (
-        ("Frechet distance", evaluation.frechet, ".3f"),
-        ("density", evaluation.density, ".3f"),
-        ("coverage", evaluation.coverage, ".3f"),
-        ("near-duplicates, %", evaluation.near_duplicates, ".2f"),
-        ("class entropy, bits", evaluation.class_entropy, ".3f"),
-        ("conditional accuracy, %", evaluation.conditional_accuracy, ".2f"),
-    ):
+    rows: list[tuple[str, Metric | None, Callable[[float], str]]] = [
+        ("Frechet distance", evaluation.frechet, "{:.3f}".format),
+        ("density", evaluation.density, "{:.3f}".format),
+        ("coverage", evaluation.coverage, "{:.3f}".format),
+        ("near-duplicates, %", evaluation.near_duplicates, format_percent),
+        ("class entropy, bits", evaluation.class_entropy, "{:.3f}".format),
+        ("conditional accuracy, %", evaluation.conditional_accuracy, format_percent),
+    ]
+    for name, metric, form in rows:
         if metric is not None:
-            interval = f"{metric.low:{form}} to {metric.high:{form}}"
-            table.add_row(name, f"{metric.value:{form}}", interval, f"{metric.real_reference:{form}}")
+            # All resamples of equal values are equal, which says nothing about their spread.
+            interval = f"{form(metric.low)} to {form(metric.high)}" if metric.low < metric.high else "-"
+            table.add_row(name, form(metric.value), interval, form(metric.real_reference))
     print_table(table)
 
 
@@ -237,10 +238,10 @@ def _print_class_counts(evaluation: "GeneratorEvaluation") -> None:
     columns = [] if by_digit is None else ["conditional accuracy"]
     table = plain_table("digit", "predictions", "share", *columns, justify="right")
     for digit, count in enumerate(evaluation.class_counts):
-        row = [str(digit), str(count), f"{100 * count / evaluation.count:.2f} %"]
+        row = [str(digit), str(count), f"{format_percent(100 * count / evaluation.count)} %"]
         if by_digit is not None:
             accuracy = by_digit[digit]
-            row.append("-" if accuracy is None else f"{accuracy:.2f} %")
+            row.append("-" if accuracy is None else f"{format_percent(accuracy)} %")
         table.add_row(*row)
     print_table(table)
 
@@ -263,6 +264,6 @@ def print_predictions(predictions: "Predictions", *, quiet: bool, json: bool) ->
         if quiet:
             print_line(headline)
             continue
-        top3 = ", ".join(f"{digit} {100 * probability:.1f} %" for digit, probability in prediction.top3)
+        top3 = ", ".join(f"{digit} {format_percent(100 * p, 1, 1)} %" for digit, p in prediction.top3)
         first = f"; the first of {prediction.n_frames} images" if prediction.n_frames > 1 else ""
         print_digits(image[None], [f"{headline} ({top3}){first}"], "blocks")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, print_table
 from mnistctl.models import CLASSIFIERS, GENERATORS
 
@@ -132,8 +133,8 @@ def _published_accuracy(published: "PublishedAccuracy | None") -> str:
     if published is None:
         return ""
     if published.runs == 1:
-        return f"{published.accuracy:.2f} %"
-    return f"{published.accuracy:.3f} %, mean of {published.runs}"
+        return f"{format_percent(published.accuracy)} %"
+    return f"{format_percent(published.accuracy, 3)} %, mean of {published.runs}"
 
 
 def print_environment(environment: "EnvironmentReport", *, json: bool) -> None:

@@ -1,6 +1,7 @@
 """What `train` prints: a header, a row for each epoch, the result, the errors and the paths."""
 
 import json as jsons
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import TextColumn
 
 from mnistctl.artifacts import files, json_file
+from mnistctl.artifacts.rounding import format_learning_rate, format_loss, format_percent
 from mnistctl.cli.output.terminal import print_error, print_line, progress_bars, silence_stdout
 from mnistctl.errors import OutputError, StoppedError
 from mnistctl.models import GENERATORS
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from mnistctl.training.run import Event
 
 
+_MAX_LISTED = 20  # wrong predictions of a digit that are counted instead of listed
 _NARROW = 60  # columns; a narrower terminal gets fewer decimals
 Print = Callable[..., None]
 
@@ -92,7 +95,7 @@ def _print_result(
     if result.accuracy is None:
         say(f"done  ({result.seconds:.1f} s)", "bold green")
     else:
-        say(f"accuracy: {result.accuracy:.2f} %  ({result.seconds:.1f} s)", "bold green")
+        say(f"accuracy: {format_percent(result.accuracy)} %  ({result.seconds:.1f} s)", "bold green")
     if mismatches is not None:
         print_mismatches(mismatches, say)
     for path in _fold_paths(paths):
@@ -101,7 +104,7 @@ def _print_result(
 
 def _quiet_result(result: "RunRecord") -> str:
     if result.accuracy is not None:
-        return f"{result.accuracy:.2f}"
+        return format_percent(result.accuracy)
     losses = result.discriminator_losses or (), result.generator_losses or ()
     return " ".join(f"{each[-1]:.3f}" for each in losses)
 
@@ -157,10 +160,12 @@ def _column_names(model: str, wide: bool) -> str:
 
 
 def _epoch_row(e: events.Epoch, wide: bool) -> str:
+    lr, accuracy = format_learning_rate(e.lr), format_percent(e.accuracy)
     if wide:
-        scores = f"{e.loss:13.6f}  {e.test_loss:9.4f}  {e.accuracy:11.2f} %"
-        return f"{e.epoch:5d}  {e.lr:.4f}  {scores}  {e.seconds:7.1f}"
-    return f"{e.epoch:3d} {e.lr:.4f} {e.loss:6.4f} {e.test_loss:6.4f}  {e.accuracy:5.2f} % {e.seconds:5.1f}"
+        scores = f"{format_loss(e.loss, 6, 13):>13}  {format_loss(e.test_loss, 4, 9):>9}  {accuracy:>11} %"
+        return f"{e.epoch:5d}  {lr}  {scores}  {e.seconds:7.1f}"
+    losses = f"{format_loss(e.loss, 4, 7):>6} {format_loss(e.test_loss, 4, 7):>6}"
+    return f"{e.epoch:3d} {lr} {losses}  {accuracy:>5} % {e.seconds:5.1f}"
 
 
 def _gan_row(e: events.GanEpoch, wide: bool) -> str:
@@ -184,12 +189,40 @@ def _average_name(average: events.AveragedWeights) -> str:
 
 
 def _score_row(name: str, score: events.Epoch | events.AveragedWeights) -> str:
-    return f"{name}: test loss {score.test_loss:.4f}, {score.accuracy:.2f} %"
+    return f"{name}: test loss {score.test_loss:.4f}, {format_percent(score.accuracy)} %"
 
 
-def print_mismatches(mismatches: "Mismatches", say: Print, marked: Collection[int] = frozenset()) -> None:
-    """Print the wrong predictions of each digit in a line, with a star at the indices in `marked`."""
-    say("mismatches:" if mismatches.indices else "mismatches: none")
-    for digit, predictions in mismatches.by_digit().items():
-        words = (f"{predicted}*" if index in marked else str(predicted) for predicted, index in predictions)
-        say(f"{digit}| {' '.join(words)}")
+def print_mismatches(mismatches: "Mismatches", say: Print, marked: Collection[int] = frozenset()) -> bool:
+    """Print the wrong predictions of each digit in a line, and how to read the lines.
+
+    A digit with many wrong predictions has the number of each in place of a list.
+
+    Args:
+        mismatches: the images with a wrong prediction.
+        say: prints a line.
+        marked: indices of images whose predictions get a star.
+
+    Returns:
+        Whether there is a star.
+    """
+    by_digit = mismatches.by_digit()
+    say("mismatches:" if by_digit else "mismatches: none")
+    stars, counted = False, False
+    for digit, predictions in by_digit.items():
+        if len(predictions) >= _MAX_LISTED:
+            counts = Counter(predicted for predicted, _ in predictions)
+            starred = Counter(predicted for predicted, index in predictions if index in marked)
+            words = [
+                f"{predicted}: {count}" + (f" ({starred[predicted]}*)" if starred[predicted] else "")
+                for predicted, count in counts.most_common()
+            ]
+            say(f"{digit}| {len(predictions)} wrong, {', '.join(words)}")
+            counted = True
+        else:
+            words = [f"{predicted}{'*' * (index in marked)}" for predicted, index in predictions]
+            say(f"{digit}| {' '.join(words)}")
+        stars = stars or any("*" in word for word in words)
+    if by_digit:
+        many = f"; from {_MAX_LISTED} on, how many of each" if counted else ""
+        say(f"(digit| wrong predictions{many})")
+    return stars

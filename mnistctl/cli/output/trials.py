@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from rich.progress import Progress, TaskID, TextColumn
 
 from mnistctl.artifacts import files
+from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.errors import option_of
 from mnistctl.cli.output.terminal import print_error, print_line, progress_bars
 from mnistctl.cli.output.train import resume_hint
@@ -114,7 +115,7 @@ def _print_results(
         print_line(jsons.dumps(summary.to_json() | {"already": event.already, "paths": paths}))
     elif quiet:
         for arm in summary.arms:
-            print_line("-" if arm.mean is None else f"{arm.mean:.4f}")
+            print_line("-" if arm.mean is None else format_percent(arm.mean, 4))
 
 
 def _header(event: events.TrialsStarted) -> list[str]:
@@ -138,8 +139,8 @@ def _outcome(event: events.TrialEnded) -> str:
     if event.state != "done":
         return f"{event.state}: {event.reason}"
     if len(event.accuracies) == 1:
-        return f"{next(iter(event.accuracies.values())):.2f} %"
-    return ", ".join(f"{arm} {accuracy:.2f} %" for arm, accuracy in event.accuracies.items())
+        return f"{format_percent(next(iter(event.accuracies.values())))} %"
+    return ", ".join(f"{arm} {format_percent(accuracy)} %" for arm, accuracy in event.accuracies.items())
 
 
 def print_conclusions(summary: "TrialsSummary", emit: Print = print_line) -> None:
@@ -177,16 +178,17 @@ def _distribution(summary: "TrialsSummary") -> Iterator[str]:
     yield "--------| " + "-" * len(" ".join(labels))
     for row in summary.distribution:
         counts = (f"{count or '':<{len(label)}}" for count, label in zip(row.counts, labels, strict=True))
-        yield f"{row.accuracy:<8.2f}| {' '.join(counts)}".rstrip()
+        yield f"{format_percent(row.accuracy):<8}| {' '.join(counts)}".rstrip()
 
 
 def _arm_row(arm: "ArmSummary") -> str:
     assert arm.mean is not None and arm.min is not None and arm.median is not None and arm.max is not None
     sd = "-" if arm.sd is None else f"{arm.sd:.4f}"
-    interval = "-" if arm.interval is None else "{:.4f} to {:.4f}".format(*arm.interval)
+    interval = "-" if arm.interval is None else " to ".join(format_percent(end, 4) for end in arm.interval)
     # The median of an even number of accuracies can have a third decimal.
-    median = f"{arm.median:.2f}" if round(arm.median, 2) == round(arm.median, 4) else f"{arm.median:.3f}"
-    values = f"{arm.n:4} {arm.mean:8.4f} {sd:>7} {arm.min:6.2f} {median:>7} {arm.max:6.2f}"
+    median = format_percent(arm.median, 2 if round(arm.median, 2) == round(arm.median, 4) else 3)
+    mean, low, high = format_percent(arm.mean, 4), format_percent(arm.min), format_percent(arm.max)
+    values = f"{arm.n:4} {mean:>8} {sd:>7} {low:>6} {median:>7} {high:>6}"
     return f"{arm.label:20} {values}  {interval}"
 
 
