@@ -1,7 +1,6 @@
 """Entry point: run the command line; an error becomes one line on stderr and an exit code."""
 
 import os
-import re
 import signal
 import sys
 from types import FrameType
@@ -10,7 +9,8 @@ from typing import NoReturn
 from mnistctl.cli import app
 from mnistctl.cli.errors import describe_error
 from mnistctl.cli.output.terminal import print_error, silence_stdout
-from mnistctl.errors import MnistctlError, StoppedError, suggest
+from mnistctl.cli.usage import describe_usage_error
+from mnistctl.errors import MnistctlError, StoppedError
 
 
 def main() -> NoReturn:
@@ -36,29 +36,14 @@ def main() -> NoReturn:
         # Typer's exceptions are in a private module. These two attributes are what they have in common.
         if not (hasattr(error, "format_message") and hasattr(error, "exit_code")):
             raise
-        if message := error.format_message():  # empty if Typer has printed the help instead
-            print_error(f"{_with_suggestion(message)} ({_command_of(error)} --help)")
+        if message := describe_usage_error(error):
+            print_error(message)
         code = error.exit_code
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         silence_stdout()
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _with_suggestion(message: str) -> str:
-    """Typer's message about an unknown option or value, with the closest known one."""
-    if option := re.fullmatch(r"No such option: (\S+) \(Possible options: (.*)\)", message):
-        return f"No such option: {option[1]}{suggest(option[1], option[2].split(', '))}"
-    if choice := re.fullmatch(r"(.*: )(?:Value error, )?'(.*)' is not one of (.*)\.", message, re.DOTALL):
-        choices = choice[3].replace("'", "")
-        return f"{choice[1]}{choice[2]!r}{suggest(choice[2], choices.split(', '))} choose one of {choices}"
-    return message
-
-
-def _command_of(error: Exception) -> str:
-    context = getattr(error, "ctx", None)
-    return "mnistctl" if context is None else str(context.command_path)
 
 
 def _open_closed_streams() -> None:

@@ -7,7 +7,9 @@ from typer.core import TyperCommand
 
 from mnistctl import __version__
 from mnistctl.cli import download, evaluate, generate, show, train, trials
+from mnistctl.cli.errors import describe_error
 from mnistctl.cli.output import terminal
+from mnistctl.errors import MnistctlError
 
 app = typer.Typer(
     help="Train, evaluate and understand small image models on MNIST.",
@@ -40,19 +42,39 @@ OLD_OPTIONS = {  # still accepted, hidden from the help
 }
 
 
+_TYPED = "mnistctl.typed"  # key in the context's `meta`: the old names that were typed, by current name
+
+
 class Command(TyperCommand):
     """A command that also accepts the option names of earlier versions."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = {name for parameter in self.params for name in parameter.opts}
-        return super().parse_args(ctx, [_current_name(arg, options) for arg in args])
+        try:
+            return super().parse_args(ctx, [self._current_name(arg, options, ctx) for arg in args])
+        except Exception as error:
+            if hasattr(error, "ctx") and error.ctx is None:  # of an option without its value
+                error.ctx = ctx
+            raise
 
+    def _current_name(self, arg: str, options: set[str], ctx: Any) -> str:
+        """`arg` with the current name of an old option, as in --rate or --rate=0.1."""
+        name, equals, value = arg.partition("=")
+        current = OLD_OPTIONS.get(name)
+        if current not in options:
+            return arg
+        ctx.meta.setdefault(_TYPED, {})[current] = name
+        return current + equals + value
 
-def _current_name(arg: str, options: set[str]) -> str:
-    """`arg` with the current name of an old option, as in --rate or --rate=0.1."""
-    name, equals, value = arg.partition("=")
-    current = OLD_OPTIONS.get(name)
-    return current + equals + value if current in options else arg
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MnistctlError as error:
+            message = describe_error(error)
+            for current, old in ctx.meta.get(_TYPED, {}).items():
+                if current in message:
+                    error.add_note(f"{old} is an earlier name of {current}")
+            raise
 
 
 EXAMPLES = {

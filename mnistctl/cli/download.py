@@ -33,6 +33,8 @@ def download(
     if not 0 < timeout <= _MAX_TIMEOUT:
         message = f"give a number of seconds above 0, at most {_MAX_TIMEOUT}"
         raise UsageError(message, field="timeout", value=f"{timeout:g}")
+    if check and source is not None:
+        raise UsageError("--check copies nothing; leave out --from")
     if check:
         statuses = download.check(dataset, data_dir)
         print_file_statuses(statuses)

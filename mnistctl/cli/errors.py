@@ -21,6 +21,7 @@ _ACTIONS = {
     "download_mirror": "try another mirror with `mnistctl download{dataset} --mirror URL`",
     "online": "leave out --offline (or unset MNISTCTL_OFFLINE)",
     "source": "use --from DIR for a local folder",
+    "with_resume": "use it with --resume",
     "train": "train one with `mnistctl train MODEL`",
     "train_conv": "train one with `mnistctl train conv`",
     "start": "start one with `mnistctl train`",

@@ -171,8 +171,8 @@ def _evaluate_classifier(options: EvalOptions) -> None:
     if options.onnx is not None:
         require_installed()  # before any work
     (path,) = options.paths
-    ensure(options.dataset, options.data_dir, options.offline)
     (classifier,) = load_classifiers([path], device=options.device, threads=options.threads)
+    ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
     with corruption_progress() as on_progress:
         evaluation = evaluate_classifier(
@@ -226,8 +226,8 @@ def _compare_classifiers(options: EvalOptions) -> None:
     from mnistctl.evaluation.figures import save_figures
     from mnistctl.evaluation.predictions import load_classifiers, load_split
 
-    ensure(options.dataset, options.data_dir, options.offline)
     classifiers = load_classifiers(options.paths, device=options.device, threads=options.threads)
+    ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
     with corruption_progress() as on_progress:
         comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
@@ -238,23 +238,25 @@ def _compare_classifiers(options: EvalOptions) -> None:
 def _evaluate_generator(options: EvalOptions) -> None:
     from mnistctl.cli.output.evaluate import print_generator_evaluation
     from mnistctl.evaluation.figures import save_figures
-    from mnistctl.evaluation.generator import evaluate_generator
+    from mnistctl.evaluation.generator import check_sample, evaluate_generator
     from mnistctl.evaluation.predictions import load_classifiers, load_split
     from mnistctl.inference import load
     from mnistctl.inference.sampling import TrainedGenerator
 
     (path,) = options.paths
     reference_path = load.find_reference_classifier(options.judge, options.out_dir)
-    ensure(options.dataset, options.data_dir, options.offline)
     generator = TrainedGenerator.load(path, options.device, options.threads)
     (reference,) = load_classifiers([reference_path], device=options.device, threads=options.threads)
+    count, seed = 10_000 if options.count is None else options.count, options.seed or 0
+    check_sample(count, seed)
+    ensure(options.dataset, options.data_dir, options.offline)
     evaluation = evaluate_generator(
         generator,
         reference,
         load_split(options.dataset, options.data_dir, "train").arrays,
         load_split(options.dataset, options.data_dir, "test"),
-        count=10_000 if options.count is None else options.count,
-        seed=options.seed or 0,
+        count=count,
+        seed=seed,
     )
     paths = save_figures(evaluation, options.out_dir / f"{path.stem}-eval")
     print_generator_evaluation(evaluation, paths=paths, quiet=options.quiet, json=options.json)

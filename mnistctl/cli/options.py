@@ -1,7 +1,7 @@
 """Options that several commands share, their panels in the help, and their defaults."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -9,6 +9,7 @@ from mnistctl.cli import completion
 
 # The keys of datasets.DATASETS, repeated here because --help must not load that module.
 DatasetName = Literal["mnist", "fashion", "sample", "own"]
+DATASETS: tuple[str, ...] = get_args(DatasetName)
 SplitName = Literal["train", "test"]
 
 # Panels of the help.

@@ -84,6 +84,7 @@ def show(
     if glyphs:
         images, labels = grids.glyphs(), np.arange(10, dtype=np.uint8)
     else:
+        datasets.check_choice(index=index, digit=digit, count=count, seed=seed)
         ensure(dataset, data_dir, offline)
         arrays, _ = datasets.load(dataset, data_dir, split)
         indices = datasets.choose(arrays, index=index, digit=digit, count=count, seed=seed)

@@ -119,11 +119,13 @@ def train(
     logging = tensorboard or (resume and log_dir(run_path).is_dir())
     if logging:
         require_installed()
+    from mnistctl.cli.output.train import print_run
+    from mnistctl.training import run
+
+    # Before a download, which may take long.
+    run.check_arguments(model, options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
     if not resume:  # a checkpoint knows its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
-    from mnistctl.cli.output.train import print_run
-    from mnistctl.training import run  # loads torch, so it comes after a download that may fail
-
     to_resume = resume_command(model, options)
     with with_commands(resume=to_resume, start=start_command(model, options)):
         events = run.train(

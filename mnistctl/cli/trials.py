@@ -154,19 +154,20 @@ def trials(
         out_dir=out_dir,
         name=name,
     )
-    if not resume:  # a journal has the name of its data set
-        ensure(options.get("dataset"), options.get("data_dir"), offline)
-    # This loads torch, so it comes after a download that may fail.
     from mnistctl.cli.output.trials import print_trials
     from mnistctl.trials import options as trials_options
-    from mnistctl.trials.run import run_trials
+    from mnistctl.trials.run import check_arguments, run_trials
 
+    chosen = trials_options.TrialsOptions(models=tuple(model), count=count, options=options)
+    check_arguments(chosen, backend, overwrite, resume, allow_mixed, reference, require)
+    if not resume:  # a journal has the name of its data set
+        ensure(options.get("dataset"), options.get("data_dir"), offline)
     again = _resume_command(
         model, count, options, _executor_words(executor, workers, scheduler, scheduler_file, insecure)
     )
     with with_commands(resume=again, retry=again, start=_start_command(model, options)):
         running = run_trials(
-            trials_options.TrialsOptions(models=tuple(model), count=count, options=options),
+            chosen,
             backend,
             command=_trials_command,
             overwrite=overwrite,

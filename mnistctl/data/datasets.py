@@ -229,21 +229,31 @@ def choose(
     """
     import numpy as np
 
-    if index is not None and not 0 <= index < len(arrays.labels):
+    check_choice(index=index, digit=digit, count=count, seed=seed)
+    if index is not None and index >= len(arrays.labels):
         raise UsageError(f"give 0 to {len(arrays.labels) - 1}", field="index", value=index)
-    if digit is not None and not 0 <= digit <= 9:
-        raise UsageError("give 0 to 9", field="digit", value=digit)
     candidates = np.arange(len(arrays.labels)) if digit is None else np.flatnonzero(arrays.labels == digit)
     if index is not None:
         candidates = candidates[candidates >= index]
-    if not 1 <= count <= len(candidates):
+    if count > len(candidates):
         message = f"there are {len(candidates)} images to choose from; give 1 to {len(candidates)}"
         raise UsageError(message, field="count", value=count)
     if index is not None:
         return candidates[:count]
-    if seed is not None and seed < 0:
-        raise UsageError("give 0 or more", field="seed", value=seed)
     return np.random.default_rng(seed).choice(candidates, count, replace=False)
+
+
+def check_choice(*, index: int | None, digit: int | None, count: int, seed: int | None) -> None:
+    """Check the arguments of `choose` as far as no images are needed for it.
+
+    Raises:
+        UsageError: a number is out of range.
+    """
+    if digit is not None and not 0 <= digit <= 9:
+        raise UsageError("give 0 to 9", field="digit", value=digit)
+    for field, value, low in (("index", index, 0), ("count", count, 1), ("seed", seed, 0)):
+        if value is not None and value < low:
+            raise UsageError(f"give {low} or more", field=field, value=value)
 
 
 def _check_shape(path: Path, values: NDArray[np.uint8], kind: Kind) -> NDArray[np.uint8]:

@@ -110,7 +110,7 @@ def fetch(
         progress: is called after each read.
 
     Raises:
-        UsageError: the data set has no mirrors, or a mirror is not an http address.
+        UsageError: the data set has no mirrors, a mirror is not an http address, or `source` is no folder.
         DataError: no mirror has a valid copy of a file.
         OSError: the data folder cannot be written.
     """
@@ -118,6 +118,8 @@ def fetch(
     if not dataset.mirrors:
         raise UsageError(f"cannot be downloaded: it is {dataset.title}", field="dataset", value=name)
     addresses = [*map(_parse_address, mirrors), *map(_known_address, dataset.mirrors)]
+    if source is not None and not source.is_dir():
+        raise UsageError("no such folder", field="source", value=source)
     files.remove_stale_temp_files(folder)
     downloader = _Downloader(addresses, timeout, progress)
     statuses, failed, reasons = [], [], []

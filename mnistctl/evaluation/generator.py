@@ -24,7 +24,7 @@ from mnistctl.evaluation.fidelity import (
     nearest_training_digits,
 )
 from mnistctl.evaluation.predictions import Classifier, LabelledSplit
-from mnistctl.inference.sampling import Samples, TrainedGenerator
+from mnistctl.inference.sampling import MAX_SAMPLES, Samples, TrainedGenerator
 from mnistctl.nn.seeding import derive_seed
 from mnistctl.schema import IN_MEMORY, Schema
 
@@ -109,7 +109,9 @@ def evaluate_generator(
         DataError: the test split is too small.
     """
     labels = test.arrays.labels
-    _check_counts(count, test)
+    check_sample(count, seed)
+    if len(labels) < _MIN_IMAGES:
+        raise DataError(f"{test.dataset}: {len(labels)} test images are too few to compare with")
     samples = generator.draw(count, seed, labels.tolist() if generator.conditional else None)
 
     rng = np.random.default_rng(derive_seed(seed, 1))
@@ -143,11 +145,16 @@ def evaluate_generator(
     )
 
 
-def _check_counts(count: int, test: LabelledSplit) -> None:
-    if count < _MIN_IMAGES:
-        raise UsageError(f"too few images; give {_MIN_IMAGES} or more", field="count", value=count)
-    if len(test.arrays.labels) < _MIN_IMAGES:
-        raise DataError(f"{test.dataset}: {len(test.arrays.labels)} test images are too few to compare with")
+def check_sample(count: int, seed: int) -> None:
+    """Check the number of images and the seed of an evaluation.
+
+    Raises:
+        UsageError: one is out of range.
+    """
+    if not _MIN_IMAGES <= count <= MAX_SAMPLES:
+        raise UsageError(f"give {_MIN_IMAGES} to {MAX_SAMPLES}", field="count", value=count)
+    if not 0 <= seed < 2**63:
+        raise UsageError("give 0 or more", field="seed", value=seed)
 
 
 def _describe(classifier: Classifier, accuracy: float) -> ReferenceClassifier:

@@ -47,7 +47,8 @@ def require_installed() -> None:
     """
     missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if find_spec(name) is None]
     if missing:
-        raise UsageError(f"ONNX export needs {' and '.join(missing)}: pip install 'mnistctl[onnx]'")
+        names = " ".join(missing)
+        raise UsageError(f"ONNX export needs packages that are not installed; run pip install {names}")
 
 
 def export_onnx(path: Path, net: nn.Module, digits: Digits, logits: Tensor) -> OnnxExport:

@@ -21,7 +21,7 @@ from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.seeding import derive_seed
 
 _FRAMES_PER_STEP = 12  # frames from one point in the noise to the next
-_MAX_SAMPLES = 1_000_000  # in one call
+MAX_SAMPLES = 1_000_000  # in one call
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ class TrainedGenerator:
         return generate_images(self.net.trunk, torch.cat((noise, embedding.cpu()), 1)).numpy()
 
     def _check(self, count: int, seed: int, digits: Sequence[int] | None) -> None:
-        if not 1 <= count <= _MAX_SAMPLES:
-            raise UsageError(f"give 1 to {_MAX_SAMPLES}", field="count", value=count)
+        if not 1 <= count <= MAX_SAMPLES:
+            raise UsageError(f"give 1 to {MAX_SAMPLES}", field="count", value=count)
         if not 0 <= seed < 2**63:
             raise UsageError("give 0 or more", field="seed", value=seed)
         if digits is not None:

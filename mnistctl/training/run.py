@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from mnistctl.artifacts import files
 from mnistctl.artifacts.files import Saved
 from mnistctl.errors import CheckpointError, DivergedError, UsageError
+from mnistctl.nn.device import autocast_for, get_device, set_threads
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
 from mnistctl.training.config import RunConfig, resolve
@@ -57,11 +58,7 @@ def train(
         OutputError: a file cannot be written.
     """
     stopwatch = Stopwatch()
-    if resume and overwrite:
-        raise UsageError("cannot be combined with resuming a run", field="overwrite")
-    if allow_inexact and not resume:
-        raise UsageError("applies only to a resumed run", field="allow_inexact", remedies=("resume",))
-    options.recipe(model)  # a number out of range is an error before any file is touched
+    check_arguments(model, options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
     run_path = options.run_path(model)
     files.prepare_folder(options.out_dir)
     with files.run_lock(run_path):
@@ -76,6 +73,25 @@ def train(
             yield check_same_run(existing, config.settings)
             return
         yield from execute(config, stopwatch)
+
+
+def check_arguments(
+    model: str, options: RunOptions, *, overwrite: bool, resume: bool, allow_inexact: bool
+) -> None:
+    """Check the arguments of `train` as far as no file and no data set is needed for it.
+
+    Raises:
+        UsageError: a number is out of range, a model or a device is unknown, or arguments exclude each other.
+    """
+    if resume and overwrite:
+        raise UsageError("cannot be combined with resuming a run", field="overwrite")
+    if allow_inexact and not resume:
+        raise UsageError("applies only to a resumed run", field="allow_inexact", remedies=("with_resume",))
+    options.recipe(model)
+    options.run_path(model)
+    device = get_device(options.get("device"))
+    set_threads(options.threads)
+    autocast_for(options.get("precision"), device)
 
 
 class Stopwatch:

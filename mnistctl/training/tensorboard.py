@@ -32,7 +32,7 @@ def require_installed() -> None:
         UsageError: it is not.
     """
     if find_spec("tensorboard") is None:
-        raise UsageError("TensorBoard is not installed; run pip install 'mnistctl[tensorboard]'")
+        raise UsageError("TensorBoard is not installed; run pip install tensorboard")
 
 
 def log_to_tensorboard(run: "Iterable[Event]", run_path: Path, *, enabled: bool) -> "Iterator[Event]":

@@ -40,7 +40,7 @@ def dask_factory(
     try:
         import distributed  # noqa: F401
     except ImportError:
-        message = "Dask is not installed: pip install 'mnistctl[cluster]'"
+        message = "Dask is not installed; run pip install distributed"
         raise UsageError(message, field="executor", value="dask") from None
     if [workers, scheduler, scheduler_file].count(None) < 2:
         message = "these exclude each other: address, file, and workers of a new cluster"

@@ -92,8 +92,7 @@ def run_trials(
         UnmetError: at the end: the comparison does not show what is required.
     """
     started = time.perf_counter()
-    _check_arguments(options, overwrite, resume, allow_mixed, reference, require)
-    options.check()
+    check_arguments(options, backend, overwrite, resume, allow_mixed, reference, require)
     files.prepare_folder(options.run_path.parent)
     with files.run_lock(options.run_path):
         existing = None if overwrite else journal.read(options.journal_path)
@@ -201,24 +200,26 @@ def write_summary(config: TrialsConfig, result: TrialsSummary) -> Iterator[Saved
     yield TrialsFinished(result, config.already)
 
 
-def _check_arguments(
+def check_arguments(
     options: TrialsOptions,
+    backend: Backend,
     overwrite: bool,
     resume: bool,
     allow_mixed: bool,
     reference: str | None,
     require: str | None,
 ) -> None:
-    """Check that the arguments of `run_trials` go together.
+    """Check the arguments of `run_trials` as far as no file and no data set is needed for it.
 
     Raises:
-        UsageError: they do not.
+        UsageError: they do not go together, a number is out of range, or a model or device does not exist.
     """
     if resume and overwrite:
         message = "trials cannot be resumed and overwritten at once"
         raise UsageError(message, remedies=("resume", "overwrite"))
     if allow_mixed and not resume:
-        raise UsageError("settings can only be mixed when trials are resumed", remedies=("resume",))
+        message = "applies only to resumed trials"
+        raise UsageError(message, field="allow_mixed", remedies=("with_resume",))
     if require is not None and reference is None:
         message = "needs published accuracies to compare with"
         raise UsageError(message, field="require", value=require, remedies=("reference",))
@@ -226,6 +227,10 @@ def _check_arguments(
         load_published(reference)
     if options.count is None and not resume:
         raise UsageError("missing number of trials of each model", remedies=("count",))
+    options.check()
+    options.run_path  # noqa: B018 - raises if the name cannot be used
+    if backend.local:
+        autocast_for(options.options.get("precision"), get_device(options.options.get("device")))
 
 
 def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:

@@ -80,7 +80,6 @@ def test_without_arguments_the_help_is_printed_and_no_error(mnistctl):
         ("train logit --resume --name stopedd", 5, "did you mean stopped?"),
         ("train", 2, "choose one of logit, linear, conv"),
         ("train", 2, "see `mnistctl train --list`"),
-        ("train conv --epochs many", 2, "(mnistctl train --help)"),
         ("show --json", 2, "--machine"),
     ],
 )

@@ -102,7 +102,7 @@ def test_a_missing_package_is_reported_with_the_command_that_installs_it(mnistct
     monkeypatch.setattr(export, "find_spec", lambda name: None if name.startswith("onnx") else name)
     ran = mnistctl("eval", str(CONV), "--dataset", "sample", "--onnx", "net.onnx")
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
-    assert "pip install 'mnistctl[onnx]'" in ran.stderr
+    assert "run pip install onnx" in ran.stderr
 
 
 def test_a_generator_is_not_exported(mnistctl):

@@ -186,7 +186,7 @@ REFUSED = {
     "eval cgan --split train": (2, "--split is only for a single classifier or several classifiers"),
     "eval cgan --judge nothing": (5, "no trained model 'nothing' in"),
     "eval cgan --judge gan --dataset sample": (5, "gan is a generator"),
-    "eval cgan -n 5 --dataset sample": (2, "-n 5: too few images; give 100 or more"),
+    "eval cgan -n 5 --dataset sample": (2, "-n 5: give 100 to 1000000"),
     "eval conv --judge conv --dataset sample": (2, "--judge is only for a generator"),
 }
 

@@ -102,7 +102,7 @@ def test_missing_tensorboard_is_reported_before_any_work(mnistctl, monkeypatch, 
     monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
     ran = mnistctl(*TRAIN, *LOG)
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
-    assert "pip install 'mnistctl[tensorboard]'" in ran.stderr
+    assert "run pip install tensorboard" in ran.stderr
     assert not (tmp_path / "out").exists()
     assert mnistctl(*TRAIN, "--epochs", "1").returncode == 0  # needs no TensorBoard
 

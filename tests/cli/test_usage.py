@@ -1,0 +1,117 @@
+"""What the program says about commands, options and values that were typed wrongly."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from mnistctl.cli import OLD_OPTIONS, app, usage
+
+COMMANDS = get_command(app).commands
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("predict photo.jpg", "no command is called 'predict'; use `mnistctl eval NAME --image FILE`"),
+        ("plot conv", "use `mnistctl eval NAME`"),
+        ("models", "use `mnistctl train --list`"),
+        ("help train", "use `mnistctl --help`"),
+        ("Version", "use `mnistctl --version`"),
+        ("paint", "No such command 'paint'."),
+        ("train conv --learning-rate 0.1", "No such option: --learning-rate; use --lr"),
+        ("train conv --gpu", "No such option: --gpu; use --device cuda"),
+        ("eval conv --learning-rate 0.1", "No such option: --learning-rate (mnistctl eval --help)"),
+        ("train conv --epochs abc", "--epochs abc: give a whole number (mnistctl train --help)"),
+        ("train conv --epochs 1.5", "--epochs 1.5: give a whole number"),
+        ("train conv --lr fast", "--lr fast: give a number (mnistctl train --help)"),
+        ("trials swa -n many", "-n many: give a whole number (mnistctl trials --help)"),
+        ("trials swa --reference", "Option '--reference' requires an argument. (mnistctl trials --help)"),
+        ("show conv", "unexpected argument 'conv'; use `mnistctl show --model conv`"),
+        ("show fashion", "use `mnistctl show --dataset fashion`"),
+        ("download fashion", "use `mnistctl download --dataset fashion`"),
+        ("train conv lstm", "train takes one model; use `mnistctl trials conv lstm` for several"),
+        ("train conv --rate 0", "--lr 0: give a number above 0; --rate is an earlier name of --lr"),
+    ],
+)
+def test_a_mistake_in_typing_gets_what_was_meant(line, expected, mnistctl):
+    ran = mnistctl(*line.split())
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
+    assert expected in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "wanted"),
+    [("MNISTCTL_THREADS", "two", "a whole number"), ("MNISTCTL_OFFLINE", "perhaps", "true or false")],
+)
+def test_wrong_value_of_an_environment_variable_names_the_variable(variable, value, wanted, mnistctl):
+    ran = mnistctl("eval", "conv", **{variable: value})
+    assert ran.stderr == f"mnistctl: {variable}={value}: give {wanted} (mnistctl eval --help)\n"
+
+
+def test_old_option_is_named_as_it_was_typed(mnistctl, tmp_path):
+    assert mnistctl("train", "logit", "--dataset", "sample", "--epochs", "1").returncode == 0
+    ran = mnistctl("eval", "logit-sample", "--threshold", "0.4")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.endswith("--threshold is an earlier name of --min-confidence\n")
+    ran = mnistctl("eval", "logit-sample", "--min-confidence", "0.4")
+    assert "--threshold" not in ran.stderr
+
+
+def test_suggested_commands_and_options_exist():
+    for line in usage._MEANT_COMMANDS.values():
+        _, command, *words = shlex.split(line)
+        assert command in {*COMMANDS, "--help", "--version"}
+        options = (
+            {flag for p in COMMANDS[command].params for flag in p.opts} if command in COMMANDS else set()
+        )
+        assert {word for word in words if word.startswith("--")} <= options
+    options = {flag for command in COMMANDS.values() for p in command.params for flag in p.opts}
+    for wrong, meant in usage._MEANT_OPTIONS.items():
+        assert wrong not in options | OLD_OPTIONS.keys()
+        assert meant.split()[0] in options | {"--set"}
+    assert not usage._MEANT_COMMANDS.keys() & COMMANDS.keys()
+
+
+CONV, CGAN = (str(Path(__file__).parents[2] / f"records/{name}.safetensors") for name in ("conv", "cgan"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("show", "--digit", "11"), "--digit 11: give 0 to 9"),
+        (("show", "--index", "-1"), "--index -1: give 0 or more"),
+        (("show", "-n", "0"), "-n 0: give 1 or more"),
+        (("show", "--seed", "-1"), "--seed -1: give 0 or more"),
+        (("train", "logit", "--epochs", "0"), "--epochs 0: give 1 or more"),
+        (("train", "logit", "--device", "cuda:99"), "--device cuda:99: "),
+        (("train", "logit", "--threads", "0"), "--threads 0: "),
+        (("train", "logit", "--name", "a/b"), "--name 'a/b': "),
+        (("train", "logit", "--resume", "--overwrite"), "--overwrite: "),
+        (
+            ("train", "logit", "--allow-inexact"),
+            "--allow-inexact: applies only to a resumed run; use it with",
+        ),
+        (("trials", "logit"), "missing number of trials"),
+        (("trials", "logit", "-n", "0"), "-n 0: give 1 to 1,000,000"),
+        (("trials", "logit", "-n", "2", "--lr", "0"), "--lr 0: give a number above 0"),
+        (("trials", "logit", "-n", "2", "--device", "tpu"), "--device tpu: "),
+        (("trials", "logit", "-n", "2", "--require", "same"), "--require same: "),
+        (("trials", "logit", "-n", "2", "--allow-mixed"), "--allow-mixed: applies only to resumed trials"),
+        (("eval", CONV, "--device", "cuda:99"), "--device cuda:99: "),
+        (("eval", CONV, CONV, "--threads", "0"), "--threads 0: "),
+        (("eval", CGAN, "--judge", CONV, "-n", "5"), "-n 5: give 100 to "),
+        (("eval", CGAN, "--judge", CONV, "--seed", "-1"), "--seed -1: give 0 or more"),
+        (("download", "--from", "missing"), "--from missing: no such folder"),
+        (("download", "--mirror", "ftp://a.example/"), "--mirror ftp://a.example/: "),
+        (("download", "--timeout", "0"), "--timeout 0: "),
+        (("download", "--check", "--from", "."), "--check copies nothing; leave out --from"),
+    ],
+)
+def test_arguments_are_checked_before_the_data_are_looked_for(words, expected, mnistctl, tmp_path):
+    """There are no data, and downloads are turned off, which would be an error with exit code 3."""
+    ran = mnistctl(*words)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1), ran.stderr
+    assert expected in ran.stderr
+    assert list(tmp_path.iterdir()) == []
