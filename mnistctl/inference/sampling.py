@@ -22,6 +22,7 @@ from mnistctl.nn.seeding import derive_seed
 
 _FRAMES_PER_STEP = 12  # frames from one point in the noise to the next
 MAX_SAMPLES = 1_000_000  # in one call
+_WHOLE_BLOCKS = 4  # images whose noise fills whole blocks of 16 numbers: 4 x 100
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class TrainedGenerator:
         """
         self._check(count, seed, digits)
         torch.manual_seed(derive_seed(seed))
-        noise = torch.randn(count, NOISE_SIZE, 1, 1)
+        # Where its blocks of 16 numbers are not whole, randn draws the last 16 numbers anew. With whole
+        # blocks, an image has the same noise whatever the number of images.
+        noise = torch.randn(-(-count // _WHOLE_BLOCKS) * _WHOLE_BLOCKS, NOISE_SIZE, 1, 1)[:count]
         if not isinstance(self.net, ConditionedNet):
             return Samples(generate_images(self.net, noise).numpy(), None)
         cycle = torch.tensor(digits or range(10))
@@ -87,13 +90,15 @@ class TrainedGenerator:
         Each image has its own path. Between two points it follows the arc (Shoemake, Animating rotation with
         quaternion curves, 1985): on the straight line the noise would be shorter than any in training. At the
         same time, a conditional generator moves from one of `digits` (0 to 9 if None) to the next, through
-        mixtures of their embeddings.
+        mixtures of their embeddings. A single digit moves between two points: it changes its handwriting.
 
         Raises:
             UsageError: as `draw`.
         """
         self._check(count, seed, digits)
         stops = tuple(digits or range(10))
+        if len(stops) == 1:  # a path needs two points
+            stops *= 2
         torch.manual_seed(derive_seed(seed))
         points = torch.randn(len(stops), count, NOISE_SIZE, 1, 1)
         for stop, digit in enumerate(stops):

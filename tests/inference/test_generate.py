@@ -1,6 +1,7 @@
 """Generate images: which, how many, and in which files."""
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -53,6 +54,28 @@ def test_the_same_seed_gives_the_same_images_and_another_seed_others(model, out,
         generate_grid(options(out, model, seed=seed, count=7), tmp_path / f"{name}.png")
     a, b, c = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert a == b != c
+
+
+@pytest.mark.parametrize("model", models.GENERATORS)
+def test_an_image_is_the_same_in_every_sheet_that_has_it(model, out):
+    generator = TrainedGenerator.load(out / f"{model}.safetensors")
+    sheet = generator.draw(503, seed=3).images
+    for count in (1, 2, 3, 4, 5, 6, 7, 9, 18, 501, 502):
+        assert np.array_equal(generator.draw(count, seed=3).images, sheet[:count]), count
+
+
+def test_no_image_is_alone_in_its_batch():
+    """A batch of one has other kernels, and so other last bits."""
+    sizes = []
+
+    class Net(torch.nn.Linear):
+        def forward(self, noise):
+            sizes.append(len(noise))
+            return torch.zeros(len(noise), 1, 28, 28)
+
+    for count in (1, 2, 500, 501, 502, 1001):
+        assert len(generate_images(Net(1, 1), torch.zeros(count, 1))) == count
+    assert 1 not in sizes
 
 
 def test_digits_are_generated_in_the_requested_order(out):
@@ -108,6 +131,17 @@ def test_an_animation_is_a_closed_path_of_small_steps(model, out, tmp_path):
     with Image.open(tmp_path / "a.gif") as image:
         assert image.size == (62, 62)
         assert (image.n_frames, image.info["loop"]) == (120, 0)
+
+
+def test_an_animation_of_one_digit_changes_its_handwriting(out, tmp_path):
+    generator = TrainedGenerator.load(out / "cgan.safetensors")
+    frames = list(generator.morph(2, seed=0, digits=[5]))
+    assert len(frames) == 24
+    assert all(frame.max() > 0 for frame in frames)
+    assert all((a != b).any() for a, b in pairwise(frames))
+    generate_animation(options(out, digits=(5,)), tmp_path / "five.gif")
+    with Image.open(tmp_path / "five.gif") as image:
+        assert image.n_frames == 24
 
 
 def test_an_animation_starts_each_digit_with_its_own_image(out):
