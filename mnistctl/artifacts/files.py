@@ -202,6 +202,14 @@ def with_ending(run_path: Path, ending: str) -> Path:
     return run_path.with_name(f"{run_path.name}.{ending}")  # with_suffix would cut a name that contains a dot
 
 
+def shorten(name: str, limit: int) -> str:
+    """`name`, cut to `limit` bytes if it has more; then it ends in its checksum, in place of what is cut."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= limit:
+        return name
+    return f"{encoded[: limit - 9].decode(errors='ignore')}-{zlib.crc32(encoded):08x}"
+
+
 def list_runs(folder: Path, ending: str) -> list[str]:
     """The sorted names of the runs that have a file with this ending in `folder`, which may be missing."""
     return sorted(p.name.removesuffix(f".{ending}") for p in folder.glob(f"[!.]*.{ending}"))

@@ -104,7 +104,7 @@ def check_outputs(outputs: Sequence[Output], *, overwrite: bool = False) -> None
 def _check_file(output: Output, overwrite: bool) -> None:
     endings = output.format.endings
     if endings and output.path.suffix.lower() not in endings:
-        output.fail(f"{output.format.title} has a name that ends in {' or '.join(endings)}")
+        output.fail(f"{output.format.title} needs a name that ends in {' or '.join(endings)}")
     try:
         target = output.path
         target = files.resolve(target)
@@ -121,8 +121,7 @@ def _check_file(output: Output, overwrite: bool) -> None:
     if stat.S_ISBLK(status.st_mode):
         output.fail("is a disk", kind=OutputError)
     _check_replaceable(output, target, overwrite)
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        output.fail(f"the folder {target.parent} cannot be written", kind=OutputError)
+    _check_writable(output, target.parent)
 
 
 def _check_replaceable(output: Output, target: Path, overwrite: bool) -> None:
@@ -152,12 +151,18 @@ def _check_can_create(output: Output, target: Path) -> None:
         folder = folder.parent
     if not folder.is_dir():
         output.fail(f"{folder} is not a folder", kind=OutputError)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        output.fail(f"the folder {folder} cannot be written", kind=OutputError)
+    _check_writable(output, folder)
     limit = files.max_name_bytes(folder)
     for name in names:
         if len(os.fsencode(name)) > limit:
             output.fail(f"the name is too long; a name has at most {limit} bytes here")
+
+
+def _check_writable(output: Output, folder: Path) -> None:
+    """Check that `folder` can be written, except for a file without which the command has its result too."""
+    needed = output.field is not None or output.run is not None
+    if needed and not os.access(folder, os.W_OK | os.X_OK):
+        output.fail(f"the folder {folder} cannot be written", kind=OutputError)
 
 
 def _check_distinct(outputs: Sequence[Output]) -> None:

@@ -1,13 +1,14 @@
-"""The command lines that repeat, start and resume a run."""
+"""What commands have in common: the command lines of a run, names of files from options, use of stdout."""
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from mnistctl.cli.errors import option_of
 
 if TYPE_CHECKING:
+    from mnistctl.artifacts.outputs import Output
     from mnistctl.training.options import RunOptions
 
 FOLDERS = frozenset({"out_dir", "data_dir"})  # where a run is; its other options are what it is
@@ -51,3 +52,24 @@ def option_words(
         for field, (value, default) in values.items()
         if value not in (None, default) and field not in leave_out and (only is None or field in only)
     ]
+
+
+def name_part(values: Mapping[str, object]) -> str:
+    """The options that are given, as a part of a file's name: `-n200-seed1` for {"n": 200, "seed": 1}."""
+    return "".join(f"-{label}{value}" for label, value in values.items() if value not in (None, False))
+
+
+def check_stdout(outputs: "Sequence[Output]", **others: bool) -> None:
+    """Check that at most one thing is written to stdout.
+
+    Args:
+        outputs: the files that are to be written.
+        others: by name, whether each option that prints to stdout is given.
+
+    Raises:
+        UsageError: a file and an option both need stdout.
+    """
+    for output in outputs:
+        for name, given in others.items():
+            if given and output.is_stdout:
+                output.fail(f"stdout is taken by {option_of(name)}")

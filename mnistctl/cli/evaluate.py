@@ -1,11 +1,13 @@
 """The command eval: evaluate one classifier, several, or a generator; or classify image files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistctl.cli.commands import check_stdout, name_part
 from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import option_of
 from mnistctl.cli.options import (
@@ -22,6 +24,7 @@ from mnistctl.cli.options import (
     MinConfidence,
     Offline,
     OutDir,
+    OverwriteFiles,
     Quiet,
     ReferenceClassifier,
     Seed,
@@ -64,6 +67,7 @@ class EvalOptions:
     out_dir: Path
     predictions: Path | None
     onnx: Path | None
+    overwrite: bool
     corrupt: bool
     judge: str | None
     count: int | None
@@ -86,6 +90,7 @@ def evaluate(
     out_dir: OutDir = OUT_DIR,
     predictions: PredictionsFile = None,
     onnx: OnnxFile = None,
+    overwrite: OverwriteFiles = False,
     corrupt: Corrupt = False,
     judge: ReferenceClassifier = None,
     count: SampleCount = None,
@@ -119,6 +124,8 @@ def evaluate(
         _IMAGES: _predict_images,
     }[subject](options)
 
+
+_MAX_NAME_BYTES = 180  # of a figure's name before its ending
 
 # What can be evaluated, as it is called in messages.
 _CLASSIFIER, _CLASSIFIERS = "a single classifier", "several classifiers"
@@ -161,16 +168,20 @@ def _check_options(context: typer.Context, subject: str) -> None:
 
 
 def _evaluate_classifier(options: EvalOptions) -> None:
+    from mnistctl.artifacts import files
     from mnistctl.cli.output.evaluate import corruption_progress, print_evaluation
+    from mnistctl.cli.output.terminal import results_on_stderr
     from mnistctl.data.batches import Digits
     from mnistctl.evaluation.classifier import evaluate_classifier
-    from mnistctl.evaluation.figures import save_figures
+    from mnistctl.evaluation.figures import CLASSIFIER_FIGURES, save_figures
     from mnistctl.evaluation.predictions import load_classifiers, load_split, save_predictions
     from mnistctl.inference.export import export_onnx, require_installed
 
     if options.onnx is not None:
         require_installed()  # before any work
     (path,) = options.paths
+    figure_path = _figure_path(options, f"{path.stem}-eval-{options.dataset}-{options.split}")
+    _check_outputs(options, figure_path, CLASSIFIER_FIGURES)
     (classifier,) = load_classifiers([path], device=options.device, threads=options.threads)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
@@ -181,7 +192,7 @@ def _evaluate_classifier(options: EvalOptions) -> None:
     record_path = path.with_suffix(".json")
     curves = learning_curves(record_path, classifier.digest)
     notes = [] if curves else [f"no learning curves: {record_path} is not the record of this net"]
-    paths = save_figures(evaluation, _figure_path(options, path.stem), curves)
+    paths = save_figures(evaluation, figure_path, curves)
     export = None
     if options.predictions is not None:
         save_predictions(options.predictions, labelled, evaluation.predictions)
@@ -190,9 +201,10 @@ def _evaluate_classifier(options: EvalOptions) -> None:
         digits = Digits.of(labelled.arrays, classifier.device)
         export = export_onnx(options.onnx, classifier.net, digits, evaluation.predictions.logits)
         paths.append(options.onnx)
-    print_evaluation(
-        evaluation, export=export, notes=notes, paths=paths, quiet=options.quiet, json=options.json
-    )
+    with results_on_stderr(files.STDOUT in (str(options.predictions), str(options.onnx))):
+        print_evaluation(
+            evaluation, export=export, notes=notes, paths=paths, quiet=options.quiet, json=options.json
+        )
 
 
 def learning_curves(record_path: Path, digest: str) -> "LearningCurves | None":
@@ -217,27 +229,51 @@ def learning_curves(record_path: Path, digest: str) -> "LearningCurves | None":
 
 
 def _figure_path(options: EvalOptions, name: str) -> Path:
-    return options.out_dir / f"{name}-eval-{options.dataset}-{options.split}"
+    """The path of the figures without their endings. The names of many nets are cut."""
+    from mnistctl.artifacts import files
+
+    return options.out_dir / files.shorten(name, _MAX_NAME_BYTES)
+
+
+def _check_outputs(options: EvalOptions, figure_path: Path, figures: Sequence[str]) -> None:
+    """Check the files that the command is to write.
+
+    Raises:
+        UsageError, OutputError: as `check_outputs`; or a file is to share stdout with the JSON object.
+    """
+    from mnistctl.artifacts.outputs import ONNX, TABLE, Output, check_outputs
+    from mnistctl.evaluation.figures import planned_figures
+
+    named = [
+        Output(path, form, field)
+        for path, form, field in ((options.predictions, TABLE, "predictions"), (options.onnx, ONNX, "onnx"))
+        if path is not None
+    ]
+    check_outputs([*named, *planned_figures(figure_path, figures)], overwrite=options.overwrite)
+    check_stdout(named, json=options.json)
 
 
 def _compare_classifiers(options: EvalOptions) -> None:
     from mnistctl.cli.output.evaluate import corruption_progress, print_comparison
     from mnistctl.evaluation.comparison import compare
-    from mnistctl.evaluation.figures import save_figures
+    from mnistctl.evaluation.figures import COMPARISON_FIGURES, save_figures
     from mnistctl.evaluation.predictions import load_classifiers, load_split
 
+    names = "-".join(path.stem for path in options.paths)
+    figure_path = _figure_path(options, f"{names}-eval-{options.dataset}-{options.split}")
+    _check_outputs(options, figure_path, COMPARISON_FIGURES)
     classifiers = load_classifiers(options.paths, device=options.device, threads=options.threads)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
     with corruption_progress() as on_progress:
         comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
-    paths = save_figures(comparison, _figure_path(options, "-".join(path.stem for path in options.paths)))
+    paths = save_figures(comparison, figure_path)
     print_comparison(comparison, paths=paths, quiet=options.quiet, json=options.json)
 
 
 def _evaluate_generator(options: EvalOptions) -> None:
     from mnistctl.cli.output.evaluate import print_generator_evaluation
-    from mnistctl.evaluation.figures import save_figures
+    from mnistctl.evaluation.figures import GENERATOR_FIGURES, save_figures
     from mnistctl.evaluation.generator import check_sample, evaluate_generator
     from mnistctl.evaluation.predictions import load_classifiers, load_split
     from mnistctl.inference import load
@@ -245,6 +281,9 @@ def _evaluate_generator(options: EvalOptions) -> None:
 
     (path,) = options.paths
     reference_path = load.find_reference_classifier(options.judge, options.out_dir)
+    given = {"n": options.count, "seed": options.seed, "judge-": options.judge and reference_path.stem}
+    figure_path = _figure_path(options, f"{path.stem}-eval-{options.dataset}{name_part(given)}")
+    _check_outputs(options, figure_path, GENERATOR_FIGURES)
     generator = TrainedGenerator.load(path, options.device, options.threads)
     (reference,) = load_classifiers([reference_path], device=options.device, threads=options.threads)
     count, seed = 10_000 if options.count is None else options.count, options.seed or 0
@@ -258,7 +297,7 @@ def _evaluate_generator(options: EvalOptions) -> None:
         count=count,
         seed=seed,
     )
-    paths = save_figures(evaluation, options.out_dir / f"{path.stem}-eval")
+    paths = save_figures(evaluation, figure_path)
     print_generator_evaluation(evaluation, paths=paths, quiet=options.quiet, json=options.json)
 
 

@@ -1,10 +1,11 @@
 """The command generate: generate images with a trained generator."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistctl.cli.commands import check_stdout
 from mnistctl.cli.errors import option_of
 from mnistctl.cli.options import (
     COUNT,
@@ -14,6 +15,7 @@ from mnistctl.cli.options import (
     Device,
     Json,
     OutDir,
+    OverwriteFiles,
     ReferenceClassifier,
     Seed,
     Threads,
@@ -21,6 +23,10 @@ from mnistctl.cli.options import (
 )
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS, GENERATORS, check_name
+
+if TYPE_CHECKING:
+    from mnistctl.artifacts.outputs import Output
+    from mnistctl.inference.generate import GenerateOptions
 
 Digits = Annotated[
     str | None, typer.Option(metavar="2026", help="Generate these digits, in this order (cgan).")
@@ -51,6 +57,7 @@ def generate(
     digits: Digits = None,
     each: Each = None,
     out: OutFile = None,
+    overwrite: OverwriteFiles = False,
     morph: Morph = False,
     idx: IdxDir = None,
     show: Show = False,
@@ -64,12 +71,8 @@ def generate(
     if sum((morph, idx is not None, show)) > 1:
         raise UsageError("--morph, --idx and --show exclude each other; give one of them")
     _check_options(idx, {"out": out, "rows": rows, "columns": columns}, {"reference_classifier": judge})
-    ending = "gif" if morph else "png"
-    if out is not None and out.suffix.lower() != f".{ending}":
-        raise UsageError(
-            f"the file is a {ending.upper()}; give a name that ends in .{ending}", field="out", value=out
-        )
     from mnistctl.artifacts import files
+    from mnistctl.artifacts.outputs import check_outputs
 
     if net in CLASSIFIERS and not files.with_ending(out_dir / net, "safetensors").exists():
         check_name(net, GENERATORS)
@@ -87,18 +90,34 @@ def generate(
         device=device,
         threads=threads,
     )
-    if morph:
-        result = generate.generate_animation(options, out or out_dir / f"{options.path.stem}-morph.gif")
-    elif idx is not None:
+    picture = None if idx is not None else _picture(options, out, out_dir, morph=morph, show=show)
+    outputs = [picture] if picture is not None else []
+    check_outputs(outputs, overwrite=overwrite)
+    check_stdout(outputs, json=json, show=show)
+    path = None if picture is None else picture.path
+    if idx is not None:
         result = generate.generate_dataset(
             options, idx, lambda: load.find_reference_classifier(judge, out_dir)
         )
+    elif morph and path is not None:
+        result = generate.generate_animation(options, path)
     else:
-        default = None if show else out_dir / f"{options.path.stem}-generated.png"
-        result = generate.generate_grid(options, out or default)
+        result = generate.generate_grid(options, path)
     from mnistctl.cli.output.generate import print_generated
 
     print_generated(result, show=show, json=json)
+
+
+def _picture(
+    options: "GenerateOptions", out: Path | None, out_dir: Path, *, morph: bool, show: bool
+) -> "Output | None":
+    """The picture that is to be written; none if the images are only shown in the terminal."""
+    from mnistctl.artifacts.outputs import ANIMATION, PICTURE, Output
+
+    form = ANIMATION if morph else PICTURE
+    if out is not None:
+        return Output(out, form, "out")
+    return None if show else Output(out_dir / f"{options.default_name(morph=morph)}{form.endings[0]}", form)
 
 
 def _check_options(idx: Path | None, of_images: dict[str, object], of_idx: dict[str, object]) -> None:

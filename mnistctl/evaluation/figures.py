@@ -8,6 +8,7 @@ import numpy as np
 from mnistctl.artifacts import charts, grids
 from mnistctl.artifacts.charts import Block, Cell, LearningCurves, ReliabilityCurve
 from mnistctl.artifacts.grids import ImageArray
+from mnistctl.artifacts.outputs import CHART, Output
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.data import datasets
 from mnistctl.evaluation.calibration import Calibration
@@ -20,6 +21,21 @@ from mnistctl.evaluation.metrics import Mismatches
 _MAX_PER_DIGIT = 5  # images of each digit in the figure of confidence extremes
 _SHARED_COLUMNS, _SHARED_ROWS = 10, 8  # images in the figure of errors that all classifiers make
 _MAX_MISMATCHES = 20  # images of each requested digit in a generator's figure of mismatches
+
+
+# The ends of the file names of all figures that an evaluation may have.
+CLASSIFIER_FIGURES = "", "-confusion", "-calibration", "-confidence-extremes", "-curves", "-corruptions"
+COMPARISON_FIGURES = "-calibration", "-misread-by-all", "-corruptions"
+GENERATOR_FIGURES = "-near-duplicates", "-mismatches"
+
+
+def planned_figures(run_path: Path, endings: Sequence[str]) -> list[Output]:
+    """The files that `save_figures` may write to `run_path` plus an ending and .png."""
+    return [Output(_figure_path(run_path, ending), CHART) for ending in endings]
+
+
+def _figure_path(run_path: Path, ending: str) -> Path:
+    return run_path.with_name(f"{run_path.name}{ending}.png")
 
 
 def draw_figures(
@@ -50,7 +66,7 @@ def save_figures(
     """
     paths = []
     for ending, figure in draw_figures(evaluation, curves).items():
-        paths.append(run_path.with_name(f"{run_path.name}{ending}.png"))
+        paths.append(_figure_path(run_path, ending))
         grids.write_png(paths[-1], figure)
     return paths
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mnistctl.artifacts import files, grids
 from mnistctl.artifacts.grids import ImageArray
+from mnistctl.artifacts.outputs import IDX, Output, check_outputs
 from mnistctl.data import datasets, idx
 from mnistctl.errors import UsageError
 from mnistctl.inference import load
@@ -18,6 +19,7 @@ _MAX_CELLS = 10_000  # images in a grid
 _DATASET_SIZE = 72_000  # of which 60,000 are for training
 _TRAIN_SHARE = 5 / 6  # of the images of a data set
 _FRAME_SECONDS = 0.08
+_MAX_NAME_BYTES, _MAX_DIGITS_BYTES = 180, 40  # in the default name of a picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +65,21 @@ class GenerateOptions:
         if self.each is not None:
             generator.require_conditional()
         return generator
+
+    def default_name(self, *, morph: bool) -> str:
+        """The default name of the picture without its ending: `cgan-generated-2026`, with all that is set."""
+        words = [self.path.stem, "morph" if morph else "generated"]
+        if self.digits is not None:
+            words.append(files.shorten("".join(map(str, self.digits)), _MAX_DIGITS_BYTES))
+        for label, value in (
+            ("n", self.count),
+            ("each", self.each),
+            ("rows", self.rows),
+            ("columns", self.columns),
+            ("seed", self.seed or None),
+        ):
+            words += [] if value is None else [f"{label}{value}"]
+        return files.shorten("-".join(words), _MAX_NAME_BYTES)
 
     def total(self) -> int | None:
         """The number of images, if the options set it."""
@@ -147,7 +164,7 @@ def generate_dataset(
     Raises:
         UsageError, CheckpointError, OutputError: as `generate_grid`; or `folder` has a data set already.
     """
-    require_empty(folder)
+    _check_dataset_outputs(folder)
     generator = options.load_generator()
     classifier = None if generator.conditional else load.load_classifier(find_classifier())[1]
     samples = generator.draw(options.total() or _DATASET_SIZE, options.seed, options.digits)
@@ -178,6 +195,17 @@ def write_dataset(folder: Path, images: ImageArray, labels: ImageArray) -> list[
         files.write(path, idx.dump((images if file.kind == "images" else labels)[chosen]))
         paths.append(path)
     return paths
+
+
+def _check_dataset_outputs(folder: Path) -> None:
+    """Check that the files of a data set can be written to `folder`.
+
+    Raises:
+        UsageError, OutputError: as `generate_dataset`.
+    """
+    if str(folder) == files.STDOUT:
+        raise UsageError("four files need a folder; stdout is none", field="idx", value=folder)
+    check_outputs([Output(folder / file.name, IDX, "idx") for file in require_empty(folder)])
 
 
 def require_empty(folder: Path) -> tuple[datasets.File, ...]:

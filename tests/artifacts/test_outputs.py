@@ -31,7 +31,7 @@ def run(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.png.txt", ".png", "a.pngx"])
 def test_an_ending_that_does_not_fit_the_format_is_refused(name, tmp_path):
-    with pytest.raises(UsageError, match=r"a name that ends in \.png"):
+    with pytest.raises(UsageError, match=r"needs a name that ends in \.png"):
         check_outputs([named(tmp_path / name)])
     check_outputs([named(tmp_path / "a.PNG"), named(tmp_path / "b c.png")])
 

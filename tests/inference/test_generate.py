@@ -206,7 +206,7 @@ REFUSED = {
     "generate cgan -n 20000": (2, "-n 20000: a grid has at most 10000 images"),
     "generate cgan --idx d -n 2000000": (2, "-n 2000000: give 1 to 1000000"),
     "generate cgan --seed -1": (2, "--seed -1"),
-    "generate cgan --out a.jpg": (2, "--out a.jpg: the file is a PNG; give a name that ends in .png"),
+    "generate cgan --out a.jpg": (2, "--out a.jpg: a picture needs a name that ends in .png"),
     "generate cgan --morph --out a.png": (2, "ends in .gif"),
     "generate cgan --morph --show": (2, "give one of them"),
     "generate cgan --judge conv": (2, "--judge is only for --idx"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import TextColumn
 from rich.text import Text
 
+from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.output.show import print_digits
 from mnistctl.cli.output.terminal import (
@@ -41,9 +42,10 @@ def corruption_progress() -> AbstractContextManager[Callable[[str, int, int | No
 
 
 def print_paths(paths: Sequence[Path]) -> None:
-    """Print the paths of the files that were written."""
+    """Print the paths of the files that were written, without stdout."""
     for path in paths:
-        print_line(f"wrote {path}")
+        if str(path) != files.STDOUT:
+            print_line(f"wrote {path}")
 
 
 def print_evaluation(

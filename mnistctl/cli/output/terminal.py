@@ -6,7 +6,7 @@ Rich is imported by the functions that need it: --help and tab completion need n
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ def print_error(message: str, notes: Iterable[str] = ()) -> None:
 def silence_stdout() -> None:
     """Discard all further output: the reader of stdout has closed it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextmanager
+def results_on_stderr(enabled: bool) -> Iterator[None]:
+    """Print results on stderr in the block if `enabled`: stdout has the bytes of a file."""
+    with redirect_stdout(sys.stderr) if enabled else nullcontext():
+        yield
 
 
 def _printable(text: str, stream: TextIO) -> str:

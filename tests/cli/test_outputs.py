@@ -1,0 +1,152 @@
+"""What commands write: nothing of the user's is replaced, and stdout, links and pipes can be outputs."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mnistctl import models
+from mnistctl.artifacts import checkpoint
+from mnistctl.data import datasets
+
+RECORDS = Path(__file__).parents[2] / "records"
+CONV, CGAN = RECORDS / "conv.safetensors", RECORDS / "cgan.safetensors"
+EVAL = ("eval", str(CONV), "--dataset", "own")
+SHOW = ("show", "--dataset", "sample", "--index", "0")
+GENERATE = ("generate", str(CGAN), "--digits", "12")
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def full(tmp_path, own):
+    """A folder with a run, its record, its log and its picture, the digits, and a picture of the user's."""
+    (tmp_path / "out").mkdir()
+    for ending in ("safetensors", "json", "jsonl"):
+        (tmp_path / f"out/conv.{ending}").write_bytes((RECORDS / f"conv.{ending}").read_bytes())
+    for name in ("out/conv.png", "mine.png", "mine.gif", "mine.csv", "mine.onnx"):
+        (tmp_path / name).write_bytes(b"mine")
+    (tmp_path / "data").mkdir()
+    for path in own.iterdir():
+        (tmp_path / "data" / path.name).write_bytes(path.read_bytes())
+    for name in ("net.png", "net.csv", "net.onnx"):
+        (tmp_path / name).symlink_to("out/conv.safetensors")
+    for name in ("digits.png", "digits.csv"):
+        (tmp_path / name).symlink_to("data/train-images-idx3-ubyte")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *((*EVAL, "--onnx", name) for name in ("out/conv.safetensors", "net.onnx", "mine.onnx", "a.txt")),
+        *((*EVAL, "--predictions", name) for name in ("out/conv.json", "net.csv", "digits.csv", "mine.csv")),
+        (*EVAL, "--predictions", "out/conv.jsonl"),
+        (*EVAL, "--predictions", "a.csv", "--onnx", "mine.onnx"),
+        *((*SHOW, "--png", name) for name in ("out/conv.png", "net.png", "digits.png", "mine.png", "s.jpg")),
+        *((*GENERATE, "--out", name) for name in ("out/conv.png", "net.png", "mine.png", "mine.gif")),
+        (*GENERATE, "--morph", "--out", "mine.gif"),
+        (*GENERATE, "--idx", "data"),
+        (*GENERATE, "--idx", "-"),
+    ],
+)
+def test_no_output_replaces_another_file_unasked(words, full, mnistctl):
+    before = contents(full)
+    ran = mnistctl(*words)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1), ran.stderr
+    assert contents(full) == before
+    if "mine." in words[-1] and "--out mine.gif" not in " ".join(words):
+        assert "--overwrite" in ran.stderr
+
+
+def test_overwrite_replaces_a_named_picture_and_never_a_file_of_a_run(full, mnistctl):
+    assert mnistctl(*SHOW, "--png", "mine.png", "--overwrite").stdout == "wrote mine.png\n"
+    with Image.open(full / "mine.png") as image:
+        assert image.size == (32, 32)
+    assert mnistctl(*GENERATE, "--out", "mine.png", "--overwrite").returncode == 0
+    assert mnistctl(*EVAL, "--predictions", "mine.csv", "--overwrite").returncode == 0
+    before = contents(full)
+    for words in ((*SHOW, "--png"), (*GENERATE, "--out")):
+        for name in ("out/conv.png", "net.png", "digits.png"):
+            ran = mnistctl(*words, name, "--overwrite")
+            assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert contents(full) == before
+
+
+def test_same_command_replaces_its_default_files_and_other_options_give_other_names(full, mnistctl):
+    for words, name in (
+        (GENERATE, "cgan-generated-12.png"),
+        ((*GENERATE, "--seed", "3"), "cgan-generated-12-seed3.png"),
+        ((*GENERATE[:2], "--each", "2", "--columns", "5"), "cgan-generated-each2-columns5.png"),
+        ((*GENERATE, "--morph", "-n", "1"), "cgan-morph-12-n1.gif"),
+        ((*EVAL, "--split", "train"), "conv-eval-own-train.png"),
+    ):
+        for _ in range(2):
+            ran = mnistctl(*words)
+            assert ran.returncode == 0, ran.stderr
+            assert f"wrote out/{name}" in ran.stdout
+
+
+def test_default_name_that_is_the_picture_of_a_run_is_refused_before_the_work(full, mnistctl):
+    (full / "out/conv-eval-own-test.safetensors").write_bytes(CONV.read_bytes())
+    (full / "out/conv-eval-own-test.png").write_bytes(b"of that run")
+    ran = mnistctl(*EVAL)
+    assert ran.returncode == 2
+    assert "belongs to the run conv-eval-own-test; use --out-dir" in ran.stderr
+    assert (full / "out/conv-eval-own-test.png").read_bytes() == b"of that run"
+
+
+def test_figures_of_twelve_nets_with_long_names_have_a_name_that_fits(full, mnistctl):
+    names = [chr(97 + number) * 200 for number in range(12)]
+    for name in names:
+        weights = models.load_classifier("logit").net().state_dict()
+        path = full / f"out/{name}.safetensors"
+        checkpoint.save(path, checkpoint.NET, {"model": "logit"}, weights)
+    ran = mnistctl("eval", *names, "--dataset", "own", "--json")
+    assert ran.returncode == 0, ran.stderr
+    paths = json.loads(ran.stdout)["paths"]
+    assert paths
+    assert all(len(Path(path).name) < 255 and Path(full, path).exists() for path in paths)
+
+
+def test_dash_writes_the_file_to_stdout_and_the_tables_to_stderr(full):
+    def ran(*words):
+        environment = os.environ | {"MNISTCTL_OFFLINE": "1", "PYTHONPATH": str(RECORDS.parent)}
+        command = [sys.executable, "-m", "mnistctl", *words]
+        return subprocess.run(command, cwd=full, env=environment, capture_output=True, check=False)
+
+    with Image.open(io.BytesIO(ran(*SHOW, "--png", "-").stdout)) as image:
+        assert image.size == (32, 32)
+    with Image.open(io.BytesIO(ran(*GENERATE, "--out", "-").stdout)) as image:
+        assert image.size == (62, 32)
+    predicted = ran(*EVAL, "--predictions", "-")
+    rows = list(csv.DictReader(io.StringIO(predicted.stdout.decode())))
+    assert len(rows) == 200
+    assert "accuracy: " in predicted.stderr.decode()
+    both = ran(*EVAL, "--predictions", "-", "--json")
+    assert (both.returncode, both.stdout) == (2, b"")
+    assert b"stdout is taken by --json" in both.stderr
+    assert not (full / "-").exists()
+
+
+def test_device_stays_a_device_and_a_full_one_is_an_error(mnistctl):
+    assert mnistctl(*SHOW, "--png", "/dev/null").returncode == 0
+    assert Path("/dev/null").is_char_device()
+    ran = mnistctl(*SHOW, "--png", "/dev/full")
+    assert ran.returncode == 1
+    assert "No space left" in ran.stderr
+
+
+def test_sample_is_never_an_output(mnistctl):
+    path = datasets.find_file(datasets.dataset_folder("sample", None), datasets.DATASETS["sample"].files[0])
+    before = path.read_bytes()
+    assert mnistctl(*SHOW, "--png", str(path), "--overwrite").returncode == 2
+    assert path.read_bytes() == before
