@@ -1,11 +1,14 @@
 """Dataclasses that are read from JSON and written to JSON. Reading checks every field against its type."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
 # Metadata of a dataclass field that is not saved, such as an array from which a figure is drawn.
 IN_MEMORY = {"json": False}
+_MAX_DEPTH = 50
 
 
 class Schema:
@@ -21,11 +24,14 @@ class Schema:
         """The dataclass for a value that `json.loads` returned.
 
         Raises:
-            ValueError: a field is missing or has another type; the message names it.
+            ValueError: a field is missing, has another type or is out of bounds, or a number is not
+                finite; the message names it.
         """
         import msgspec
 
         try:
+            if where := _find_infinite(value, "", 0):
+                raise ValueError(f"{where.lstrip('.')}: not a finite number")
             return msgspec.convert(cls.upgrade(value), cls, dec_hook=_decode, str_keys=True)
         except msgspec.ValidationError as error:
             raise ValueError(_readable(error)) from None
@@ -46,6 +52,25 @@ class Schema:
             for each in fields(self)  # type: ignore[arg-type]
             if each.metadata.get("json", True)
         }
+
+
+def _find_infinite(value: object, where: str, depth: int) -> str:
+    """The name of a number that is not finite, which Python's JSON allows; empty if there is none.
+
+    Raises:
+        ValueError: the value is nested deeper than any file of ours.
+    """
+    if depth > _MAX_DEPTH:
+        raise ValueError(f"nested deeper than {_MAX_DEPTH} levels")
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else where or "."
+    if isinstance(value, dict):
+        items: Iterable[tuple[object, object]] = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    else:
+        return ""
+    return next(filter(None, (_find_infinite(item, f"{where}.{key}", depth + 1) for key, item in items)), "")
 
 
 def _decode(kind: type, value: object) -> object:

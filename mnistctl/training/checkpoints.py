@@ -8,11 +8,12 @@ from torch import Tensor
 
 from mnistctl.artifacts import checkpoint, files
 from mnistctl.errors import CheckpointError, OutputError
+from mnistctl.models import GENERATORS
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import Epoch, GanEpoch
-from mnistctl.training.options import RunOptions
-from mnistctl.training.record import Resumption, RunSettings
+from mnistctl.training.options import RunOptions, saved_options
+from mnistctl.training.record import Resumption, RunSettings, Seconds
 
 _KEEP = 2  # the newest checkpoints; older ones are deleted
 _NAME = re.compile(r"epoch-(\d{4,})\.safetensors")
@@ -32,8 +33,8 @@ class RunProgress(Schema):
     """
 
     started: str
-    seconds: float = 0.0
-    processor_seconds: float = 0.0
+    seconds: Seconds = 0.0
+    processor_seconds: Seconds = 0.0
     epochs: list[Epoch] = field(default_factory=list)
     gan_epochs: list[GanEpoch] = field(default_factory=list)
     resumed: list[Resumption] = field(default_factory=list)
@@ -68,6 +69,19 @@ class CheckpointHeader(Schema):
     settings: RunSettings
     machine: MachineInfo
     progress: RunProgress
+
+    def __post_init__(self) -> None:
+        settings, epochs = self.settings, self.progress.all_epochs
+        if [epoch.epoch for epoch in epochs] != [*range(1, len(epochs) + 1)]:
+            raise ValueError("progress: the epochs are not numbered 1, 2, 3 and so on")
+        if len(epochs) > settings.recipe.epochs:
+            raise ValueError(f"progress: {len(epochs)} epochs of {settings.recipe.epochs}")
+        kind = GanEpoch if settings.model in GENERATORS else Epoch
+        if not all(isinstance(epoch, kind) for epoch in epochs):
+            raise ValueError(f"progress: epochs of another kind of model than {settings.model}")
+        for name, value in saved_options(settings).items():
+            if getattr(self.options, name) not in (None, value):
+                raise ValueError(f"options.{name}: differs from the settings")
 
 
 @dataclass(frozen=True)

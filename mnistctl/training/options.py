@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULTS = {"seed": 0, "dataset": "mnist", "data_dir": Path("data"), "device": "auto", "precision": "float32"}
 MAX_EPOCHS = 1_000_000
-_MAX_INT = 2**63 - 1
+MAX_INT = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +76,8 @@ class RunOptions(Schema):
         recipe = models.load(model)
         for field, low, high in (
             ("epochs", 1, MAX_EPOCHS),
-            ("batch_size", 1, _MAX_INT),
-            ("seed", 0, _MAX_INT),
+            ("batch_size", 1, MAX_INT),
+            ("seed", 0, MAX_INT),
         ):
             value = getattr(self, field)
             if value is not None and value < low:
@@ -135,16 +135,20 @@ class RunOptions(Schema):
         if model != settings.model:
             message = f"{run_path}: is a run of {settings.model}, not of {model}"
             raise CheckpointError(message, remedies=("overwrite", "name"))
-        saved = {
-            "epochs": settings.recipe.epochs,
-            "batch_size": settings.recipe.batch_size,
-            "lr": settings.recipe.settings.get("lr"),
-            "seed": settings.seed,
-            "precision": settings.precision,
-            "dataset": settings.dataset.name,
-        }
-        for field, value in saved.items():
+        for field, value in saved_options(settings).items():
             option = getattr(self, field)
             if option not in (None, value):
                 message = f"the run {run_path} has {value}; leave the option out to continue that run"
                 raise CheckpointError(message, field=field, value=option, remedies=("overwrite", "name"))
+
+
+def saved_options(settings: "RunSettings") -> dict[str, Any]:
+    """The options, by name, whose values a run of these settings has."""
+    return {
+        "epochs": settings.recipe.epochs,
+        "batch_size": settings.recipe.batch_size,
+        "lr": settings.recipe.settings.get("lr"),
+        "seed": settings.seed,
+        "precision": settings.precision,
+        "dataset": settings.dataset.name,
+    }

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from mnistctl.artifacts import json_file
 from mnistctl.errors import CheckpointError
@@ -11,8 +13,14 @@ from mnistctl.models.summary import RecipeSummary
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import AveragedWeights
-from mnistctl.training.options import MAX_EPOCHS
+from mnistctl.training.options import MAX_EPOCHS, MAX_INT
 
+Count = Annotated[int, Meta(ge=0)]
+Digit = Annotated[int, Meta(ge=0, le=9)]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Seconds = Annotated[float, Meta(ge=0)]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Precision = Annotated[str, Meta(pattern="^(float32|bf16)$")]
 Change = tuple[str | int | None, str | int | None]  # a value before and now; None where it is missing
 
 
@@ -21,7 +29,7 @@ class DatasetFiles(Schema):
     """A data set: its name, and the SHA-256 of each of its unpacked files."""
 
     name: str
-    sha256: dict[str, str]
+    sha256: dict[str, Digest]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,25 +49,26 @@ class RunSettings(Schema):
 
     model: str
     recipe: RecipeSummary
-    seed: int
-    device: str
-    threads: int
-    precision: str
+    seed: Annotated[int, Meta(ge=0, le=MAX_INT)]
+    device: Annotated[str, Meta(pattern="^(cpu|mps|cuda(:[0-9]+)?)$")]
+    threads: Annotated[int, Meta(ge=1)]
+    precision: Precision
     dataset: DatasetFiles
     versions: dict[str, str]
 
     def __post_init__(self) -> None:
         if not 1 <= self.recipe.epochs <= MAX_EPOCHS:
             raise ValueError(f"recipe.epochs: {self.recipe.epochs} is not from 1 to {MAX_EPOCHS}")
+        _check_length("recipe.lr_schedule", self.recipe.lr_schedule, self.recipe.epochs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mismatch(Schema):
     """A test image with a wrong prediction: its index, its true digit and the predicted one."""
 
-    index: int
-    true: int
-    predicted: int
+    index: Count
+    true: Digit
+    predicted: Digit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,25 +90,26 @@ class RunMetrics(Schema):
 
     losses: tuple[float, ...] | None = None
     test_losses: tuple[float, ...] | None = None
-    accuracies: tuple[float, ...] | None = None
+    accuracies: tuple[Percent, ...] | None = None
     swa: tuple[AveragedWeights, ...] | None = None
-    accuracy: float | None = None
+    accuracy: Percent | None = None
     mismatches: tuple[Mismatch, ...] | None = None
     discriminator_losses: tuple[float, ...] | None = None
     generator_losses: tuple[float, ...] | None = None
-    digest: str
-    state_digest: str | None = None
+    digest: Digest
+    state_digest: Digest | None = None
 
 
 _CLASSIFIER_METRICS = "losses", "test_losses", "accuracies", "accuracy", "mismatches"
 _GAN_METRICS = "discriminator_losses", "generator_losses"
+_EACH_EPOCH = "losses", "test_losses", "accuracies", *_GAN_METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resumption(Schema):
     """A run was resumed: after how many epochs, and what differed where the last bits may depend on it."""
 
-    after: int
+    after: Count
     environment_changes: dict[str, Change] | None = None
 
 
@@ -119,11 +129,11 @@ class RunRecord(RunMetrics, RunSettings):
     """
 
     command: str
-    parameters: int
+    parameters: Count
     started: str | None = None
-    seconds: float
-    processor_seconds: float | None = None
-    training_seconds: float
+    seconds: Seconds
+    processor_seconds: Seconds | None = None
+    training_seconds: Seconds
     resumed: tuple[Resumption, ...] = ()
     machine: MachineInfo
 
@@ -133,6 +143,9 @@ class RunRecord(RunMetrics, RunSettings):
         for name in required:
             if getattr(self, name) is None:
                 raise ValueError(f"{name}: missing in a record of {self.model}")
+        for name in _EACH_EPOCH:
+            if (values := getattr(self, name)) is not None:
+                _check_length(name, values, self.recipe.epochs)
 
     @classmethod
     def upgrade(cls, value: Any) -> Any:
@@ -160,6 +173,11 @@ class RunRecord(RunMetrics, RunSettings):
             OutputError: the file cannot be written.
         """
         json_file.write(path, self.to_json())
+
+
+def _check_length(name: str, values: tuple[float, ...], epochs: int) -> None:
+    if len(values) != epochs:
+        raise ValueError(f"{name}: {len(values)} values for {epochs} epochs")
 
 
 def read_record(path: Path) -> RunRecord | None:

@@ -137,11 +137,8 @@ def save_forever(folder):
     while True:
         epoch = torch.tensor(len(saved.progress.epochs))
         checkpoints.save(saved, weights | {"epoch": epoch})
-        saved.progress.add(EPOCH)
+        saved.progress.add(Epoch(len(saved.progress.epochs) + 1, 0.1, 0.1, 0.1, 99.0, 1.0))
         weights["w"] += 1
-
-
-EPOCH = Epoch(1, 0.1, 0.1, 0.1, 99.0, 1.0)
 
 
 def kill_while_saving(folder, rng):
