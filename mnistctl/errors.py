@@ -6,6 +6,7 @@ that would help. `cli/errors.py` turns these into options and commands.
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -82,6 +83,20 @@ class CheckpointError(MnistctlError):
     """A checkpoint or record is missing, damaged, of another kind or version, or does not match."""
 
     exit_code = 5
+
+
+class UnfinishedRunError(CheckpointError):
+    """A name belongs to a run that is not finished, so there is no trained model yet.
+
+    Args:
+        run_path: path of the run's files without their endings.
+        model: the run's model; None if its checkpoints cannot be read.
+    """
+
+    def __init__(self, run_path: Path, model: str | None) -> None:
+        what = f" of {model}" if model else ""
+        super().__init__(f"{run_path}: unfinished run{what}, no trained model yet", remedies=["resume"])
+        self.run_path, self.model = run_path, model
 
 
 class FailedTrialsError(MnistctlError):

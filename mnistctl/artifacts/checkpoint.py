@@ -19,6 +19,7 @@ FORMAT = 3  # of the header
 NET, RUN = "net", "run"  # kinds of checkpoints: the final weights of a run; the state of an unfinished run
 _OLDER_FORMATS = {NET: (2,), RUN: ()}  # which are read too
 _MAX_BYTES = 1 << 30  # bytes; the largest state here takes 20 MB
+_REMEDIES = ("retrain",)  # of a damaged file
 _MAX_HEADER_BYTES = 1 << 22
 
 
@@ -65,28 +66,31 @@ def load(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint", remedies=("train", "out_dir")) from None
     except OSError as error:
-        raise CheckpointError(f"{path}: cannot be read ({files.reason(error)})") from None
+        message = f"{path}: cannot be read ({files.reason(error)})"
+        raise CheckpointError(message, remedies=_REMEDIES) from None
     header = _read_header(path, content)
     if header.get("format") not in (FORMAT, *_OLDER_FORMATS[NET]):
         message = (
             f"checkpoint format {header.get('format')!r:.20}; this version of mnistctl reads 2 and {FORMAT}"
         )
-        raise CheckpointError(f"{path}: {message}")
+        raise CheckpointError(f"{path}: {message}", remedies=("update",))
     if not files.verify_checksum(content):
-        raise CheckpointError(f"{path}: damaged: the contents do not match the checksum")
+        message = f"{path}: damaged: the contents do not match the checksum"
+        raise CheckpointError(message, remedies=_REMEDIES)
     if header.get("kind") != kind:
         message = "of an unfinished run" if header.get("kind") == RUN else "of a trained model, not of a run"
-        raise CheckpointError(f"{path}: a checkpoint {message}")
+        remedy = "finish" if kind == NET else "overwrite"
+        raise CheckpointError(f"{path}: a checkpoint {message}", remedies=(remedy,))
     if header["format"] not in (FORMAT, *_OLDER_FORMATS[kind]):
         message = "an unfinished run of an older version of mnistctl, which this version cannot resume"
-        raise CheckpointError(f"{path}: {message}")
+        raise CheckpointError(f"{path}: {message}", remedies=("overwrite",))
     try:
         tensors = unpack(content)
         finite = all(bool(tensor.isfinite().all()) for tensor in tensors.values())
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         raise _not_a_checkpoint(path) from None
     if not finite:
-        raise CheckpointError(f"{path}: contains numbers that are not finite")
+        raise CheckpointError(f"{path}: contains numbers that are not finite", remedies=_REMEDIES)
     return header, tensors
 
 
@@ -104,7 +108,8 @@ def _read_header(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _not_a_checkpoint(path: Path) -> CheckpointError:
-    return CheckpointError(f"{path}: not a checkpoint of mnistctl, or a damaged one")
+    message = f"{path}: not a checkpoint of mnistctl, or a damaged one"
+    return CheckpointError(message, remedies=_REMEDIES)
 
 
 def flatten_state(**parts: Mapping[str, Tensor]) -> dict[str, Tensor]:

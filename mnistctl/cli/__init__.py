@@ -7,9 +7,10 @@ from typer.core import TyperCommand
 
 from mnistctl import __version__
 from mnistctl.cli import download, evaluate, generate, show, train, trials
+from mnistctl.cli.commands import resume_unfinished_command
 from mnistctl.cli.errors import describe_error
 from mnistctl.cli.output import terminal
-from mnistctl.errors import MnistctlError
+from mnistctl.errors import MnistctlError, UnfinishedRunError
 
 app = typer.Typer(
     help="Train, evaluate and understand small image models on MNIST.",
@@ -70,6 +71,8 @@ class Command(TyperCommand):
         try:
             return super().invoke(ctx)
         except MnistctlError as error:
+            if isinstance(error, UnfinishedRunError):
+                error.commands["resume"] = resume_unfinished_command(error)
             message = describe_error(error)
             for current, old in ctx.meta.get(_TYPED, {}).items():
                 if current in message:

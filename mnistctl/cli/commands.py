@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from mnistctl.cli.errors import option_of
+from mnistctl.errors import UnfinishedRunError
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.outputs import Output
@@ -27,6 +28,14 @@ def start_command(model: str, options: "RunOptions") -> str:
 def resume_command(model: str, options: "RunOptions") -> str:
     """The command that resumes the run; its other options are in its checkpoint."""
     return f"{start_command(model, options)} --resume"
+
+
+def resume_unfinished_command(error: UnfinishedRunError) -> str:
+    """The command that resumes the run of the error."""
+    from mnistctl.training.options import RunOptions
+
+    name = None if error.run_path.name == error.model else error.run_path.name
+    return resume_command(error.model or "MODEL", RunOptions(out_dir=error.run_path.parent, name=name))
 
 
 def location_fields(options: "RunOptions") -> frozenset[str]:

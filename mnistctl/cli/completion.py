@@ -6,6 +6,7 @@ from pathlib import Path
 import typer
 
 from mnistctl.models import CLASSIFIERS, GENERATORS
+from mnistctl.models.pretrained import PRETRAINED
 
 
 def models(incomplete: str) -> Iterator[tuple[str, str]]:
@@ -19,8 +20,8 @@ def classifiers(incomplete: str) -> Iterator[tuple[str, str]]:
 
 
 def nets(ctx: typer.Context, incomplete: str) -> Iterator[tuple[str, str]]:
-    """The trained models in the folder for results. If none matches, the shell offers files."""
-    return _starting_with(_runs_with_ending(ctx, "safetensors", "trained model"), incomplete)
+    """The trained models in the folder for results and in the package. If none matches: the shell's files."""
+    return _starting_with(PRETRAINED | _runs_with_ending(ctx, "safetensors", "trained model"), incomplete)
 
 
 def unfinished(ctx: typer.Context, incomplete: str) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -30,6 +31,7 @@ class File:
         split, kind: what it holds.
         size: number of unpacked bytes, None if it may be any.
         sha256: of the unpacked bytes, None if it may be any.
+        also_in: other folders that may have it, relative to the data set's: where torchvision puts it.
     """
 
     name: str
@@ -37,6 +39,7 @@ class File:
     kind: Kind
     size: int | None = None
     sha256: str | None = None
+    also_in: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Arrays:
     labels: NDArray[np.uint8]
 
 
-def _files(*sizes_and_sums: tuple[int, str] | None) -> tuple[File, ...]:
+def _files(*sizes_and_sums: tuple[int, str] | None, also_in: tuple[str, ...] = ()) -> tuple[File, ...]:
     """The four files of a data set, in the order train images, train labels, test images, test labels."""
     kinds: tuple[tuple[str, Split, Kind], ...] = (
         ("train-images-idx3-ubyte", "train", "images"),
@@ -75,7 +78,8 @@ def _files(*sizes_and_sums: tuple[int, str] | None) -> tuple[File, ...]:
         ("t10k-labels-idx1-ubyte", "test", "labels"),
     )
     return tuple(
-        File(*kind, *(each or (None, None))) for kind, each in zip(kinds, sizes_and_sums, strict=True)
+        File(*kind, *(each or (None, None)), also_in)
+        for kind, each in zip(kinds, sizes_and_sums, strict=True)
     )
 
 
@@ -90,6 +94,7 @@ DATASETS = {d.name: d for d in (
         (    60_008, "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
         ( 7_840_016, "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
         (    10_008, "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
+        also_in=("MNIST/raw", "raw"),
     ), (
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -99,6 +104,7 @@ DATASETS = {d.name: d for d in (
         (    60_008, "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"),
         ( 7_840_016, "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"),
         (    10_008, "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"),
+        also_in=("../FashionMNIST/raw", "raw"),
     ), (
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -135,8 +141,18 @@ def get_dataset(name: str) -> Dataset:
 
 
 def find_file(folder: Path, file: File) -> Path | None:
-    """The path of `file` in `folder`: unpacked if it exists, else .gz, else None."""
-    return next((p for p in (folder / file.name, folder / f"{file.name}.gz") if p.exists()), None)
+    """The path of `file` in `folder` or its `also_in`, unpacked or with .gz; None if there is none.
+
+    Its name may have a dot before idx, as in some copies of MNIST.
+    """
+    names = file.name, file.name.replace("-idx", ".idx")
+    candidates = (
+        Path(os.path.normpath(folder / subfolder)) / f"{name}{ending}"  # folder itself may not exist
+        for subfolder in ("", *file.also_in)
+        for name in names
+        for ending in ("", ".gz")
+    )
+    return next((path for path in candidates if path.exists()), None)
 
 
 def missing_files(name: str, data_dir: Path | None) -> list[File]:

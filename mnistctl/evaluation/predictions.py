@@ -115,7 +115,8 @@ def predict(classifier: Classifier, digits: Digits) -> ModelPredictions:
     """
     score, logits = compute_score(classifier.net, digits)
     if not bool(logits.isfinite().all()):
-        raise CheckpointError(f"{classifier.path or classifier.name}: the model's outputs are not finite")
+        message = f"{classifier.path or classifier.name}: the model's outputs are not finite"
+        raise CheckpointError(message, remedies=("retrain",))
     return ModelPredictions(score, logits)
 
 

@@ -1,30 +1,59 @@
 """Find and load trained nets: a checkpoint by its run's name or path, a net by its kind."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint, files
-from mnistctl.errors import CheckpointError, UsageError, suggest
+from mnistctl.errors import CheckpointError, UnfinishedRunError, UsageError, suggest
+from mnistctl.models.pretrained import WEIGHTS, pretrained_path
 
 
 def find_checkpoint(name: str, out_dir: Path) -> Path:
-    """The path of the checkpoint called `name`: a run's name in `out_dir`, else a path.
+    """The path of the checkpoint called `name`: a run's name in `out_dir`, a path, or a name in the package.
+
+    They are looked for in this order. The ending .safetensors may be left out.
 
     Raises:
         CheckpointError: there is none.
     """
-    in_out_dir = files.with_ending(out_dir / name, "safetensors")
-    if Path(name).name == name and in_out_dir.exists():
-        return in_out_dir
+    paths = [Path(name), files.with_ending(Path(name), "safetensors")] if Path(name).name else [Path(name)]
+    if Path(name).name == name:
+        paths = [files.with_ending(out_dir / name, "safetensors"), *paths, out_dir / name]
+    for path in paths:
+        if path.is_file():
+            return path
+    if (in_package := pretrained_path(name)) is not None:
+        return in_package
+    raise _not_found(name, out_dir)
+
+
+def _not_found(name: str, out_dir: Path) -> CheckpointError:
     path = Path(name)
-    if path.is_file():
-        return path
-    names = files.list_runs(out_dir, "safetensors")
+    for run_path in (out_dir / name, path):
+        if run_path.name and (folder := files.with_ending(run_path, "unfinished")).is_dir():
+            return UnfinishedRunError(run_path, _unfinished_model(folder))
+    folder = path if path.is_dir() else out_dir
+    names = files.list_runs(folder, "safetensors")
     available = f" (available: {', '.join(names)})" if names else ""
+    if path.exists():
+        what = "a folder" if path.is_dir() else "not a file"
+        message = f"{name}: {what}; give a trained model's name or file{available}"
+        return CheckpointError(message, remedies=["train", "pretrained"])
     hint = suggest(name, [*names, *map(str, path.parent.glob("*.safetensors"))]).removesuffix(";")
-    raise CheckpointError(f"no trained model {name!r} in {out_dir}{available}{hint}", remedies=["train"])
+    message = f"no trained model {name!r} in {out_dir}{available}{hint}"
+    return CheckpointError(message, remedies=["train", "pretrained"])
+
+
+def _unfinished_model(folder: Path) -> str | None:
+    """The model of the unfinished run with this folder of checkpoints, if one of them can be read."""
+    for path in sorted(folder.glob("*.safetensors"), reverse=True):
+        with suppress(CheckpointError, KeyError, TypeError):
+            model = checkpoint.load(path, checkpoint.RUN)[0]["settings"]["model"]
+            return model if model in models.CLASSIFIERS | models.GENERATORS else None
+    return None
 
 
 def find_reference_classifier(name: str | None, out_dir: Path) -> Path:
@@ -43,7 +72,7 @@ def find_reference_classifier(name: str | None, out_dir: Path) -> Path:
     if not path.exists():
         raise CheckpointError(
             f"a reference classifier is needed, and {out_dir} has no trained model 'conv'",
-            remedies=["train_conv", "reference_classifier"],
+            remedies=["train_conv", "judge"],
         )
     return path
 
@@ -77,7 +106,8 @@ def load_generator(path: Path) -> tuple[str, nn.Module]:
     """
     model, weights = _load_weights(path)
     if model in models.CLASSIFIERS:
-        raise CheckpointError(f"{path}: {models.wrong_kind_error(model)}")
+        remedies = ["pretrained_cgan"] if path.parent == WEIGHTS else []
+        raise CheckpointError(f"{path}: {models.wrong_kind_error(model)}", remedies=remedies)
     try:
         generator, _ = checkpoint.split_state(weights, "generator", "discriminator")
     except KeyError:
@@ -91,7 +121,7 @@ def _load_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
     try:
         models.check_name(model)
     except UsageError:
-        raise CheckpointError(f"{path}: unknown model {model!r:.40}") from None
+        raise CheckpointError(f"{path}: unknown model {model!r:.40}", remedies=["update"]) from None
     return model, weights
 
 
@@ -104,4 +134,4 @@ def _set_weights(path: Path, model: str, net: nn.Module, weights: dict[str, Tens
 
 
 def _wrong_weights(path: Path, model: str) -> CheckpointError:
-    return CheckpointError(f"{path}: the weights do not fit the model {model!r}")
+    return CheckpointError(f"{path}: the weights do not fit the model {model!r}", remedies=["retrain"])

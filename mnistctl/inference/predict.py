@@ -117,7 +117,7 @@ def compute_probabilities(path: Path, net: torch.nn.Module, images: ImageArray) 
     """
     logits = compute_image_logits(net, images)
     if not bool(logits.isfinite().all()):
-        raise CheckpointError(f"{path}: the model's outputs are not finite")
+        raise CheckpointError(f"{path}: the model's outputs are not finite", remedies=("retrain",))
     return torch.softmax(logits.double().cpu(), 1).numpy()
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mnistctl import models
 from mnistctl.errors import CheckpointError, UsageError
+from mnistctl.models.pretrained import PRETRAINED
 from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class RunOptions(Schema):
         """The path of the run's files without their endings: `out/conv`.
 
         Raises:
-            UsageError: `name` is not a plain file name.
+            UsageError: `name` is not a plain file name, or that of weights in the package.
         """
         dataset = self.get("dataset")
         default = model if dataset == "mnist" else f"{model}-{dataset}"
@@ -65,6 +66,9 @@ class RunOptions(Schema):
         if not name or not name.isprintable() or name.startswith(".") or Path(name).name != name:
             message = "give a plain file name, without folders or a leading dot"
             raise UsageError(message, field="name", value=repr(name))
+        if name in PRETRAINED:
+            message = "the weights in the package have this name; choose another"
+            raise UsageError(message, field="name", value=name)
         return self.out_dir / name
 
     def recipe(self, model: str) -> "ClassifierRecipe | GanRecipe":

@@ -112,10 +112,10 @@ def completions(mnistctl, line, shell="bash"):
         ("mnistctl show --model c", ["conv", "cgan"]),
         ("mnistctl train conv --dataset ", ["mnist", "fashion", "sample", "own"]),
         ("mnistctl train conv --over", ["--overwrite"]),
-        ("mnistctl eval ", ["conv", "two.dots"]),
+        ("mnistctl eval ", ["conv", "two.dots", "pretrained", "pretrained-cgan"]),
         ("mnistctl eval conv --judge t", ["two.dots"]),
         ("mnistctl generate c", ["conv"]),
-        ("mnistctl eval --out-dir other ", ["elsewhere"]),
+        ("mnistctl eval --out-dir other e", ["elsewhere"]),
         ("mnistctl train conv --resume --name ", ["long"]),
         ("mnistctl trials swa --resume --name ", ["ten"]),
         ("mnistctl eval records/", []),  # the shell then offers files
@@ -142,7 +142,7 @@ def test_completion_in_zsh_and_fish_shows_descriptions(shell, mnistctl):
 def test_completion_uses_the_results_folder_of_the_environment(mnistctl, tmp_path):
     (tmp_path / "there").mkdir()
     (tmp_path / "there/net.safetensors").touch()
-    request = {"COMP_WORDS": "mnistctl eval ", "COMP_CWORD": "2", "_MNISTCTL_COMPLETE": "complete_bash"}
+    request = {"COMP_WORDS": "mnistctl eval n", "COMP_CWORD": "2", "_MNISTCTL_COMPLETE": "complete_bash"}
     assert mnistctl(**request, MNISTCTL_OUT_DIR="there").stdout.split() == ["net"]
 
 

@@ -42,6 +42,36 @@ def test_unpacked_files_are_preferred_to_gzipped_ones(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("dataset", "folder"),
+    [("mnist", "MNIST/raw"), ("mnist", "raw"), ("mnist", "."), ("fashion", "FashionMNIST/raw")],
+)
+@pytest.mark.parametrize(
+    "name", ["t10k-labels-idx1-ubyte", "t10k-labels.idx1-ubyte", "t10k-labels.idx1-ubyte.gz"]
+)
+def test_files_are_found_under_other_names_and_where_torchvision_puts_them(dataset, folder, name, tmp_path):
+    path = tmp_path / folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    (file,) = (file for file in datasets.get_dataset(dataset).files if file.name.startswith("t10k-labels"))
+    found = datasets.find_file(datasets.dataset_folder(dataset, tmp_path), file)
+    assert found is not None
+    assert found.resolve() == path
+    assert len(datasets.missing_files(dataset, tmp_path)) == 3
+
+
+def test_own_files_with_a_dot_in_their_names_are_read_and_those_of_torchvision_are_not_own(tmp_path):
+    write_own(tmp_path)
+    expected = datasets.load("own", tmp_path, "train")[0].labels.tolist()
+    for path in list(tmp_path.iterdir()):
+        path.rename(tmp_path / path.name.replace("-idx", ".idx"))
+    assert datasets.load("own", tmp_path, "train")[0].labels.tolist() == expected
+    (tmp_path / "MNIST/raw").mkdir(parents=True)
+    for path in list(tmp_path.glob("*.gz")):
+        path.rename(tmp_path / "MNIST/raw" / path.name)
+    assert len(datasets.missing_files("own", tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"train_labels": np.full(20, 10, np.uint8)}, "a label 10"),

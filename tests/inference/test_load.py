@@ -1,0 +1,113 @@
+"""Trained models are found by a run's name, by a path with or without ending, or by a name in the package."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mnistctl.errors import CheckpointError
+from mnistctl.inference import load
+from mnistctl.models.pretrained import PRETRAINED, WEIGHTS
+
+CONV = Path(__file__).parents[2] / "records/conv.safetensors"
+EVAL = ("--dataset", "sample", "--quiet")
+
+
+@pytest.fixture
+def out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    for name in ("conv-sample", "two.dots"):
+        shutil.copy(CONV, tmp_path / f"out/{name}.safetensors")
+    return Path("out")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("conv-sample", "conv-sample"),
+        ("conv-sample.safetensors", "conv-sample"),
+        ("out/conv-sample", "conv-sample"),
+        ("out/conv-sample.safetensors", "conv-sample"),
+        ("two.dots", "two.dots"),
+        ("out/two.dots", "two.dots"),
+    ],
+)
+def test_checkpoint_is_found_by_name_and_by_path_with_or_without_ending(name, file, out):
+    assert load.find_checkpoint(name, out) == out / f"{file}.safetensors"
+
+
+def test_weights_of_the_package_are_found_by_name_unless_a_run_has_that_name(out):
+    for name in PRETRAINED:
+        assert load.find_checkpoint(name, out) == WEIGHTS / f"{name}.safetensors"
+    own = out / "pretrained.safetensors"
+    shutil.copy(CONV, own)
+    assert load.find_checkpoint("pretrained", out) == own
+
+
+def test_a_new_run_cannot_have_the_name_of_weights_in_the_package(mnistctl, tmp_path):
+    ran = mnistctl("train", "logit", "--dataset", "sample", "--epochs", "1", "--name", "pretrained")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == (
+        "mnistctl: --name pretrained: the weights in the package have this name; choose another\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("out", "out: a folder; give a trained model's name or file (available: conv-sample, two.dots)"),
+        ("/", "/: a folder; give a trained model's name or file"),
+        (os.devnull, f"{os.devnull}: not a file; give a trained model's name or file"),
+        ("nothing", "no trained model 'nothing' in out (available: conv-sample, two.dots)"),
+        ("out/conv-simple", "did you mean conv-sample?"),
+    ],
+)
+def test_what_is_no_checkpoint_is_named_and_says_what_to_give(name, message, out, mnistctl):
+    ran = mnistctl("eval", name)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (5, "", 1)
+    assert message in ran.stderr
+    assert "train one with `mnistctl train MODEL` or use the name pretrained" in ran.stderr
+
+
+@pytest.mark.parametrize("command", ["eval", "generate"])
+@pytest.mark.parametrize("name", [None, "two words"])
+def test_unfinished_run_is_named_with_the_command_that_finishes_it(command, name, mnistctl):
+    words = ("train", "logit", "--dataset", "sample", "--epochs", "2", *(("--name", name) if name else ()))
+    assert mnistctl(*words, "--lr", "1e30").returncode == 4
+    run = name or "logit-sample"
+    ran = mnistctl(command, run)
+    assert (ran.returncode, ran.stdout) == (5, "")
+    quoted = f"'{run}'" if name else run
+    assert ran.stderr == (
+        f"mnistctl: out/{run}: unfinished run of logit, no trained model yet; "
+        f"`mnistctl train logit --name {quoted} --resume` continues it\n"
+    )
+
+
+def test_folder_that_only_looks_like_an_unfinished_run_is_reported_without_its_model(out):
+    (out / "half.unfinished").mkdir()
+    (out / "half.unfinished/epoch-0001.safetensors").write_bytes(b"junk")
+    with pytest.raises(CheckpointError, match="out/half: unfinished run, no trained model yet"):
+        load.find_checkpoint("half", out)
+
+
+def test_damaged_checkpoint_is_reported_with_what_to_do(out, mnistctl):
+    path = out / "conv-sample.safetensors"
+    path.write_bytes(path.read_bytes()[:-9] + bytes(9))
+    ran = mnistctl("eval", "conv-sample", *EVAL)
+    assert ran.returncode == 5
+    assert ran.stderr.endswith("checksum; copy the file again or train the model again\n")
+    path.write_bytes(b"junk")
+    ran = mnistctl("eval", "conv-sample", *EVAL)
+    assert ran.stderr.endswith("a damaged one; copy the file again or train the model again\n")
+
+
+def test_reference_classifier_of_the_package_is_suggested_and_used(mnistctl):
+    words = ("eval", "pretrained-cgan", "--dataset", "sample", "-n", "100", "--quiet")
+    ran = mnistctl(*words)
+    assert (ran.returncode, ran.stdout) == (5, "")
+    assert "name another with --judge, for example --judge pretrained" in ran.stderr
+    assert float(mnistctl(*words, "--judge", "pretrained").stdout) > 0
