@@ -18,6 +18,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {matches[0]}?" if matches else ";"
 
 
+def plural(number: int, noun: str) -> str:
+    """The number and the noun, as in `1 epoch` and `2 epochs`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 class StoppedError(BaseException):
     """The program was stopped by Ctrl-C (SIGINT) or SIGTERM. Like KeyboardInterrupt, not an Exception."""
 

@@ -31,10 +31,9 @@ def test_recorded_command_is_the_one_that_the_results_page_shows():
     assert f"`{command}`" in (ROOT / "docs/results.md").read_text()
 
 
-def test_statistics_of_the_page_are_what_the_command_prints():
-    printed = []
-    summary = summarize_trials(read(ROOT / "records/trials-swa-8.jsonl"), "ktorch")
-    print_conclusions(summary, lambda text, *_: printed.append(text.rstrip()))
+def test_statistics_of_the_page_are_what_the_command_prints(capsys):
+    print_conclusions(summarize_trials(read(ROOT / "records/trials-swa-8.jsonl"), "ktorch"))
+    printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     end = next(index for index, line in enumerate(printed) if "wrong predictions" in line)
     assert "```text\n" + "\n".join(printed[:end]) + "\n```" in PAGE
 

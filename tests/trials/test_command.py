@@ -43,7 +43,7 @@ def test_command_prints_rows_table_statistics_and_paths(stub_command):
     assert lines[table + 1 : table + 6] == [
         *("--------| -----", "90.00   | 1", "90.11   | 1", "90.37   | 1", "90.74   | 1")
     ]
-    assert any(line.startswith("logit                   4  90.3050") for line in lines)
+    assert any(line.startswith("logit 4 90.3050") for line in lines)
     assert any("minus ktorch's logit: -2.0750 points" in line for line in lines)
     assert any("these trials have --epochs 1, --dataset own" in line for line in lines)
     assert "  test image 0, a 3: wrong in 1 of 4, predicted 5 (1)" in lines

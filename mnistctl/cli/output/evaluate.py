@@ -38,7 +38,7 @@ _ISSUE_NOTE = "* disputed label: fewer than 3 of 5 raters chose it"
 
 def corruption_progress() -> AbstractContextManager[Callable[[str, int, int | None], None]]:
     """A progress bar for the corruptions, on a terminal. Yields the function that advances it."""
-    return progress_bar(TextColumn("{task.completed}/{task.total}"))
+    return progress_bar(TextColumn("{task.completed}/{task.total}", markup=False))
 
 
 def print_paths(paths: Sequence[Path]) -> None:
@@ -111,8 +111,7 @@ def _print_confusion(confusion: Sequence[Sequence[int]]) -> None:
 
 def _print_corruptions(scores: "Sequence[CorruptionScore]", names: Sequence[str]) -> None:
     print_line("accuracy on corrupted images, %")
-    table = plain_table("corruption", "severity", *names, justify="right")
-    table.columns[0].justify = "left"
+    table = plain_table("corruption", "severity", *names, justify="right", left=[0], folded=[0], keys=2)
     for row in scores:
         accuracies = map(format_percent, row.accuracies)
         table.add_row(f"{row.kind}, {row.unit}", f"{row.severity:g}", *accuracies)
@@ -148,8 +147,8 @@ def print_comparison(comparison: "Comparison", *, paths: Sequence[Path], quiet: 
 def _print_scores(comparison: "Comparison") -> None:
     issues = comparison.label_issues
     columns = ["accuracy, %", *(["without disputed labels, %"] if issues else []), "ECE, %"]
-    table = plain_table("name", "model", "parameters", "loss", *columns, justify="right")
-    table.columns[0].justify = table.columns[1].justify = "left"
+    headers = ("name", "model", "parameters", "loss", *columns)
+    table = plain_table(*headers, justify="right", left=[0, 1], folded=[0])
     rows: list[tuple[str, str, str, Scores]] = [
         (net.name, net.model, f"{net.parameters:,}", net) for net in comparison.nets
     ]
@@ -168,7 +167,8 @@ def _print_shared_errors(comparison: "Comparison") -> None:
     if not errors:
         return
     disputed = comparison.label_issues.indices if comparison.label_issues else ()
-    table = plain_table("index", "true", *(net.name for net in comparison.nets), justify="right")
+    names = (net.name for net in comparison.nets)
+    table = plain_table("index", "true", *names, justify="right", keys=2)
     for error in errors[:_MAX_SHARED]:
         star = "*" if error.index in disputed else ""
         table.add_row(str(error.index), f"{error.true}{star}", *map(str, error.predicted))
@@ -217,8 +217,8 @@ def print_generator_evaluation(
 
 
 def _print_generator_metrics(evaluation: "GeneratorEvaluation") -> None:
-    table = plain_table("", "generated", "95 % interval", "real", justify="right")
-    table.columns[0].justify = "left"
+    headers = ("", "generated", "95 % interval", "real")
+    table = plain_table(*headers, justify="right", left=[0], folded=[0])
     rows: list[tuple[str, Metric | None, Callable[[float], str]]] = [
         ("Frechet distance", evaluation.frechet, "{:.3f}".format),
         ("density", evaluation.density, "{:.3f}".format),

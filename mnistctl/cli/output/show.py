@@ -4,15 +4,15 @@ import json as jsons
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.text import Text
 
 from mnistctl.artifacts.rounding import format_percent
-from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, print_table
+from mnistctl.cli.output.terminal import JSON_VERSION, get_console, plain_table, print_line, print_table
 from mnistctl.models import CLASSIFIERS, GENERATORS
 
 if TYPE_CHECKING:
     import numpy as np
+    from rich.console import Console
 
     from mnistctl.data.download import FileStatus
     from mnistctl.models.summary import LayerSummary, ModelSummary, PublishedAccuracy, RecipeSummary
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 def print_file_statuses(statuses: Iterable["FileStatus"]) -> None:
     """Print the files of a data set, and whether each is present and verified."""
     states = {"present": "verified", "fetched": "fetched, verified"}
-    table = plain_table("file", "holds", "count", "state")
-    table.columns[2].justify = "right"
+    table = plain_table("file", "holds", "count", "state", right=[2], folded=[0, 1, 3])
     for status in statuses:
         count = "-" if status.count is None else str(status.count)
         table.add_row(status.file, status.kind, count, states.get(status.action, status.action))
@@ -40,7 +39,7 @@ def print_digits(images: "np.ndarray", labels: "Iterable[object]", style: str) -
     """
     from mnistctl.cli.output.ascii import binary_ascii, grey_ascii
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = get_console()
     for image, label in zip(images, labels, strict=True):
         print_line(str(label))
         if style == "stars":
@@ -54,23 +53,23 @@ def print_digits(images: "np.ndarray", labels: "Iterable[object]", style: str) -
             print_line(row)
 
 
-def _print_half_blocks(image: "np.ndarray", console: Console) -> None:
+def _print_half_blocks(image: "np.ndarray", console: "Console") -> None:
     """Print two pixels per character: the upper half block in the foreground and the background colour."""
     from mnistctl.cli.output.ascii import half_blocks
 
     for row in half_blocks(image):
-        console.print("".join(f"[rgb({t},{t},{t}) on rgb({b},{b},{b})]\u2580[/]" for t, b in row))
+        halves = (("\u2580", f"rgb({t},{t},{t}) on rgb({b},{b},{b})") for t, b in row)
+        console.print(Text.assemble(*halves), soft_wrap=True)
 
 
 def print_model(name: str, nets: "dict[str, list[LayerSummary]]", recipe: "RecipeSummary") -> None:
     """Print each net as a table of its layers and their total, then the recipe."""
     print_line(f"{name}: {(CLASSIFIERS | GENERATORS)[name]}")
     for net, layers in nets.items():
-        table = plain_table("name", "layer", "output", "parameters")
-        table.columns[3].justify = "right"
+        table = plain_table("name", "layer", "output", "parameters", right=[3], folded=[1])
         for layer in layers:
             output = " x ".join(map(str, layer.output))
-            table.add_row(layer.name, Text(layer.layer), output, f"{layer.parameters:,}")
+            table.add_row(layer.name, layer.layer, output, f"{layer.parameters:,}")
         table.add_row("", net or "all", "", f"{sum(layer.parameters for layer in layers):,}", style="bold")
         print_table(table)
     _print_recipe(recipe)
@@ -109,11 +108,8 @@ def print_models(summaries: "Sequence[ModelSummary]", *, json: bool) -> None:
         models = [summary.to_json() for summary in summaries]
         print_line(jsons.dumps({"version": JSON_VERSION, "models": models}))
         return
-    table = plain_table(
-        "model", "parameters", "epochs", "batch", "optimizer", "lr", "published", justify="right"
-    )
-    for name in (0, 4, 6):
-        table.columns[name].justify = "left"
+    headers = ("model", "parameters", "epochs", "batch", "optimizer", "lr", "published")
+    table = plain_table(*headers, justify="right", left=[0, 4, 6], folded=[1, 6])
     for model in summaries:
         table.add_row(
             model.model,

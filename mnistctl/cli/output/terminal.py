@@ -1,40 +1,76 @@
 """Printing: lines, errors, tables and progress bars.
 
+Whatever is printed is text: square brackets in a name are no markup. Lines and tables that are printed while
+progress bars run go through the console of the bars, which erases the bars first and draws them again below.
 Rich is imported by the functions that need it: --help and tab completion need none of this.
 """
 
 import os
+import re
+import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import JustifyMethod
+    from rich.console import Console, JustifyMethod
     from rich.progress import Progress, TaskID
     from rich.table import Table
+    from rich.text import Text
 
 JSON_VERSION = 2  # version of the objects that --json prints
-_MAX_WIDTH = 200  # columns; wider than any table
+_BAR_WIDTH = 20  # columns, or fewer on a narrow terminal
+_running: "list[Console]" = []  # the consoles of the progress bars that are shown now
+
+
+def get_console(*, stderr: bool = False) -> "Console":
+    """The console for stdout or stderr: that of the running progress bars if the stream is a terminal."""
+    from rich.console import Console
+
+    if _running and (sys.stderr if stderr else sys.stdout).isatty():
+        return _running[-1]
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
 
 
 def print_line(text: str, style: str = "") -> None:
-    """Print one line of a result on stdout, never wrapped or cut; in `style` if stdout is a terminal."""
-    shown = _printable(text, sys.stdout)
-    from rich.console import Console
-    from rich.text import Text
+    """Print one line of a result on stdout.
 
-    if style and (console := Console(highlight=False)).is_terminal:
-        console.print(Text(shown, style), soft_wrap=True)
+    On a terminal it is in `style` and wrapped at spaces. A word that is longer than a line, such as a path,
+    stays whole, so that it can be copied. Elsewhere a line is never wrapped.
+    """
+    _print(get_console(), _printable(text, sys.stdout), sys.stdout, style)
+
+
+def _print(console: "Console", text: str, stream: TextIO, style: str = "") -> None:
+    if console.is_terminal:
+        from rich.text import Text
+
+        console.print(Text("\n".join(_wrap(text, console.width)), style), soft_wrap=True)
     else:
-        print(shown, flush=True)
+        print(text, file=stream, flush=True)
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """The lines of `text`, broken at spaces only. Lines after the first are indented if they fit then."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for word in re.findall(r"\s*\S+", text):
+        alone = word.lstrip()
+        if not lines[-1] or cell_len(lines[-1] + word) <= width or cell_len(alone) > width:
+            lines[-1] += word
+        else:
+            lines.append(f"  {alone}" if cell_len(alone) + 2 <= width else alone)
+    return lines
 
 
 def print_error(message: str, notes: Iterable[str] = ()) -> None:
     """Print one line on stderr: the message, then the notes of the exception."""
-    text = "; ".join([message, *notes])
+    text = "; ".join([f"mnistctl: {message}", *notes])
     with suppress(OSError):  # stderr may be closed
-        print(_printable(f"mnistctl: {text}", sys.stderr), file=sys.stderr, flush=True)
+        _print(get_console(stderr=True), _printable(text, sys.stderr), sys.stderr)
 
 
 def silence_stdout() -> None:
@@ -85,37 +121,154 @@ def progress_bar(column: Any) -> Iterator[Callable[[str, int, int | None], None]
         yield on_progress
 
 
-def plain_table(*columns: str, justify: "JustifyMethod" = "left") -> "Table":
-    """An empty table without borders."""
-    from rich.table import Table
+@contextmanager
+def progress_bars(*columns: Any) -> "Iterator[Progress]":
+    """Progress bars on stderr, with `columns` to the right. Shown on a terminal only; removed at the end.
 
-    table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify=justify, no_wrap=True)
-    return table
-
-
-def print_table(table: "Table") -> None:
-    """Print the table on stdout."""
-    from rich.console import Console
-
-    # At full width: a terminal wraps long rows, whereas Rich would cut numbers.
-    Console(highlight=False, width=_MAX_WIDTH).print(table)
-
-
-def progress_bars(*columns: Any) -> "Progress":
-    """Progress bars on stderr, with `columns` to the right. Shown on a terminal only; removed at the end."""
-    from rich.console import Console
+    They are not shown either while stdout is a pipe: its reader may print the lines on the same terminal.
+    """
     from rich.progress import BarColumn, Progress, TextColumn
+    from rich.table import Column
 
-    console = Console(stderr=True)
-    shown = console.is_terminal and not console.is_dumb_terminal
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
+    console = get_console(stderr=True)
+    shown = console.is_terminal and not console.is_dumb_terminal and not _is_pipe(sys.stdout)
+    bars = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(None, table_column=Column(max_width=_BAR_WIDTH)),
         *columns,
         console=console,
         transient=True,
         disable=not shown,
         redirect_stdout=shown and sys.stdout.isatty(),
     )
+    with bars:
+        if shown:
+            _running.append(console)
+        try:
+            yield bars
+        finally:
+            if shown:
+                _running.pop()
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode)
+    except OSError:  # not a file of the system
+        return False
+
+
+def format_duration(seconds: float) -> str:
+    """Minutes and seconds, and hours if there are any: `0:07`, `1:02:03`."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"
+
+
+@dataclass
+class PlainTable:
+    """A table without borders, whose cells are text.
+
+    Args:
+        headers: the columns' headers.
+        justify: "left" or "right", for each column.
+        folded: the columns whose cells may be wrapped at spaces on a narrow terminal.
+        keys: number of columns that say what a row is. They are printed again in each part of a table that is
+            wider than the terminal.
+    """
+
+    headers: "list[Text]"
+    justify: "Sequence[JustifyMethod]"
+    folded: Sequence[int]
+    keys: int
+    rows: "list[tuple[list[Text], str]]" = field(default_factory=list)
+
+    def add_row(self, *cells: "str | Text", style: str = "") -> None:
+        """Add a row, in `style`. A cell that is a `Text` keeps its own style."""
+        self.rows.append(([_cell(cell) for cell in cells], style))
+
+    def parts(self, width: int | None) -> "Iterator[Table]":
+        """Tables of Rich that are at most `width` columns wide, each with as many columns as fit.
+
+        A part is wider if it has only one column beside the keys, and that does not fit.
+        """
+        keys, chosen = list(range(self.keys)), list[int]()
+        for column in range(self.keys, len(self.headers)):
+            if width is not None and chosen and self._least_width([*keys, *chosen, column]) > width:
+                yield self._part([*keys, *chosen], width)
+                chosen = []
+            chosen.append(column)
+        yield self._part([*keys, *chosen], width)
+
+    def _least_width(self, columns: Sequence[int]) -> int:
+        return sum(self._widths(column)[0] for column in columns) + len(columns) - 1
+
+    def _widths(self, column: int) -> tuple[int, int]:
+        """The smallest width of a column, with its cells wrapped if they may be, and its natural width."""
+        cells = [row[column] for row, _ in self.rows]
+        natural = max(text.cell_len for text in [self.headers[column], *cells])
+        if column not in self.folded and any(" " in cell.plain for cell in cells):
+            return natural, natural
+        # If no cell has a space, this wraps the header alone.
+        words = (word for text in [self.headers[column], *cells] for word in _cell(text).split(" "))
+        return max(word.cell_len for word in words), natural
+
+    def _part(self, columns: Sequence[int], width: int | None) -> "Table":
+        from rich.table import Table
+
+        ranges = [self._widths(column) for column in columns]
+        widths = [natural for _, natural in ranges]
+        excess = 0 if width is None else sum(widths) + len(widths) - 1 - width
+        # Take it from the columns that can spare most.
+        for index in sorted(range(len(widths)), key=lambda i: ranges[i][0] - ranges[i][1]):
+            least, natural = ranges[index]
+            widths[index] -= max(0, min(excess, natural - least))
+            excess -= natural - widths[index]
+        total = sum(widths) + len(widths) - 1
+        table = Table(box=None, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False, width=total)
+        for column, content_width in zip(columns, widths, strict=True):
+            table.add_column(self.headers[column], justify=self.justify[column], width=content_width)
+        for cells, style in self.rows:
+            table.add_row(*(cells[column] for column in columns), style=style)
+        return table
+
+
+def _cell(value: "str | Text") -> "Text":
+    from rich.text import Text
+
+    return value if isinstance(value, Text) else Text(_printable(value, sys.stdout))
+
+
+def plain_table(
+    *headers: str,
+    justify: "JustifyMethod" = "left",
+    left: Sequence[int] = (),
+    right: Sequence[int] = (),
+    folded: Sequence[int] = (),
+    keys: int = 1,
+) -> PlainTable:
+    """An empty table.
+
+    Args:
+        headers: the columns' headers.
+        justify: of all columns, except those in `left` and `right`.
+        left, right: numbers of columns that are justified so.
+        folded, keys: as in `PlainTable`.
+    """
+    sides: list[JustifyMethod] = [
+        "left" if column in left else "right" if column in right else justify
+        for column in range(len(headers))
+    ]
+    return PlainTable([_cell(header) for header in headers], sides, folded, keys)
+
+
+def print_table(table: PlainTable) -> None:
+    """Print the table on stdout.
+
+    On a terminal that is too narrow, long cells are wrapped at spaces. If that is not enough, the columns are
+    printed in several parts, one below the other. Elsewhere a table is as wide as it has to be.
+    """
+    console = get_console()
+    fitted = console.is_terminal or "COLUMNS" in os.environ
+    for part in table.parts(console.width if fitted else None):
+        console.print(part, crop=False)

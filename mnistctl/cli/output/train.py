@@ -6,15 +6,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
 from rich.progress import TextColumn
 
 from mnistctl.artifacts import files, json_file
 from mnistctl.artifacts.rounding import format_learning_rate, format_loss, format_percent
-from mnistctl.cli.output.terminal import print_error, print_line, progress_bars, silence_stdout
-from mnistctl.errors import OutputError, StoppedError
+from mnistctl.cli.output.pace import Pace, describe_time
+from mnistctl.cli.output.terminal import (
+    get_console,
+    print_error,
+    print_line,
+    progress_bars,
+    silence_stdout,
+)
+from mnistctl.errors import OutputError, StoppedError, plural
 from mnistctl.models import GENERATORS
 from mnistctl.training import events
 
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
 _MAX_LISTED = 20  # wrong predictions of a digit that are counted instead of listed
 _NARROW = 60  # columns; a narrower terminal gets fewer decimals
+_LONG = 600  # seconds; the header of a longer run says how long it takes
 Print = Callable[..., None]
 
 
@@ -44,30 +51,30 @@ def print_run(
     from mnistctl.evaluation.metrics import Mismatches
 
     say: Print = print_line if not (quiet or json) else lambda *_: None
-    wide = Console().width >= _NARROW
+    rows = _Rows(say)
     paths: list[str] = []
     mismatches: Mismatches | None = None
-    with (
-        progress_bars(TextColumn("{task.completed}/{task.total}")) as bars,
-        resume_hint(resume_command) as hint,
-    ):
-        task = bars.add_task("", total=None)
+    columns = TextColumn("{task.fields[left]}", markup=False)
+    with progress_bars(columns) as bars, resume_hint(resume_command) as hint:
+        task = bars.add_task("", total=None, left="", visible=False)
         for event in run:
             match event:
                 case events.Started():
                     hint.enabled = True
-                    _print_header(event, say, wide)
-                case events.Progress(epoch, done, total) if not bars.disable:
-                    bars.update(task, description=f"epoch {epoch}", completed=done, total=total)
-                case events.Epoch():
-                    say(_epoch_row(event, wide))
-                    last_epoch = event
-                case events.GanEpoch():
-                    say(_gan_row(event, wide))
+                    rows.start(event)
+                case events.Progress(_, done, total):
+                    pace = rows.step(event)
+                    if not bars.disable:
+                        about: dict[str, Any] = {
+                            "description": pace.epoch_name(),
+                            "left": pace.left(),
+                            "visible": True,
+                        }
+                        bars.update(task, completed=done, total=total, **about)
+                case events.Epoch() | events.GanEpoch():
+                    rows.print_epoch(event)
                 case events.AveragedWeights():
-                    if not event.recomputed:
-                        say(_score_row("last epoch's weights", last_epoch))
-                    say(_score_row(_average_name(event), event))
+                    rows.print_average(event)
                 case Mismatches():
                     mismatches = event
                 case files.Saved(path):
@@ -138,15 +145,67 @@ def resume_hint(command: str, after: str = "the last finished epoch") -> Iterato
         raise
 
 
-def _print_header(event: events.Started, say: Print, wide: bool) -> None:
+class _Rows:
+    """Prints the header and the rows of a run.
+
+    The header of a long run says how long it takes, which is measured in the first steps. The names of the
+    columns are printed only then, or before the first row.
+    """
+
+    def __init__(self, say: Print) -> None:
+        self._say = say
+        self._wide = get_console().width >= _NARROW
+        self._names = ""  # of the columns, until they are printed
+        self._estimated = False
+        self._last: events.Epoch | None = None
+
+    def start(self, event: events.Started) -> None:
+        """Print the header."""
+        _print_header(event, self._say)
+        self._pace = Pace(event.epochs)
+        self._names = _column_names(event.model, self._wide)
+        self._of = "time left" if event.resumed_after else "time"
+
+    def step(self, event: events.Progress) -> Pace:
+        """Note a step, print how long the run takes once that is known, and return the pace."""
+        self._pace.step(event)
+        if not self._estimated and (seconds := self._pace.first_estimate()) is not None:
+            self._estimated = True
+            if seconds > _LONG:
+                self._say(f"{self._of}: {describe_time(seconds)} on this machine")
+            self._print_names()
+        return self._pace
+
+    def print_epoch(self, event: events.Epoch | events.GanEpoch) -> None:
+        """Print the row of an epoch."""
+        self._pace.finish_epoch(event.epoch)
+        self._print_names()
+        if isinstance(event, events.Epoch):
+            self._last = event
+            self._say(_epoch_row(event, self._wide))
+        else:
+            self._say(_gan_row(event, self._wide))
+
+    def print_average(self, event: events.AveragedWeights) -> None:
+        """Print the score of the averaged weights, below that of the last epoch's."""
+        if self._last is not None and not event.recomputed:
+            self._say(_score_row("last epoch's weights", self._last))
+        self._say(_score_row(_average_name(event), event))
+
+    def _print_names(self) -> None:
+        if self._names:
+            self._say(self._names, "bold")
+        self._names = ""
+
+
+def _print_header(event: events.Started, say: Print) -> None:
     precision = "" if event.precision == "float32" else f", precision: {event.precision}"
     say(f"model: {event.model}, {event.parameters:,} parameters")
-    say(f"data: {event.dataset}, {event.images:,} images, seed {event.seed}")
+    say(f"data: {event.dataset}, {plural(event.images, 'image')}, seed {event.seed}")
     say(f"epochs: {event.epochs}, batch size: {event.batch_size}, iterations per epoch: {event.iterations}")
     say(f"device: {event.device}, threads: {event.threads}{precision}")
     if event.resumed_after is not None:
         say(f"resuming after epoch {event.resumed_after} of {event.epochs}")
-    say(_column_names(event.model, wide), "bold")
 
 
 def _column_names(model: str, wide: bool) -> str:

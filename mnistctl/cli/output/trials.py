@@ -2,9 +2,8 @@
 
 import json as jsons
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from rich.progress import Progress, TaskID, TextColumn
@@ -12,8 +11,16 @@ from rich.progress import Progress, TaskID, TextColumn
 from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.errors import option_of
-from mnistctl.cli.output.terminal import print_error, print_line, progress_bars
+from mnistctl.cli.output.terminal import (
+    format_duration,
+    plain_table,
+    print_error,
+    print_line,
+    print_table,
+    progress_bars,
+)
 from mnistctl.cli.output.train import resume_hint
+from mnistctl.errors import plural
 from mnistctl.trials import events
 
 if TYPE_CHECKING:
@@ -42,7 +49,7 @@ def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, re
         resume_command: command that continues the trials, for errors and interruptions.
     """
     emit = _print_nothing if quiet or json else print_line
-    columns = TextColumn("{task.completed}/{task.total}"), TextColumn("{task.fields[left]}")
+    columns = [TextColumn(text, markup=False) for text in ("{task.fields[done]}", "{task.fields[left]}")]
     paths: list[str] = []
     with progress_bars(*columns) as bars, resume_hint(resume_command, "the trials that have ended") as hint:
         bar = _TrialsBar(bars)
@@ -53,12 +60,12 @@ def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, re
                     for text in _header(event):
                         emit(text)
                     emit(_row("model", "seed", "seconds", "accuracy"), "bold")
-                    bar.start(event.trials - event.done)
+                    bar.start(event.trials - event.done, event.workers)
                 case events.TrialEnded():
                     seconds = "" if event.seconds is None else f"{event.seconds:.1f}"
                     emit(_row(event.model, str(event.seed), seconds, _outcome(event)))
                     if not event.from_previous_session:
-                        bar.advance()
+                        bar.advance(event.seconds)
                 case events.WorkerDied():
                     retry = f"retry {event.retry} of {event.max_retries}"
                     print_error(f"{event.model}, seed {event.seed}: its worker died; {retry}")
@@ -77,26 +84,44 @@ def _print_nothing(text: str, style: str = "") -> None:
 
 @dataclass
 class _TrialsBar:
-    """A progress bar with the estimated time left."""
+    """A progress bar with the estimated time left.
+
+    Args:
+        bars: where it is shown.
+        total: number of trials of this session.
+        workers: number of trials at a time; None if it is not known.
+        seconds: the time of each trial that ended with a result.
+    """
 
     bars: Progress
     task: TaskID = field(init=False)
     total: int = 0
+    workers: int | None = None
     ended: int = 0
+    seconds: list[float] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        self.task = self.bars.add_task("trials", total=None, left="")
+        self.task = self.bars.add_task("trials", total=None, done="", left="", visible=False)
 
-    def start(self, total: int) -> None:
-        self.total = total
-        self.bars.update(self.task, total=total)
+    def start(self, total: int, workers: int | None) -> None:
+        self.total, self.workers = total, workers
+        self.bars.update(self.task, total=total, done=f"0/{total}", visible=True)
 
-    def advance(self) -> None:
+    def advance(self, seconds: float | None) -> None:
         self.ended += 1
-        seconds = (self.total - self.ended) * (time.monotonic() - self.started) / self.ended
-        left = f"{timedelta(seconds=round(seconds))} left"
-        self.bars.update(self.task, completed=self.ended, left=left)
+        if seconds is not None:
+            self.seconds.append(seconds)
+        left = f"{format_duration(self.left())} left"
+        self.bars.update(self.task, completed=self.ended, done=f"{self.ended}/{self.total}", left=left)
+
+    def left(self) -> float:
+        """The estimated seconds until all trials of this session have ended."""
+        elapsed = time.monotonic() - self.started
+        if self.workers is None or not self.seconds:
+            return (self.total - self.ended) * elapsed / self.ended
+        rounds = -(-self.total // self.workers)
+        return max(0.0, rounds * sum(self.seconds) / len(self.seconds) - elapsed)
 
     def remove(self) -> None:
         self.bars.remove_task(self.task)
@@ -108,7 +133,8 @@ def _print_results(
     summary = event.summary
     if event.already:
         emit("already done; use --overwrite to run again")
-    print_conclusions(summary, emit)
+    if not (quiet or json):
+        print_conclusions(summary)
     for path in paths:
         emit(f"see {path}" if event.already else f"wrote {path}")
     if json:
@@ -143,32 +169,27 @@ def _outcome(event: events.TrialEnded) -> str:
     return ", ".join(f"{arm} {format_percent(accuracy)} %" for arm, accuracy in event.accuracies.items())
 
 
-def print_conclusions(summary: "TrialsSummary", emit: Print = print_line) -> None:
+def print_conclusions(summary: "TrialsSummary") -> None:
     """Print the distribution of the accuracies, a row for each arm, the comparisons, and the errors."""
     arms = [arm for arm in summary.arms if arm.n]
     if arms:
         for text in _distribution(summary):
-            emit(text)
-        emit(
-            f"{'':20} {'n':>4} {'mean':>8} {'SD':>7} {'min':>6} {'median':>7} {'max':>6}  95 % interval",
-            "bold",
-        )
-    for arm in arms:
-        emit(_arm_row(arm))
+            print_line(text)
+        _print_arms(arms)
     for row in summary.comparisons:
-        emit(f"{row.second} minus {row.first}: {_describe_difference(row)}")
-        emit(f"{row.conclusion}.", "bold")
+        print_line(f"{row.second} minus {row.first}: {_describe_difference(row)}")
+        print_line(f"{row.conclusion}.", "bold")
     for published in summary.reference:
-        _print_reference(published, emit)
+        _print_reference(published)
     for label in summary.not_compared:
-        emit(f"{label}: no published accuracies to compare with, or no results")
+        print_line(f"{label}: no published accuracies to compare with, or no results")
     for arm in arms:
-        _print_errors(arm, emit)
+        _print_errors(arm)
     if summary.mismatched_settings:
-        emit(f"mixed settings: {', '.join(summary.mismatched_settings)} (see `resumed` in the summary)")
+        print_line(f"mixed settings: {', '.join(summary.mismatched_settings)} (see `resumed` in the summary)")
     for state, trials in (("diverged", summary.diverged), ("failed", summary.failed)):
         for trial in trials:
-            emit(f"{state}: {trial.model}, seed {trial.seed}: {trial.reason}")
+            print_line(f"{state}: {trial.model}, seed {trial.seed}: {trial.reason}")
 
 
 def _distribution(summary: "TrialsSummary") -> Iterator[str]:
@@ -181,23 +202,26 @@ def _distribution(summary: "TrialsSummary") -> Iterator[str]:
         yield f"{format_percent(row.accuracy):<8}| {' '.join(counts)}".rstrip()
 
 
-def _arm_row(arm: "ArmSummary") -> str:
-    assert arm.mean is not None and arm.min is not None and arm.median is not None and arm.max is not None
-    sd = "-" if arm.sd is None else f"{arm.sd:.4f}"
-    interval = "-" if arm.interval is None else " to ".join(format_percent(end, 4) for end in arm.interval)
-    # The median of an even number of accuracies can have a third decimal.
-    median = format_percent(arm.median, 2 if round(arm.median, 2) == round(arm.median, 4) else 3)
-    mean, low, high = format_percent(arm.mean, 4), format_percent(arm.min), format_percent(arm.max)
-    values = f"{arm.n:4} {mean:>8} {sd:>7} {low:>6} {median:>7} {high:>6}"
-    return f"{arm.label:20} {values}  {interval}"
+def _print_arms(arms: "Sequence[ArmSummary]") -> None:
+    headers = ("", "n", "mean", "SD", "min", "median", "max", "95 % interval")
+    table = plain_table(*headers, justify="right", left=[0])
+    for arm in arms:
+        assert arm.mean is not None and arm.min is not None and arm.median is not None and arm.max is not None
+        sd = "-" if arm.sd is None else f"{arm.sd:.4f}"
+        interval = "-" if arm.interval is None else " to ".join(format_percent(x, 4) for x in arm.interval)
+        # The median of an even number of accuracies can have a third decimal.
+        median = format_percent(arm.median, 2 if round(arm.median, 2) == round(arm.median, 4) else 3)
+        extremes = format_percent(arm.min), median, format_percent(arm.max)
+        table.add_row(arm.label, str(arm.n), format_percent(arm.mean, 4), sd, *extremes, interval)
+    print_table(table)
 
 
-def _print_reference(row: "ReferenceComparison", emit: Print) -> None:
-    emit(f"{row.label} minus {row.published}'s {row.model}: {_describe_difference(row)}")
-    emit(f"{row.conclusion}.", "bold")
+def _print_reference(row: "ReferenceComparison") -> None:
+    print_line(f"{row.label} minus {row.published}'s {row.model}: {_describe_difference(row)}")
+    print_line(f"{row.conclusion}.", "bold")
     if row.differences_from_published:
         options = ", ".join(f"{option_of(k)} {v}" for k, v in row.differences_from_published.items())
-        emit(f"({row.published} ran the full recipe on MNIST; these trials have {options}.)")
+        print_line(f"({row.published} ran the full recipe on MNIST; these trials have {options}.)")
 
 
 def _describe_difference(row: "Difference") -> str:
@@ -205,7 +229,8 @@ def _describe_difference(row: "Difference") -> str:
     if row.interval is not None:
         parts.append("95 % interval {:+z.4f} to {:+z.4f}".format(*row.interval))
     if row.t is not None:
-        parts.append(f"{_TESTS[row.method]} {row.t:.2f}, {row.df:.4g} degrees of freedom, p {row.p:.2g}")
+        freedom = f"{row.df:.4g} {'degree' if row.df == 1 else 'degrees'} of freedom"
+        parts.append(f"{_TESTS[row.method]} {row.t:.2f}, {freedom}, p {row.p:.2g}")
     if row.permutation_p is not None:
         parts.append(f"permutation p {row.permutation_p:.2g}")
     if row.minimum_detectable_effect is not None:
@@ -213,16 +238,19 @@ def _describe_difference(row: "Difference") -> str:
     return ", ".join(parts)
 
 
-def _print_errors(arm: "ArmSummary", emit: Print) -> None:
+def _print_errors(arm: "ArmSummary") -> None:
     """Print the test images with the most wrong predictions, and the confusion matrix."""
     n = arm.n
-    emit(f"{arm.label}: {len(arm.errors)} test images with wrong predictions in {n} trials, the worst:")
+    wrong = f"{plural(len(arm.errors), 'test image')} with wrong predictions in {plural(n, 'trial')}"
+    print_line(f"{arm.label}: {wrong}, the worst:" if arm.errors else f"{arm.label}: {wrong}")
     for image in arm.errors[:_MAX_IMAGES]:
         predicted = ", ".join(f"{digit} ({count})" for digit, count in image.predicted.items())
         true = f"an {image.true}" if image.true == 8 else f"a {image.true}"
-        emit(f"  test image {image.index}, {true}: wrong in {image.errors} of {n}, predicted {predicted}")
-    emit(f"confusion matrix of all {n} trials (row: true digit, column: prediction)")
-    width = max(3, len(str(max(map(max, arm.confusion)))))
-    emit(" ".join(["  ", *(f"{digit:{width}}" for digit in range(10))]), "bold")
+        print_line(
+            f"  test image {image.index}, {true}: wrong in {image.errors} of {n}, predicted {predicted}"
+        )
+    print_line(f"confusion matrix of {plural(n, 'trial')} (row: true digit, column: prediction)")
+    table = plain_table("", *map(str, range(10)), justify="right")
     for digit, counts in enumerate(arm.confusion):
-        emit(" ".join([f"{digit:2}", *(f"{count:{width}}" for count in counts)]))
+        table.add_row(str(digit), *map(str, counts))
+    print_table(table)
