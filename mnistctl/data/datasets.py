@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -77,10 +77,8 @@ def _files(*sizes_and_sums: tuple[int, str] | None, also_in: tuple[str, ...] = (
         ("t10k-images-idx3-ubyte", "test", "images"),
         ("t10k-labels-idx1-ubyte", "test", "labels"),
     )
-    return tuple(
-        File(*kind, *(each or (None, None)), also_in)
-        for kind, each in zip(kinds, sizes_and_sums, strict=True)
-    )
+    files = (File(*kind, *(given or (None, None))) for kind, given in zip(kinds, sizes_and_sums, strict=True))
+    return tuple(replace(file, also_in=also_in) for file in files)
 
 
 _SAMPLE = Path(__file__).with_name("sample")
