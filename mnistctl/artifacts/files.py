@@ -1,4 +1,4 @@
-"""Atomic files, checksums, locks: a file is complete or missing, however its writing ends."""
+"""Atomic files and checksums: a file is complete or missing, however its writing ends."""
 
 import errno
 import hashlib
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from mnistctl.errors import OutputError, UsageError
+from mnistctl.errors import OutputError
 
 CHECKSUM_PLACEHOLDER = "sha256:" + 64 * "0"  # replaced by the checksum of the content that contains it
 STDOUT = "-"  # as a path, means stdout
@@ -168,35 +168,6 @@ def verify_checksum(content: bytes) -> bool:
     return total.hexdigest().encode() == match[1]
 
 
-@contextmanager
-def run_lock(run_path: Path) -> Iterator[None]:
-    """Lock the files of a run, those whose paths begin with `run_path`, against other processes.
-
-    The operating system releases the lock when the process ends, in whatever way.
-
-    Raises:
-        UsageError: another process has the lock.
-        OutputError: the lock file cannot be created.
-    """
-    from filelock import FileLock, Timeout
-
-    path = run_path.with_name(f".{run_path.name}.lock")
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        message = f"{run_path}: in use by another process; wait for its end"
-        raise UsageError(message, remedies=("name", "out_dir")) from None
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be locked ({reason(error)})") from None
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            path.unlink()  # before the release: a process that has it open sees that its name is gone
-        lock.release()
-
-
 def with_ending(run_path: Path, ending: str) -> Path:
     """A file of the run at `run_path`: `out/conv` and "json" give `out/conv.json`."""
     return run_path.with_name(f"{run_path.name}.{ending}")  # with_suffix would cut a name that contains a dot
@@ -276,6 +247,13 @@ def fsync_dir(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something that the user should know, in one sentence; the work goes on."""
+
+    message: str
 
 
 @dataclass(frozen=True)

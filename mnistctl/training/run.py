@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from mnistctl.artifacts import files
-from mnistctl.artifacts.files import Saved
+from mnistctl.artifacts.files import Saved, Warned
+from mnistctl.artifacts.locks import run_lock
 from mnistctl.errors import CheckpointError, DivergedError, UsageError
 from mnistctl.nn.device import autocast_for, get_device, set_threads
 from mnistctl.training import outputs
@@ -23,7 +24,7 @@ from mnistctl.training.resume import (
 )
 from mnistctl.training.tasks import Task, TaskEvent
 
-Event = Started | TaskEvent | Finished
+Event = Started | TaskEvent | Warned | Finished
 
 
 def train(
@@ -61,7 +62,8 @@ def train(
     check_arguments(model, options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
     run_path = options.run_path(model)
     files.prepare_folder(options.out_dir)
-    with files.run_lock(run_path):
+    with run_lock(run_path) as warnings:
+        yield from warnings
         existing = drop_finished_checkpoints(inspect(run_path, overwrite=overwrite))
         if resume and existing.checkpoint is None:
             yield resume_finished(model, options, existing)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from mnistctl.artifacts import charts, files, grids
-from mnistctl.artifacts.files import Saved
+from mnistctl.artifacts.files import Saved, Warned
+from mnistctl.artifacts.locks import run_lock
 from mnistctl.data import datasets
 from mnistctl.errors import CheckpointError, FailedTrialsError, UnmetError, UsageError
 from mnistctl.models.published import load_published
@@ -30,7 +31,7 @@ from mnistctl.trials.summary import TrialsSummary, summarize_trials
 from mnistctl.trials.task import RunTrial, TrialSettings
 from mnistctl.trials.worker import arms_of, run_trial
 
-Event = TrialsStarted | TrialEnded | WorkerDied | Saved | TrialsFinished
+Event = TrialsStarted | TrialEnded | WorkerDied | Saved | Warned | TrialsFinished
 _MAX_VALUE = 40  # characters of a setting in a message
 
 
@@ -94,7 +95,8 @@ def run_trials(
     started = time.perf_counter()
     check_arguments(options, backend, overwrite, resume, allow_mixed, reference, require)
     files.prepare_folder(options.run_path.parent)
-    with files.run_lock(options.run_path):
+    with run_lock(options.run_path) as warnings:
+        yield from warnings
         existing = None if overwrite else journal.read(options.journal_path)
         config = resolve(options, backend, existing, resume=resume, allow_mixed=allow_mixed)
         entries = existing

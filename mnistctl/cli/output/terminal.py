@@ -73,6 +73,11 @@ def print_error(message: str, notes: Iterable[str] = ()) -> None:
         _print(get_console(stderr=True), _printable(text, sys.stderr), sys.stderr)
 
 
+def print_warning(message: str) -> None:
+    """Print a warning in one line on stderr."""
+    print_error(f"warning: {message}")
+
+
 def silence_stdout() -> None:
     """Discard all further output: the reader of stdout has closed it."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

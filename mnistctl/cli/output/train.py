@@ -17,6 +17,7 @@ from mnistctl.cli.output.terminal import (
     get_console,
     print_error,
     print_line,
+    print_warning,
     progress_bars,
     silence_stdout,
 )
@@ -77,6 +78,8 @@ def print_run(
                     rows.print_average(event)
                 case Mismatches():
                     mismatches = event
+                case files.Warned(message):
+                    print_warning(message)
                 case files.Saved(path):
                     paths.append(path)
                 case events.Finished():

@@ -17,6 +17,7 @@ from mnistctl.cli.output.terminal import (
     print_error,
     print_line,
     print_table,
+    print_warning,
     progress_bars,
 )
 from mnistctl.cli.output.train import resume_hint
@@ -69,6 +70,8 @@ def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, re
                 case events.WorkerDied():
                     retry = f"retry {event.retry} of {event.max_retries}"
                     print_error(f"{event.model}, seed {event.seed}: its worker died; {retry}")
+                case files.Warned(message):
+                    print_warning(message)
                 case files.Saved(path):
                     paths.append(path)
                 case events.TrialsFinished():
