@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint, files
+from mnistctl.data.training_set import TrainingSet
 from mnistctl.errors import CheckpointError, UnfinishedRunError, UsageError, suggest
 from mnistctl.models.pretrained import WEIGHTS, pretrained_path
 
@@ -113,6 +114,21 @@ def load_generator(path: Path) -> tuple[str, nn.Module]:
     except KeyError:
         raise _wrong_weights(path, model) from None
     return model, _set_weights(path, model, models.load_generator(model).generator(), generator)
+
+
+def load_training_set(path: Path) -> TrainingSet | None:
+    """What the checkpoint at `path` keeps about the training digits; None if it was written without that.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another program.
+    """
+    about, _ = checkpoint.load(path, checkpoint.NET)
+    if (body := about.get("training_set")) is None:
+        return None
+    try:
+        return TrainingSet.from_json(body)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not a description of training digits ({error})") from None
 
 
 def _load_weights(path: Path) -> tuple[str, dict[str, Tensor]]:

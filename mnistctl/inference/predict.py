@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mnistctl.artifacts import checkpoint
 from mnistctl.artifacts.grids import ImageArray
+from mnistctl.data.likeness import AS_THEY_ARE, View, view_of_mnist
 from mnistctl.data.photos import find_images, load_image, to_mnist
 from mnistctl.errors import CheckpointError, OutputError, UsageError
 from mnistctl.inference import load
@@ -63,7 +64,8 @@ def predict_images(
 ) -> Predictions:
     """Classify image files with the net in the checkpoint at `path`.
 
-    A file that cannot be read has an `error` in its prediction; the others are classified.
+    The images are prepared as MNIST's digits, and inverted or turned if the net's training digits were. A
+    file that cannot be read has an `error` in its prediction; the others are classified.
 
     Args:
         path: the checkpoint.
@@ -84,7 +86,8 @@ def predict_images(
     set_threads(threads)
     files = find_images(image_paths)
     model, net = load.load_classifier(path)
-    prepared = [_prepare(file) for file in files]
+    view = AS_THEY_ARE if (training := load.load_training_set(path)) is None else view_of_mnist(training)
+    prepared = [_prepare(file, view) for file in files]
     inputs = tuple(image for _, image in prepared)
     usable = [image for image in inputs if image is not None]
     probabilities = iter(compute_probabilities(path, net.to(target), np.stack(usable)) if usable else ())
@@ -95,13 +98,15 @@ def predict_images(
     return Predictions(model, checkpoint.digest(net.state_dict()), minimum, predictions, inputs)
 
 
-def _prepare(path: Path) -> tuple[Prediction, ImageArray | None]:
+def _prepare(path: Path, view: View) -> tuple[Prediction, ImageArray | None]:
     """An image file as the net receives it, [28, 28]; None if it has no digit or cannot be read."""
     try:
         grey, n_frames = load_image(path)
     except OutputError as error:
         return Prediction(str(path), error=str(error)), None
-    return Prediction(str(path), n_frames=n_frames), to_mnist(grey)
+    image = to_mnist(grey)
+    seen = None if image is None else np.ascontiguousarray(view.apply(image, 255))
+    return Prediction(str(path), n_frames=n_frames), seen
 
 
 def compute_probabilities(path: Path, net: torch.nn.Module, images: ImageArray) -> NDArray[np.float64]:

@@ -100,7 +100,9 @@ def resolve(
         options=options,
         settings=settings,
         machine=machine,
-        context=TrainingContext(run_path, model, recipe, settings.seed, precision, device, train, test),
+        context=TrainingContext(
+            run_path, model, recipe, settings.seed, precision, device, dataset, train, test
+        ),
         existing=existing,
         environment_changes=changes,
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from mnistctl.artifacts.files import Saved
 from mnistctl.artifacts.grids import ImageArray, make_grid, write_gif, write_png
 from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
+from mnistctl.data.training_set import TrainingSet, describe_training_set
 from mnistctl.evaluation.figures import mismatch_figure
 from mnistctl.evaluation.metrics import Mismatches, compute_score, find_mismatches
 from mnistctl.inference.forward import generate_images
@@ -38,6 +40,7 @@ class TrainingContext:
         seed: random seed.
         precision: "float32" or "bf16".
         device: where to train.
+        dataset: name of the data set.
         train: the training images and labels.
         test: the test images and labels.
     """
@@ -48,6 +51,7 @@ class TrainingContext:
     seed: int
     precision: str
     device: torch.device
+    dataset: str
     train: datasets.Arrays
     test: datasets.Arrays
 
@@ -120,6 +124,11 @@ class ClassifierTask:
     def epoch(self) -> int:
         return self._training.epoch
 
+    @cached_property
+    def training_set(self) -> TrainingSet:
+        """What the checkpoint keeps about the training digits."""
+        return describe_training_set(self._context.train, self._context.dataset)
+
     def fit(self) -> Iterator[Progress | Epoch | AveragedWeights]:
         for event in classifier.fit(self._training, self._recipe, self._train, self._test):
             if isinstance(event, AveragedWeights):
@@ -148,7 +157,7 @@ class ClassifierTask:
 
     def save_outputs(self, progress: RunProgress) -> None:
         run_path = self._context.run_path
-        header = {"model": self._context.model}
+        header = {"model": self._context.model, "training_set": self.training_set.to_json()}
         weights = self._training.final_net.state_dict()
         checkpoint.save(files.with_ending(run_path, "safetensors"), checkpoint.NET, header, weights)
         swa = [{"event": "swa"} | score.to_json() for score in self._swa]
