@@ -133,6 +133,7 @@ class DaskExecutor(Executor):
         if self._cluster is not None:
             for nanny in list(self._cluster.workers.values()):
                 with suppress(OSError, TypeError):
-                    os.kill(nanny.pid, signal.SIGKILL)  # closing alone would wait for the end of a trial
+                    # Closing alone would wait for the end of a trial. On Windows SIGTERM does the same.
+                    os.kill(nanny.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
             with suppress(Exception):
                 self._cluster.close(_CLOSE_SECONDS)

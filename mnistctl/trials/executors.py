@@ -1,14 +1,17 @@
 """Where trials run: processes of this machine, a Dask cluster, or any executor that the user names."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistctl.errors import UsageError
+from mnistctl.errors import MnistctlError, UsageError
 from mnistctl.trials.cluster import UNLIMITED, dask_factory
 from mnistctl.trials.local import WorkerSlot, available_cores, local_slots
+
+_MAX_MESSAGE = 300  # characters of another program's error
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,30 @@ def _import_factory(executor: str) -> Callable[[], Executor]:
     module, _, name = executor.partition(":")
     if not module or not name:
         raise UsageError("give local, dask or module:factory", field="executor", value=repr(executor))
-    try:
+    with _reported_errors(executor, "cannot be imported"):
         factory = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UsageError(str(error), field="executor", value=executor) from None
+    if not callable(factory):
+        message = f"{name} is {type(factory).__name__}, not a function"
+        raise UsageError(message, field="executor", value=executor)
 
     def make_executor() -> Executor:
-        instance = factory()
+        with _reported_errors(executor, "the factory failed"):
+            instance = factory()
         if not isinstance(instance, Executor):
             message = f"returned {type(instance).__name__}, not a concurrent.futures.Executor"
             raise UsageError(message, field="executor", value=executor)
         return instance
 
     return make_executor
+
+
+@contextmanager
+def _reported_errors(executor: str, what: str) -> Iterator[None]:
+    """Turn whatever the user's code raises, even SystemExit, into a UsageError."""
+    try:
+        yield
+    except MnistctlError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:_MAX_MESSAGE]
+        raise UsageError(f"{what} ({text})", field="executor", value=executor) from None

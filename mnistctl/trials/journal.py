@@ -15,7 +15,7 @@ from mnistctl.training.options import RunOptions
 from mnistctl.training.record import DatasetFiles
 from mnistctl.trials import version1
 from mnistctl.trials.scheduler import TrialKey
-from mnistctl.trials.task import TrialResult
+from mnistctl.trials.task import ResultChecker, TrialResult
 
 VERSION = 2  # of the format; version 1 is read as well
 _MAX_BYTES = 1 << 30  # of a journal; one line of the worst model has 200 kB
@@ -76,6 +76,13 @@ class JournalHeader(Schema):
     def __post_init__(self) -> None:
         if len(self.support) != 10:
             raise ValueError(f"support: {len(self.support)} counts instead of 10")
+        if set(self.models) != set(self.settings.arms):
+            raise ValueError("models: not those of settings.arms")
+
+    def result_checker(self) -> ResultChecker:
+        """The checker of the trials' results."""
+        arms = {model: tuple(names) for model, names in self.settings.arms.items()}
+        return ResultChecker(arms, sum(self.support))
 
     @classmethod
     def upgrade(cls, value: Any) -> Any:
@@ -251,8 +258,26 @@ def _add_line(journal: TrialsJournal | None, line: Any) -> TrialsJournal:
     if "resumed" in line:
         _add_entry(journal, ResumeNote.from_json(line["resumed"]))
     else:
-        _add_entry(journal, TrialRecord.from_json(line))
+        _add_entry(journal, _check_trial(journal, TrialRecord.from_json(line)))
     return journal
+
+
+def _check_trial(journal: TrialsJournal, record: TrialRecord) -> TrialRecord:
+    """The record, if it is that of a trial of this journal.
+
+    Raises:
+        ValueError: it is not.
+    """
+    header = journal.header
+    if record.model not in header.models:
+        raise ValueError(f"model {record.model!r:.40}: the trials are of {', '.join(header.models)}")
+    if not header.seed <= record.seed < header.seed + journal.count:
+        raise ValueError(
+            f"seed {record.seed}: the seeds are {header.seed} to {header.seed + journal.count - 1}"
+        )
+    if record.result is not None:
+        header.result_checker().check(record.model, record.result)
+    return record
 
 
 def _add_entry(journal: TrialsJournal, entry: TrialRecord | ResumeNote) -> None:

@@ -88,7 +88,13 @@ def _exit_with_parent() -> None:
 
 @contextmanager
 def without_sigint() -> Iterator[None]:
-    """Block SIGINT in the block. Threads and processes that start there inherit the mask."""
+    """Block SIGINT in the block. Threads and processes that start there inherit the mask.
+
+    Windows has no signal masks: there Ctrl-C may end a process that has just started. The program ends then.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +25,7 @@ from mnistctl.trials.events import TrialEnded, TrialsFinished, TrialsStarted, Wo
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.journal import JournalHeader, ResumeNote, SharedSettings, TrialRecord, TrialsJournal
 from mnistctl.trials.options import TrialsOptions
-from mnistctl.trials.scheduler import Outcome, TrialFailure, TrialKey, run_tasks
+from mnistctl.trials.scheduler import Outcome, SlotPool, TrialFailure, TrialKey, run_tasks
 from mnistctl.trials.summary import TrialsSummary, summarize_trials
 from mnistctl.trials.task import RunTrial, TrialSettings
 from mnistctl.trials.worker import arms_of, run_trial
@@ -160,31 +159,41 @@ def execute(
     Raises:
         UsageError, DataError, OutputError: as `run_trials`.
     """
-    options, path = config.options, config.options.journal_path
-    entries = config.existing
-    if entries is None:
-        for ending in ("json", "png"):  # of the trials that are overwritten
-            files.with_ending(options.run_path, ending).unlink(missing_ok=True)
-        entries = journal.create(path, replace(config.header, command=command))
-    elif config.note is not None:
-        journal.append(path, entries, config.note)
-    settings = _trial_settings(options, entries.header.settings)
+    path = config.options.journal_path
+    header = config.header if config.existing is None else config.existing.header
+    settings = _trial_settings(config.options, header.settings)
     slots = backend.slots(settings.device, len(config.remaining))
-    workers = sum(slot.width for slot in slots) if backend.local else None
-    yield _started_event(config, settings, workers)
-    for record in entries.trials.values():
-        if (record.model, record.seed) not in config.remaining:
-            yield _ended_event(record, from_previous_session=True)
-    # Closing `run_tasks` stops the workers, however this block ends.
-    with closing(run_tasks(config.remaining, slots, run_trial, settings)) as outcomes:
-        for key, outcome in outcomes:
+    # An executor that cannot be made leaves no journal. The pool stops the workers, however this block ends.
+    with SlotPool(slots, run_trial, settings) as pool:
+        entries = _prepare_journal(config, command)
+        yield _started_event(config, settings, sum(slot.width for slot in slots) if backend.local else None)
+        for record in entries.trials.values():
+            if (record.model, record.seed) not in config.remaining:
+                yield _ended_event(record, from_previous_session=True)
+        for key, outcome in run_tasks(config.remaining, pool, header.result_checker()):
             if isinstance(outcome, WorkerDied):
                 yield outcome
                 continue
-            record = _record(key, outcome, entries.header.machine)
+            record = _record(key, outcome, header.machine)
             journal.append(path, entries, record)
             yield _ended_event(record, from_previous_session=False)
     return entries
+
+
+def _prepare_journal(config: TrialsConfig, command: str) -> TrialsJournal:
+    """A new journal, or the existing one with a note of what changes.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    options, path = config.options, config.options.journal_path
+    if config.existing is None:
+        for ending in ("json", "png"):  # of the trials that are overwritten
+            files.with_ending(options.run_path, ending).unlink(missing_ok=True)
+        return journal.create(path, replace(config.header, command=command))
+    if config.note is not None:
+        journal.append(path, config.existing, config.note)
+    return config.existing
 
 
 def write_summary(config: TrialsConfig, result: TrialsSummary) -> Iterator[Saved | TrialsFinished]:

@@ -1,9 +1,18 @@
 """What a worker receives and what it sends back. This module does not load torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Annotated
+
+from msgspec import Meta
 
 from mnistctl.schema import Schema
+
+_Index = Annotated[int, Meta(ge=0)]
+_Digit = Annotated[int, Meta(ge=0, le=9)]
+_Percent = Annotated[float, Meta(ge=0, le=100)]
+_Seconds = Annotated[float, Meta(ge=0)]
+_Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,19 +53,63 @@ class TrialResult(Schema):
         machine: hardware and system of the worker; None if it is the one in the journal's header.
     """
 
-    accuracies: dict[str, float]
-    digests: dict[str, str]
-    mismatches: dict[str, tuple[tuple[int, int, int], ...]]
-    seconds: float
-    processor_seconds: float | None = None
+    accuracies: dict[str, _Percent]
+    digests: dict[str, _Digest]
+    mismatches: dict[str, tuple[tuple[_Index, _Digit, _Digit], ...]]
+    seconds: _Seconds
+    processor_seconds: _Seconds | None = None
     machine: dict[str, str | int] | None = None
 
     def __post_init__(self) -> None:
         if not self.accuracies.keys() == self.digests.keys() == self.mismatches.keys():
             raise ValueError("accuracies, digests and mismatches are of different arms")
-        for arm, accuracy in self.accuracies.items():
-            if isinstance(accuracy, float) and not 0 <= accuracy <= 100:  # nan is not, either
-                raise ValueError(f"accuracies.{arm}: {accuracy} is not from 0 to 100")
+
+
+@dataclass(frozen=True)
+class ResultChecker:
+    """Checks results before they are used, whoever sends them.
+
+    Args:
+        arms: by model, the names of the arms that a trial of it has.
+        images: number of test images.
+    """
+
+    arms: Mapping[str, tuple[str, ...]]
+    images: int
+
+    def check(self, model: str, result: TrialResult) -> None:
+        """Check that a result can be that of a trial of `model`.
+
+        Raises:
+            ValueError: it has other arms, or an image that does not exist, that is listed twice, or whose
+                prediction is right.
+        """
+        if set(result.accuracies) != set(self.arms[model]):
+            raise ValueError(f"arms {', '.join(result.accuracies)} instead of {', '.join(self.arms[model])}")
+        for arm, mismatches in result.mismatches.items():
+            indices = [index for index, _, _ in mismatches]
+            if len(set(indices)) < len(indices):
+                raise ValueError(f"mismatches.{arm}: an image is listed twice")
+            for index, true, predicted in mismatches:
+                if index >= self.images:
+                    raise ValueError(f"mismatches.{arm}: image {index} of {self.images}")
+                if true == predicted:
+                    raise ValueError(f"mismatches.{arm}: the prediction for image {index} is right")
+
+    def convert(self, model: str, value: object) -> TrialResult:
+        """What a worker sent for a trial of `model`, as a result of plain and checked values.
+
+        Raises:
+            ValueError: it is not a result. The message says why.
+        """
+        if not isinstance(value, TrialResult):
+            raise ValueError(f"the worker sent {type(value).__name__} instead of a result")
+        try:
+            result = TrialResult.from_json(TrialResult.to_json(value))
+            self.check(model, result)
+        except Exception as error:  # noqa: BLE001 - the object may behave in any way
+            raise ValueError(f"the worker sent an invalid result: {error}") from None
+        return result
 
 
 RunTrial = Callable[[str, int, TrialSettings], TrialResult]  # model, seed, settings

@@ -49,8 +49,14 @@ def test_damaged_line_is_refused_with_its_number(stub_trials):
         (2, {"seed": "0"}, "line 2 .*seed: Expected"),
         (2, {"result": None}, "done without a result"),
         (2, {"state": "lost"}, "state"),
-        (2, {"result": RESULT | {"accuracies": {"logit": float("inf")}}}, "accuracies.logit: inf is not"),
-        (2, {"result": RESULT | {"accuracies": {"logit": float("nan")}}}, "accuracies.logit: nan is not"),
+        (1, {"models": ["linear"]}, "models: not those of settings.arms"),
+        (2, {"model": "linear"}, "line 2 .*model 'linear': the trials are of logit"),
+        (2, {"seed": 1}, "line 2 .*seed 1: the seeds are 0 to 0"),
+        (2, {"seed": -1}, "line 2 .*seed -1: the seeds are 0 to 0"),
+        (2, {"result": RESULT | {"mismatches": {"logit": [[0, 3, 77]]}}}, "mismatches"),
+        (2, {"result": RESULT | {"mismatches": {"logit": [[200, 3, 5]]}}}, "image 200 of 200"),
+        (2, {"result": RESULT | {"accuracies": {"logit": float("inf")}}}, "accuracies.logit: not a finite"),
+        (2, {"result": RESULT | {"accuracies": {"logit": float("nan")}}}, "accuracies.logit: not a finite"),
     ],
 )
 def test_wrong_field_is_refused_by_name(number, change, message, stub_trials):

@@ -5,11 +5,13 @@ import os
 import shutil
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 import stubs
 from trials.processes import Session, running
 
+from mnistctl.trials import cluster, local
 from mnistctl.trials.events import TrialEnded, WorkerDied
 from mnistctl.trials.executors import get_backend
 
@@ -89,3 +91,18 @@ def test_results_are_the_same_for_1_2_and_4_processes_and_one_killed(stub_trials
         shutil.rmtree(tmp_path / "out")
     assert results[0] == results[1] == results[2]
     assert len(results[0]) == 16
+
+
+def test_trials_run_without_the_signals_that_windows_lacks(stub_trials, monkeypatch):
+    missing = {"pthread_sigmask", "SIGKILL", "SIG_BLOCK", "SIG_SETMASK"}
+    of_windows = {name: value for name, value in vars(signal).items() if name not in missing}
+    for module in (local, cluster):
+        monkeypatch.setattr(module, "signal", SimpleNamespace(**of_windows))
+    stub_trials.run(backend=get_backend(workers=2))
+    assert stub_trials.results() == stub_trials.expected(4)
+    stopped = []
+    monkeypatch.setattr(cluster.os, "kill", lambda pid, number: stopped.append((pid, number)))
+    executor = object.__new__(cluster.DaskExecutor)
+    executor._cluster = SimpleNamespace(workers={0: SimpleNamespace(pid=7)}, close=lambda timeout: None)
+    executor._close_cluster()
+    assert stopped == [(7, signal.SIGTERM)]
