@@ -10,39 +10,52 @@ from mnistctl.errors import UnfinishedRunError
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.outputs import Output
+    from mnistctl.models.sources import Model
     from mnistctl.training.options import RunOptions
 
 FOLDERS = frozenset({"out_dir", "data_dir"})  # where a run is; its other options are what it is
 
 
-def train_command(model: str, options: "RunOptions") -> str:
+def train_command(model: "Model", options: "RunOptions") -> str:
     """The command that repeats the run, in whatever folders."""
-    return " ".join([f"mnistctl train {model}", *option_words(options, leave_out=FOLDERS)])
+    words = [*option_words(options, leave_out=FOLDERS), *setting_words(model)]
+    return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
 
 
-def start_command(model: str, options: "RunOptions") -> str:
+def start_command(model: "Model", options: "RunOptions") -> str:
     """The command that starts a run of this name, in these folders."""
-    return " ".join([f"mnistctl train {model}", *option_words(options, only=location_fields(options))])
+    words = [*option_words(options, only=location_fields(options)), *setting_words(model)]
+    return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
 
 
-def resume_command(model: str, options: "RunOptions") -> str:
+def resume_command(model: "Model", options: "RunOptions") -> str:
     """The command that resumes the run; its other options are in its checkpoint."""
     return f"{start_command(model, options)} --resume"
 
 
 def resume_unfinished_command(error: UnfinishedRunError) -> str:
     """The command that resumes the run of the error."""
+    from mnistctl.models.sources import Model
     from mnistctl.training.options import RunOptions
 
+    model = Model(base=error.model or "MODEL")
     name = None if error.run_path.name == error.model else error.run_path.name
-    return resume_command(error.model or "MODEL", RunOptions(out_dir=error.run_path.parent, name=name))
+    return resume_command(model, RunOptions(out_dir=error.run_path.parent, name=name))
 
 
 def location_fields(options: "RunOptions") -> frozenset[str]:
     """The fields that say where the files of a run are."""
     return FOLDERS | (
-        {"name"} if options.name is not None else {"dataset"}
-    )  # the data set is in the default name
+        {"name"} if options.name is not None else {"dataset", "init"}
+    )  # the default name says which data set, and whether the weights are trained ones
+
+
+def setting_words(model: "Model") -> list[str]:
+    """The settings of a model as options: `--set net.dropout=0.2`."""
+    from mnistctl.models.sources import format_value
+
+    words = (f"{key}={format_value(value)}" for key, value in model.settings.items())
+    return [f"--set {shlex.quote(word)}" for word in words]
 
 
 def option_words(

@@ -10,13 +10,20 @@ from mnistctl.models.pretrained import PRETRAINED
 
 
 def models(incomplete: str) -> Iterator[tuple[str, str]]:
-    """Every model, with its description."""
-    return _starting_with(CLASSIFIERS | GENERATORS, incomplete)
+    """Every model, with its description. If none matches, the shell offers files."""
+    return _starting_with(CLASSIFIERS | GENERATORS | _of_packages(), incomplete)
 
 
 def classifiers(incomplete: str) -> Iterator[tuple[str, str]]:
-    """The models that `trials` accepts, with their descriptions."""
-    return _starting_with(CLASSIFIERS, incomplete)
+    """The models that `trials` accepts, with their descriptions. If none matches, the shell offers files."""
+    return _starting_with(CLASSIFIERS | _of_packages(), incomplete)
+
+
+def _of_packages() -> dict[str, str]:
+    """The models that installed packages offer, marked with where they come from. Nothing is imported."""
+    from mnistctl.models.sources import package_models
+
+    return {name: f"from {package}" for name, package in package_models().items()}
 
 
 def nets(ctx: typer.Context, incomplete: str) -> Iterator[tuple[str, str]]:

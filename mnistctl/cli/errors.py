@@ -12,6 +12,7 @@ _OPTIONS = {
     "source": "--from",
     "mirrors": "--mirror",
     "reference_classifier": "--judge",
+    "settings": "--set",
 }
 
 # Remedies that are more than an option to set. {dataset} becomes the option of an error about a data set.
@@ -31,6 +32,8 @@ _ACTIONS = {
     "train": "train one with `mnistctl train MODEL`",
     "train_conv": "train one with `mnistctl train conv`",
     "start": "start one with `mnistctl train`",
+    "list_settings": "see `mnistctl show --model MODEL`",
+    "train_more": "use --init with its .safetensors file",
     "list_models": "see `mnistctl train --list`",
     "lower_lr": "use a lower --lr",
     "overwrite_lower_lr": "use --overwrite with a lower --lr",

@@ -16,6 +16,7 @@ from mnistctl.cli.options import (
     NET,
     OUT_DIR,
     OUTPUT,
+    AllowOtherRecipe,
     DataDir,
     Dataset,
     Device,
@@ -26,6 +27,7 @@ from mnistctl.cli.options import (
     OutDir,
     OverwriteFiles,
     Quiet,
+    RecipeFiles,
     ReferenceClassifier,
     Seed,
     Split,
@@ -33,10 +35,12 @@ from mnistctl.cli.options import (
     Threads,
     flag,
 )
+from mnistctl.cli.recipes import find_recipes
 from mnistctl.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.charts import LearningCurves
+    from mnistctl.inference.load import Recipes
 
 PredictionsFile = Annotated[
     Path | None,
@@ -76,6 +80,7 @@ class EvalOptions:
     min_confidence: float | None
     quiet: bool
     json: bool
+    recipes: "Recipes"
 
 
 def evaluate(
@@ -97,6 +102,8 @@ def evaluate(
     seed: Seed = None,
     image: Images = None,
     min_confidence: MinConfidence = None,
+    recipe: RecipeFiles = None,
+    allow_inexact: AllowOtherRecipe = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -116,13 +123,18 @@ def evaluate(
         raise UsageError(f"{generators[0]} is a generator, which cannot be compared; evaluate it alone")
     subject = _subject(len(paths), bool(generators), bool(image))
     _check_options(context, subject)
-    options = EvalOptions(paths=paths, **{name: context.params[name] for name in _PARAMETERS})
-    {
+    recipes = find_recipes([*nets, judge], recipe, allow_inexact=allow_inexact)
+    options = EvalOptions(
+        paths=paths, recipes=recipes, **{name: context.params[name] for name in _PARAMETERS}
+    )
+    run = {
         _CLASSIFIER: _evaluate_classifier,
         _CLASSIFIERS: _compare_classifiers,
         _GENERATOR: _evaluate_generator,
         _IMAGES: _predict_images,
-    }[subject](options)
+    }[subject]
+    with recipes.reporting_errors():
+        run(options)
 
 
 _MAX_NAME_BYTES = 180  # of a figure's name before its ending
@@ -145,7 +157,7 @@ _APPLIES_TO = {
     "seed": (_GENERATOR,),
     "min_confidence": (_IMAGES,),
 }
-_PARAMETERS = [name for name in EvalOptions.__dataclass_fields__ if name != "paths"]
+_PARAMETERS = [name for name in EvalOptions.__dataclass_fields__ if name not in ("paths", "recipes")]
 
 
 def _subject(nets: int, generator: bool, images: bool) -> str:
@@ -182,7 +194,9 @@ def _evaluate_classifier(options: EvalOptions) -> None:
     (path,) = options.paths
     figure_path = _figure_path(options, f"{path.stem}-eval-{options.dataset}-{options.split}")
     _check_outputs(options, figure_path, CLASSIFIER_FIGURES)
-    (classifier,) = load_classifiers([path], device=options.device, threads=options.threads)
+    (classifier,) = load_classifiers(
+        [path], device=options.device, threads=options.threads, recipes=options.recipes
+    )
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
     with corruption_progress() as on_progress:
@@ -262,7 +276,9 @@ def _compare_classifiers(options: EvalOptions) -> None:
     names = "-".join(path.stem for path in options.paths)
     figure_path = _figure_path(options, f"{names}-eval-{options.dataset}-{options.split}")
     _check_outputs(options, figure_path, COMPARISON_FIGURES)
-    classifiers = load_classifiers(options.paths, device=options.device, threads=options.threads)
+    classifiers = load_classifiers(
+        options.paths, device=options.device, threads=options.threads, recipes=options.recipes
+    )
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
     with corruption_progress() as on_progress:
@@ -284,8 +300,10 @@ def _evaluate_generator(options: EvalOptions) -> None:
     given = {"n": options.count, "seed": options.seed, "judge-": options.judge and reference_path.stem}
     figure_path = _figure_path(options, f"{path.stem}-eval-{options.dataset}{name_part(given)}")
     _check_outputs(options, figure_path, GENERATOR_FIGURES)
-    generator = TrainedGenerator.load(path, options.device, options.threads)
-    (reference,) = load_classifiers([reference_path], device=options.device, threads=options.threads)
+    generator = TrainedGenerator.load(path, options.device, options.threads, options.recipes)
+    (reference,) = load_classifiers(
+        [reference_path], device=options.device, threads=options.threads, recipes=options.recipes
+    )
     count, seed = 10_000 if options.count is None else options.count, options.seed or 0
     check_sample(count, seed)
     ensure(options.dataset, options.data_dir, options.offline)
@@ -311,6 +329,7 @@ def _predict_images(options: EvalOptions) -> None:
         min_confidence=options.min_confidence,
         device=options.device,
         threads=options.threads,
+        recipes=options.recipes,
     )
     print_predictions(predictions, quiet=options.quiet, json=options.json)
     if any(image.error is not None for image in predictions.images):

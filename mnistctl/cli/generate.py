@@ -12,15 +12,18 @@ from mnistctl.cli.options import (
     NET,
     OUT_DIR,
     OUTPUT,
+    AllowOtherRecipe,
     Device,
     Json,
     OutDir,
     OverwriteFiles,
+    RecipeFiles,
     ReferenceClassifier,
     Seed,
     Threads,
     flag,
 )
+from mnistctl.cli.recipes import find_recipes
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS, GENERATORS, check_name
 
@@ -65,6 +68,8 @@ def generate(
     device: Device = "auto",
     threads: Threads = None,
     out_dir: OutDir = OUT_DIR,
+    recipe: RecipeFiles = None,
+    allow_inexact: AllowOtherRecipe = False,
     json: Json = False,
 ) -> None:
     """Generate images with a trained generator. The data set that it was trained on is not needed."""
@@ -89,6 +94,7 @@ def generate(
         columns=columns,
         device=device,
         threads=threads,
+        recipes=find_recipes([net, judge], recipe, allow_inexact=allow_inexact),
     )
     picture = None if idx is not None else _picture(options, out, out_dir, morph=morph, show=show)
     outputs = [picture] if picture is not None else []

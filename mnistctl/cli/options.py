@@ -14,6 +14,7 @@ SplitName = Literal["train", "test"]
 
 # Panels of the help.
 DATA, MACHINE, OUTPUT, RECIPE, RESUME = "Data", "Machine", "Output", "Recipe", "Resume"
+OTHER_RECIPES = "Nets of your own"
 GENERATOR, OTHER, IMAGES = "Evaluation of a generator", "Instead of data set images", "Image files"
 
 
@@ -40,6 +41,38 @@ Device = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(envvar="MNISTCTL_THREADS", help="Number of CPU threads.", rich_help_panel=MACHINE),
+]
+
+# Recipes.
+RecipeFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE",
+        help="Recipe file of a net that was trained from one; it is executed.",
+        rich_help_panel=OTHER_RECIPES,
+    ),
+]
+AllowOtherRecipe = Annotated[
+    bool,
+    flag(
+        "--allow-inexact",
+        help="Use a recipe file that differs from the one of the training.",
+        rich_help_panel=OTHER_RECIPES,
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a setting that `show --model` lists; repeatable.",
+        rich_help_panel=RECIPE,
+    ),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Settings and options in TOML.", rich_help_panel=RECIPE),
 ]
 
 # Training runs. None means: not given, use the recipe's, the record's or the default value.

@@ -18,12 +18,12 @@ from mnistctl.cli.options import (
     Offline,
     OutDir,
     OverwriteFiles,
+    Set,
     Split,
     flag,
 )
 from mnistctl.cli.output import terminal
 from mnistctl.errors import UsageError
-from mnistctl.models import check_name
 
 
 def show(
@@ -39,11 +39,17 @@ def show(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A model's layers and recipe.",
+            metavar="MODEL|FILE.py",
+            help="A model's layers, recipe and settings.",
             autocompletion=completion.models,
             rich_help_panel=OTHER,
         ),
     ] = None,
+    set_: Set = None,
+    toml: Annotated[
+        bool,
+        flag("--toml", help="The model's settings as a file for --config.", rich_help_panel=OTHER),
+    ] = False,
     glyphs: Annotated[
         bool, flag("--glyphs", help="The ten digits used as labels in pictures.", rich_help_panel=OTHER)
     ] = False,
@@ -63,13 +69,15 @@ def show(
     ] = False,
 ) -> None:
     """Print images as text: the label, then 28 rows. The images are random unless --index is given."""
+    if model is None and (set_ or toml):
+        raise UsageError(f"{'--set' if set_ else '--toml'} needs --model")
     if json and not machine:
         raise UsageError("show prints JSON only with --machine", remedies=["machine"])
     if machine:
         _show_machine(data_dir, out_dir, json)
         return
     if model is not None:
-        _show_model(model)
+        _show_model(model, set_, toml=toml)
         return
     import numpy as np
 
@@ -104,11 +112,20 @@ def _show_machine(data_dir: Path, out_dir: Path, json: bool) -> None:
     print_environment(collect_environment(data_dir, out_dir), json=json)
 
 
-def _show_model(name: str) -> None:
-    check_name(name)
-    from mnistctl.cli.output.show import print_model
-    from mnistctl.models import load
+def _show_model(reference: str, assignments: list[str] | None, *, toml: bool) -> None:
+    from mnistctl.cli.output.show import print_model, print_toml
+    from mnistctl.cli.recipes import configure, parse_assignments
+    from mnistctl.models.settings import list_settings
+    from mnistctl.models.sources import find
     from mnistctl.models.summary import summarize_nets, summarize_recipe
 
-    recipe = load(name)
-    print_model(name, summarize_nets(recipe), summarize_recipe(recipe))
+    # With a title, the file may be called like another model.
+    named = find(reference, title=Path(reference).stem)
+    model, options = configure(named, {}, parse_assignments(assignments), None)
+    with model.reporting_errors():
+        recipe = options.recipe(model)
+        settings = list_settings(recipe).values()
+        if toml:
+            print_toml(model, settings)
+            return
+        print_model(model, summarize_nets(recipe), summarize_recipe(recipe), settings)

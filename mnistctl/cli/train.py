@@ -1,6 +1,8 @@
 """The command train: one run of a model."""
 
-from typing import Annotated
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,8 +14,10 @@ from mnistctl.cli.options import (
     MACHINE,
     OUT_DIR,
     OUTPUT,
+    RECIPE,
     RESUME,
     BatchSize,
+    Config,
     Epochs,
     Json,
     LearningRate,
@@ -26,27 +30,60 @@ from mnistctl.cli.options import (
     Quiet,
     Resume,
     Seed,
+    Set,
     Threads,
     flag,
 )
-from mnistctl.errors import UsageError
-from mnistctl.models import CLASSIFIERS, GENERATORS, check_name
+from mnistctl.cli.recipes import OPTION_FIELDS, choose_run, copy_recipe, find_initial_weights
+from mnistctl.models import CLASSIFIERS, GENERATORS
+
+if TYPE_CHECKING:
+    from mnistctl.models.sources import Model
+    from mnistctl.training.options import RunOptions
 
 MODELS = CLASSIFIERS | GENERATORS
 
 
 def train(
+    context: typer.Context,
     model: Annotated[
         str | None,
-        typer.Argument(help=f"One of {', '.join(MODELS)}.", autocompletion=completion.models),
+        typer.Argument(
+            metavar="MODEL|FILE.py",
+            help=f"One of {', '.join(MODELS)}, or a recipe file of your own.",
+            autocompletion=completion.models,
+        ),
     ] = None,
     list_: Annotated[
         bool, flag("--list", help="List the models with their recipes and published accuracies, and exit.")
     ] = False,
+    copy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Write the recipe of this model to FILE.py, to be changed, and exit.",
+            autocompletion=completion.models,
+        ),
+    ] = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
     seed: Seed = None,
+    set_: Set = None,
+    config: Config = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(metavar="RECORD.json", help="Repeat the run of this record.", rich_help_panel=RECIPE),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Start from the weights of this trained model.",
+            autocompletion=completion.nets,
+            rich_help_panel=RECIPE,
+        ),
+    ] = None,
     dataset: OptionalDataset = None,
     data_dir: OptionalDataDir = None,
     offline: Offline = False,
@@ -94,29 +131,39 @@ def train(
 
         print_models(list_models(), json=json)
         return
-    if model is None:
-        message = f"missing argument MODEL: choose one of {', '.join(MODELS)}"
-        raise UsageError(message, remedies=("list_models",))
-    check_name(model)
-    from mnistctl.training.options import RunOptions
-
-    options = RunOptions(
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        dataset=dataset,
-        data_dir=data_dir,
-        device=device,
-        threads=threads,
-        precision=precision,
-        out_dir=out_dir,
-        name=name,
+    if copy is not None:
+        copy_recipe(copy, model)
+        return
+    given: dict[str, Any] = {field: context.params[field] for field in OPTION_FIELDS}
+    if context.get_parameter_source("out_dir").name == "DEFAULT":  # type: ignore[union-attr]
+        del given["out_dir"]  # a configuration file may have another folder
+    chosen, options = choose_run(model, given, set_, config, like)
+    _train(
+        chosen,
+        replace(options, init=None if init is None else find_initial_weights(init, options.out_dir)),
+        _Session(offline, overwrite, tensorboard, resume, allow_inexact, quiet, json),
     )
+
+
+@dataclass(frozen=True)
+class _Session:
+    """The options of the command that are not about what is trained."""
+
+    offline: bool
+    overwrite: bool
+    tensorboard: bool
+    resume: bool
+    allow_inexact: bool
+    quiet: bool
+    json: bool
+
+
+def _train(model: "Model", options: "RunOptions", session: _Session) -> None:
     from mnistctl.training.tensorboard import log_dir, log_to_tensorboard, require_installed
 
-    run_path = options.run_path(model)
-    logging = tensorboard or (resume and log_dir(run_path).is_dir())
+    overwrite, resume, allow_inexact = session.overwrite, session.resume, session.allow_inexact
+    run_path = options.run_path(model.name)
+    logging = session.tensorboard or (resume and log_dir(run_path).is_dir())
     if logging:
         require_installed()
     from mnistctl.cli.output.train import print_run
@@ -125,7 +172,7 @@ def train(
     # Before a download, which may take long.
     run.check_arguments(model, options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
     if not resume:  # a checkpoint knows its data set
-        ensure(options.get("dataset"), options.get("data_dir"), offline)
+        ensure(options.get("dataset"), options.get("data_dir"), session.offline)
     to_resume = resume_command(model, options)
     with with_commands(resume=to_resume, start=start_command(model, options)):
         events = run.train(
@@ -137,4 +184,4 @@ def train(
             allow_inexact=allow_inexact,
         )
         events = log_to_tensorboard(events, run_path, enabled=logging)
-        print_run(events, quiet=quiet, json=json, run_path=run_path, resume_command=to_resume)
+        print_run(events, quiet=session.quiet, json=session.json, run_path=run_path, resume_command=to_resume)

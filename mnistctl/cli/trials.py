@@ -3,12 +3,12 @@
 import shlex
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mnistctl.cli import completion
-from mnistctl.cli.commands import FOLDERS, location_fields, option_words
+from mnistctl.cli.commands import FOLDERS, location_fields, option_words, setting_words
 from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import option_of, with_commands
 from mnistctl.cli.options import (
@@ -18,6 +18,7 @@ from mnistctl.cli.options import (
     RECIPE,
     RESUME,
     BatchSize,
+    Config,
     Epochs,
     Json,
     LearningRate,
@@ -28,20 +29,26 @@ from mnistctl.cli.options import (
     Overwrite,
     Precision,
     Resume,
+    Set,
     flag,
 )
-from mnistctl.models import CLASSIFIERS, check_name
+from mnistctl.cli.recipes import OPTION_FIELDS, configure, parse_assignments
+from mnistctl.models import CLASSIFIERS
 
 if TYPE_CHECKING:
+    from mnistctl.models.sources import Model
     from mnistctl.training.options import RunOptions
     from mnistctl.trials.options import TrialsOptions
 
 
 def trials(
+    context: typer.Context,
     model: Annotated[
         list[str],
         typer.Argument(
-            help=f"One or more of {', '.join(CLASSIFIERS)}.", autocompletion=completion.classifiers
+            metavar="MODEL|FILE.py...",
+            help=f"One or more of {', '.join(CLASSIFIERS)}, or recipe files of your own.",
+            autocompletion=completion.classifiers,
         ),
     ],
     count: Annotated[
@@ -55,6 +62,8 @@ def trials(
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     lr: LearningRate = None,
+    set_: Set = None,
+    config: Config = None,
     dataset: OptionalDataset = None,
     data_dir: OptionalDataDir = None,
     offline: Offline = False,
@@ -130,9 +139,6 @@ def trials(
     json: Json = False,
 ) -> None:
     """Train models from many seeds and compare their accuracies."""
-    for each in model:
-        check_name(each, CLASSIFIERS)
-    from mnistctl.training.options import RunOptions
     from mnistctl.trials.executors import get_backend
 
     backend = get_backend(
@@ -142,30 +148,22 @@ def trials(
         scheduler_file=scheduler_file,
         insecure=insecure,
     )
-    options = RunOptions(
-        epochs=epochs,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        dataset=dataset,
-        data_dir=data_dir,
-        device=device,
-        precision=precision,
-        out_dir=out_dir,
-        name=name,
-    )
+    given = {field: context.params[field] for field in OPTION_FIELDS if field != "threads"}
+    if context.get_parameter_source("out_dir").name == "DEFAULT":  # type: ignore[union-attr]
+        del given["out_dir"]  # a configuration file may have another folder
+    models, options = _configure(model, given, set_, config)
     from mnistctl.cli.output.trials import print_trials
     from mnistctl.trials import options as trials_options
     from mnistctl.trials.run import check_arguments, run_trials
 
-    chosen = trials_options.TrialsOptions(models=tuple(model), count=count, options=options)
+    chosen = trials_options.TrialsOptions(models=tuple(models), count=count, options=options)
     check_arguments(chosen, backend, overwrite, resume, allow_mixed, reference, require)
     if not resume:  # a journal has the name of its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
     again = _resume_command(
-        model, count, options, _executor_words(executor, workers, scheduler, scheduler_file, insecure)
+        models, count, options, _executor_words(executor, workers, scheduler, scheduler_file, insecure)
     )
-    with with_commands(resume=again, retry=again, start=_start_command(model, options)):
+    with with_commands(resume=again, retry=again, start=_start_command(models, options)):
         running = run_trials(
             chosen,
             backend,
@@ -180,24 +178,47 @@ def trials(
             print_trials(events, quiet=quiet, json=json, resume_command=again)
 
 
+def _configure(
+    references: list[str], given: dict[str, Any], assignments: list[str] | None, config: Path | None
+) -> "tuple[list[Model], RunOptions]":
+    """The models, all with the same settings, and the options.
+
+    Raises:
+        UsageError: a model, a setting or an option does not exist, or has a wrong value.
+    """
+    from mnistctl.models.sources import find
+
+    texts = parse_assignments(assignments)
+    configured = [
+        configure(find(reference, title=given["name"]), given, texts, config) for reference in references
+    ]
+    return [model for model, _ in configured], configured[0][1]
+
+
+def _model_words(models: "list[Model]") -> list[str]:
+    """The models as typed, then their settings, which are the same for all."""
+    return [*(shlex.quote(model.reference) for model in models), *setting_words(models[0])]
+
+
 def _trials_command(trials: "TrialsOptions") -> str:
     """The command that repeats the trials, in whatever folders."""
     words = option_words(trials.options, leave_out=FOLDERS)
-    return " ".join(["mnistctl trials", *trials.models, *_count_words(trials.count), *words])
+    models = _model_words(list(trials.models))
+    return " ".join(["mnistctl trials", *models, *_count_words(trials.count), *words])
 
 
-def _start_command(models: list[str], options: "RunOptions") -> str:
+def _start_command(models: "list[Model]", options: "RunOptions") -> str:
     """The command that starts trials of this name, in these folders."""
     location = option_words(options, only=location_fields(options))
-    return " ".join(["mnistctl trials", *models, "-n N", *location])
+    return " ".join(["mnistctl trials", *_model_words(models), "-n N", *location])
 
 
 def _resume_command(
-    models: list[str], count: int | None, options: "RunOptions", executor_words: list[str]
+    models: "list[Model]", count: int | None, options: "RunOptions", executor_words: list[str]
 ) -> str:
     """The command that resumes the trials with the same executor; the other options are in the journal."""
     location = option_words(options, only=location_fields(options))
-    words = [*models, *_count_words(count), *location, *executor_words]
+    words = [*_model_words(models), *_count_words(count), *location, *executor_words]
     return " ".join(["mnistctl trials", *words, "--resume"])
 
 

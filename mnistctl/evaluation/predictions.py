@@ -17,6 +17,7 @@ from mnistctl.data.batches import Digits
 from mnistctl.errors import CheckpointError
 from mnistctl.evaluation.metrics import Score, compute_score
 from mnistctl.inference import load
+from mnistctl.inference.load import Recipes
 from mnistctl.nn.device import get_device, set_threads
 
 
@@ -75,14 +76,25 @@ class ModelPredictions:
 
 
 def load_classifiers(
-    paths: Sequence[Path], *, device: str = "auto", threads: int | None = None
+    paths: Sequence[Path],
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    recipes: Recipes = load.NO_RECIPES,
 ) -> list[Classifier]:
     """The classifiers in the checkpoints at `paths`, on `device`.
 
     Each is named after its file. If two files have the same name, the whole paths are the names.
 
+    Args:
+        paths: the checkpoints.
+        device: auto, cpu, cuda, cuda:N or mps.
+        threads: number of CPU threads.
+        recipes: the recipe files that may be executed to make the nets.
+
     Raises:
-        CheckpointError: a checkpoint is missing, damaged, or not a classifier's.
+        CheckpointError: a checkpoint is missing, damaged, not a classifier's, or of a recipe file that is not
+            among `recipes`.
         UsageError: the device or the number of threads is not available.
     """
     target = get_device(device)
@@ -90,7 +102,7 @@ def load_classifiers(
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
-    nets = [load.load_classifier(path) for path in paths]
+    nets = [load.load_classifier(path, recipes) for path in paths]
     return [
         Classifier(net.to(target), name, model, path)
         for path, name, (model, net) in zip(paths, names, nets, strict=True)

@@ -11,6 +11,7 @@ from mnistctl.data import datasets, idx
 from mnistctl.errors import UsageError
 from mnistctl.inference import load
 from mnistctl.inference.forward import classify_images
+from mnistctl.inference.load import Recipes
 from mnistctl.inference.sampling import Samples, TrainedGenerator
 from mnistctl.nn.device import get_device
 from mnistctl.schema import IN_MEMORY, Schema
@@ -36,6 +37,7 @@ class GenerateOptions:
         columns: columns of a grid.
         device: auto, cpu, cuda, cuda:N or mps.
         threads: number of CPU threads.
+        recipes: the recipe files that may be executed to make the nets.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class GenerateOptions:
     columns: int | None = None
     device: str = "auto"
     threads: int | None = None
+    recipes: Recipes = load.NO_RECIPES
 
     def load_generator(self) -> TrainedGenerator:
         """The generator, after a check of the options.
@@ -61,7 +64,7 @@ class GenerateOptions:
                 raise UsageError("give 1 or more", field=name, value=value)
         if self.each is not None and self.count is not None:
             raise UsageError("cannot be combined with a number of images", field="each", value=self.each)
-        generator = TrainedGenerator.load(self.path, self.device, self.threads)
+        generator = TrainedGenerator.load(self.path, self.device, self.threads, self.recipes)
         if self.each is not None:
             generator.require_conditional()
         return generator
@@ -166,7 +169,9 @@ def generate_dataset(
     """
     _check_dataset_outputs(folder)
     generator = options.load_generator()
-    classifier = None if generator.conditional else load.load_classifier(find_classifier())[1]
+    classifier = (
+        None if generator.conditional else load.load_classifier(find_classifier(), options.recipes)[1]
+    )
     samples = generator.draw(options.total() or _DATASET_SIZE, options.seed, options.digits)
     labels = samples.digits
     if labels is None:

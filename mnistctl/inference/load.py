@@ -1,6 +1,8 @@
 """Find and load trained nets: a checkpoint by its run's name or path, a net by its kind."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -10,16 +12,22 @@ from mnistctl.artifacts import checkpoint, files
 from mnistctl.data.training_set import TrainingSet
 from mnistctl.errors import CheckpointError, UnfinishedRunError, UsageError, suggest
 from mnistctl.models.pretrained import WEIGHTS, pretrained_path
+from mnistctl.models.recipe import ClassifierRecipe, GanRecipe, Recipe
+from mnistctl.models.sources import ENDING, Model, Origin, RecipeError, find_saved
+from mnistctl.schema import Schema
 
 
 def find_checkpoint(name: str, out_dir: Path) -> Path:
     """The path of the checkpoint called `name`: a run's name in `out_dir`, a path, or a name in the package.
 
-    They are looked for in this order. The ending .safetensors may be left out.
+    They are looked for in this order. The ending .safetensors may be left out. The path of a recipe file
+    means the run of its name.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is none, or several runs belong to the recipe file.
     """
+    if name.endswith(ENDING):
+        return _find_by_recipe(Path(name), out_dir)
     paths = [Path(name), files.with_ending(Path(name), "safetensors")] if Path(name).name else [Path(name)]
     if Path(name).name == name:
         paths = [files.with_ending(out_dir / name, "safetensors"), *paths, out_dir / name]
@@ -57,6 +65,19 @@ def _unfinished_model(folder: Path) -> str | None:
     return None
 
 
+def _find_by_recipe(file: Path, out_dir: Path) -> Path:
+    """The checkpoint of the run called as the recipe file, or of the only run whose name begins with it."""
+    name = file.name.removesuffix(ENDING)
+    names = files.list_runs(out_dir, "safetensors")
+    matching = [run for run in names if run == name] or [run for run in names if run.startswith(f"{name}-")]
+    if len(matching) == 1:
+        return files.with_ending(out_dir / matching[0], "safetensors")
+    if not matching:
+        raise CheckpointError(f"no trained model {name!r} in {out_dir}", remedies=["train"])
+    message = f"{out_dir} has several runs of {file}: {', '.join(matching)}; name one of them"
+    raise CheckpointError(message, remedies=["recipe"])
+
+
 def find_reference_classifier(name: str | None, out_dir: Path) -> Path:
     """The path of the checkpoint of the classifier to evaluate generated images with.
 
@@ -78,42 +99,107 @@ def find_reference_classifier(name: str | None, out_dir: Path) -> Path:
     return path
 
 
+@dataclass(frozen=True, kw_only=True)
+class NetHeader(Schema):
+    """What the checkpoint of a trained model holds besides its weights.
+
+    Args:
+        model: the model's name.
+        generator: whether it is a generator; checkpoints of earlier versions have only shipped models.
+        origin: where its recipe came from; None for a shipped recipe.
+        training_set: the training digits of a classifier; checkpoints of earlier versions lack it.
+    """
+
+    model: str
+    generator: bool | None = None
+    origin: Origin | None = None
+    training_set: TrainingSet | None = None
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether the model is a generator."""
+        return self.model in models.GENERATORS if self.generator is None else self.generator
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """The recipe files that the user named for the nets of checkpoints.
+
+    Args:
+        models: the files.
+        allow_inexact: use a file for a net that was trained from another version of it.
+    """
+
+    models: tuple[Model, ...] = ()
+    allow_inexact: bool = False
+
+    @contextmanager
+    def reporting_errors(self) -> Iterator[None]:
+        """Turn an error that one of the files raises in the block into one line with the file and the line.
+
+        Raises:
+            RecipeError: in the block: a file raised an error.
+        """
+        with ExitStack() as stack:
+            for model in self.models:
+                stack.enter_context(model.reporting_errors())
+            yield
+
+
+NO_RECIPES = Recipes()
+
+
 def is_generator(path: Path) -> bool:
     """Whether the checkpoint at `path` is a generator's; otherwise it is a classifier's.
 
     Raises:
-        CheckpointError: missing, damaged, of another program, or of an unknown model.
+        CheckpointError: missing, damaged, or of another program.
     """
-    return _load_weights(path)[0] in models.GENERATORS
+    return _load_weights(path)[0].is_generator
 
 
-def load_classifier(path: Path) -> tuple[str, nn.Module]:
+def load_classifier(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
     """The name of the model and the classifier in the checkpoint at `path`.
 
+    Args:
+        path: the checkpoint.
+        recipes: the recipe files that may be executed to make the net.
+
     Raises:
-        CheckpointError: missing, damaged, of another program, a generator's, or with the wrong weights.
+        CheckpointError: missing, damaged, of another program, a generator's, with the wrong weights, or
+            trained from a recipe file that is not among `recipes`.
     """
-    model, weights = _load_weights(path)
-    if model in models.GENERATORS:
-        raise CheckpointError(f"{path}: {models.wrong_kind_error(model)}")
-    return model, _set_weights(path, model, models.load_classifier(model).net(), weights)
+    header, weights = _load_weights(path)
+    if header.is_generator:
+        raise CheckpointError(f"{path}: {_wrong_kind(header)}")
+    recipe = _load_recipe(path, header, recipes)
+    if not isinstance(recipe, ClassifierRecipe):
+        raise _wrong_weights(path, header.model)
+    return header.model, _set_weights(path, header.model, recipe.net(), weights)
 
 
-def load_generator(path: Path) -> tuple[str, nn.Module]:
+def load_generator(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
     """The name of the model and the generator in the checkpoint at `path`, without its discriminator.
 
+    Args:
+        path: the checkpoint.
+        recipes: the recipe files that may be executed to make the net.
+
     Raises:
-        CheckpointError: missing, damaged, of another program, a classifier's, or with the wrong weights.
+        CheckpointError: as `load_classifier`, for a generator.
     """
-    model, weights = _load_weights(path)
-    if model in models.CLASSIFIERS:
+    header, weights = _load_weights(path)
+    if not header.is_generator:
         remedies = ["pretrained_cgan"] if path.parent == WEIGHTS else []
-        raise CheckpointError(f"{path}: {models.wrong_kind_error(model)}", remedies=remedies)
+        raise CheckpointError(f"{path}: {_wrong_kind(header)}", remedies=remedies)
+    recipe = _load_recipe(path, header, recipes)
     try:
         generator, _ = checkpoint.split_state(weights, "generator", "discriminator")
     except KeyError:
-        raise _wrong_weights(path, model) from None
-    return model, _set_weights(path, model, models.load_generator(model).generator(), generator)
+        raise _wrong_weights(path, header.model) from None
+    if not isinstance(recipe, GanRecipe):
+        raise _wrong_weights(path, header.model)
+    return header.model, _set_weights(path, header.model, recipe.generator(), generator)
 
 
 def load_training_set(path: Path) -> TrainingSet | None:
@@ -122,23 +208,32 @@ def load_training_set(path: Path) -> TrainingSet | None:
     Raises:
         CheckpointError: missing, damaged, or of another program.
     """
-    about, _ = checkpoint.load(path, checkpoint.NET)
-    if (body := about.get("training_set")) is None:
-        return None
-    try:
-        return TrainingSet.from_json(body)
-    except ValueError as error:
-        raise CheckpointError(f"{path}: not a description of training digits ({error})") from None
+    return _load_weights(path)[0].training_set
 
 
-def _load_weights(path: Path) -> tuple[str, dict[str, Tensor]]:
+def _load_weights(path: Path) -> tuple[NetHeader, dict[str, Tensor]]:
     about, weights = checkpoint.load(path, checkpoint.NET)
-    model = str(about.get("model"))
     try:
-        models.check_name(model)
-    except UsageError:
-        raise CheckpointError(f"{path}: unknown model {model!r:.40}", remedies=["update"]) from None
-    return model, weights
+        return NetHeader.from_json(about), weights
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not the checkpoint of a trained model ({error})") from None
+
+
+def _load_recipe(path: Path, header: NetHeader, recipes: Recipes) -> Recipe:
+    """The recipe of the net at `path`. Nothing in the checkpoint is executed."""
+    model = find_saved(path, header.model, header.origin, recipes.models, allow_inexact=recipes.allow_inexact)
+    try:
+        return model.load()
+    except RecipeError:
+        raise
+    except UsageError as error:  # a setting that this version does not have
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def _wrong_kind(header: NetHeader) -> str:
+    if header.is_generator:
+        return f"{header.model} is a generator; classifiers are {', '.join(models.CLASSIFIERS)}"
+    return f"{header.model} is a classifier; generators are {', '.join(models.GENERATORS)}"
 
 
 def _set_weights(path: Path, model: str, net: nn.Module, weights: dict[str, Tensor]) -> nn.Module:

@@ -15,6 +15,7 @@ from mnistctl.data.photos import find_images, load_image, to_mnist
 from mnistctl.errors import CheckpointError, OutputError, UsageError
 from mnistctl.inference import load
 from mnistctl.inference.forward import compute_image_logits
+from mnistctl.inference.load import Recipes
 from mnistctl.nn.device import get_device, set_threads
 from mnistctl.schema import IN_MEMORY, Schema
 
@@ -61,6 +62,7 @@ def predict_images(
     min_confidence: float | None = None,
     device: str = "auto",
     threads: int | None = None,
+    recipes: Recipes = load.NO_RECIPES,
 ) -> Predictions:
     """Classify image files with the net in the checkpoint at `path`.
 
@@ -73,6 +75,7 @@ def predict_images(
         min_confidence: predictions with a lower probability get `low_confidence`; MIN_CONFIDENCE if None.
         device: auto, cpu, cuda, cuda:N or mps.
         threads: number of CPU threads.
+        recipes: the recipe files that may be executed to make the net.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, not a classifier's, or has unusable weights.
@@ -85,7 +88,7 @@ def predict_images(
     target = get_device(device)
     set_threads(threads)
     files = find_images(image_paths)
-    model, net = load.load_classifier(path)
+    model, net = load.load_classifier(path, recipes)
     view = AS_THEY_ARE if (training := load.load_training_set(path)) is None else view_of_mnist(training)
     prepared = [_prepare(file, view) for file in files]
     inputs = tuple(image for _, image in prepared)

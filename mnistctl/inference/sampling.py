@@ -14,6 +14,7 @@ from mnistctl.artifacts.grids import ImageArray
 from mnistctl.errors import UsageError
 from mnistctl.inference import load
 from mnistctl.inference.forward import generate_images
+from mnistctl.inference.load import Recipes
 from mnistctl.models.recipe import NOISE_SIZE
 from mnistctl.nn.device import get_device, set_deterministic, set_threads
 from mnistctl.nn.fusion import optimize_for
@@ -43,8 +44,20 @@ class TrainedGenerator:
     name: str = "model"
 
     @classmethod
-    def load(cls, path: Path, device: str = "auto", threads: int | None = None) -> "TrainedGenerator":
+    def load(
+        cls,
+        path: Path,
+        device: str = "auto",
+        threads: int | None = None,
+        recipes: Recipes = load.NO_RECIPES,
+    ) -> "TrainedGenerator":
         """The generator in the checkpoint at `path`, named after the file.
+
+        Args:
+            path: the checkpoint.
+            device: auto, cpu, cuda, cuda:N or mps.
+            threads: number of CPU threads.
+            recipes: the recipe files that may be executed to make the net.
 
         Raises:
             CheckpointError: the checkpoint is missing, damaged, or not a generator's.
@@ -53,7 +66,7 @@ class TrainedGenerator:
         target = get_device(device)
         set_threads(threads)
         set_deterministic()
-        model, net = load.load_generator(path)
+        model, net = load.load_generator(path, recipes)
         return cls(model, optimize_for(net, target), checkpoint.digest(net.state_dict()), path.stem)
 
     @property

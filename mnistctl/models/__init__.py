@@ -1,13 +1,13 @@
 """Registry of models: names and descriptions. Only the functions that load a recipe import torch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mnistctl.errors import UsageError, suggest
 
 if TYPE_CHECKING:
-    from mnistctl.models.recipe import ClassifierRecipe, GanRecipe
+    from mnistctl.models.recipe import ClassifierRecipe, GanRecipe, Recipe
 
 
 CLASSIFIERS = {
@@ -35,8 +35,13 @@ def check_name(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -
         return
     if name in CLASSIFIERS | GENERATORS:
         raise UsageError(wrong_kind_error(name))
+    raise unknown_model_error(name, among)
+
+
+def unknown_model_error(name: str, among: Iterable[str]) -> UsageError:
+    """The error for a name that is not that of a model; it suggests the closest name `among` those."""
     hint = suggest(name, among)
-    raise UsageError(f"no model is called {name!r}{hint} choose one of {', '.join(among)}")
+    return UsageError(f"no model is called {name!r}{hint} choose one of {', '.join(among)}")
 
 
 def wrong_kind_error(name: str) -> str:
@@ -46,14 +51,14 @@ def wrong_kind_error(name: str) -> str:
     return f"{name} is a classifier; generators are {', '.join(GENERATORS)}"
 
 
-def load(name: str) -> "ClassifierRecipe | GanRecipe":
+def load(name: str) -> "Recipe":
     """The recipe of the model `name`.
 
     Raises:
         UsageError: no model has this name.
     """
     check_name(name)
-    recipe: ClassifierRecipe | GanRecipe = import_module(f"mnistctl.models.{name}").recipe
+    recipe: Recipe = import_module(f"mnistctl.models.{name}").recipe
     return recipe
 
 

@@ -8,7 +8,20 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
+
+from mnistctl.nn.lamb import LAMB
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "adagrad": Adagrad,
+    "adam": Adam,
+    "adamw": AdamW,
+    "lamb": LAMB,
+    "nadam": NAdam,
+    "radam": RAdam,
+    "rmsprop": RMSprop,
+    "sgd": SGD,
+}
 
 _DYNAMO_METHODS = Optimizer.add_param_group, Optimizer.state_dict, Optimizer.load_state_dict
 

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from mnistctl.artifacts import checkpoint, files
 from mnistctl.errors import CheckpointError, OutputError
-from mnistctl.models import GENERATORS
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import Epoch, GanEpoch
@@ -76,7 +75,7 @@ class CheckpointHeader(Schema):
             raise ValueError("progress: the epochs are not numbered 1, 2, 3 and so on")
         if len(epochs) > settings.recipe.epochs:
             raise ValueError(f"progress: {len(epochs)} epochs of {settings.recipe.epochs}")
-        kind = GanEpoch if settings.model in GENERATORS else Epoch
+        kind = GanEpoch if settings.generator else Epoch
         if not all(isinstance(epoch, kind) for epoch in epochs):
             raise ValueError(f"progress: epochs of another kind of model than {settings.model}")
         for name, value in saved_options(settings).items():

@@ -23,7 +23,7 @@ from mnistctl.nn.fusion import has_batch_norm, micro_batch_size, optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
 from mnistctl.nn.seeding import derive_seed
 from mnistctl.training.events import AveragedWeights, Epoch, Progress
-from mnistctl.training.state import optimizer_state, restore_optimizer_state
+from mnistctl.training.state import optimizer_state, restore_optimizer_state, set_initial_weights
 
 
 class ClassifierTraining:
@@ -37,18 +37,28 @@ class ClassifierTraining:
         seed: seed of the initial weights and of every epoch.
         device: where to train.
         precision: arithmetic of the forward pass, float32 or bf16.
+        initial_weights: weights to start from, by name; None for random ones.
 
     Raises:
         UsageError: the device only emulates the precision.
+        CheckpointError: the initial weights do not fit the net.
     """
 
     def __init__(
-        self, recipe: ClassifierRecipe, seed: int, device: torch.device, *, precision: str = "float32"
+        self,
+        recipe: ClassifierRecipe,
+        seed: int,
+        device: torch.device,
+        *,
+        precision: str = "float32",
+        initial_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.autocast = autocast_for(precision, device)
         self.seed = seed + recipe.seed_offset
         torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights
         self.net = optimize_for(recipe.net(), device)
+        if initial_weights is not None:
+            set_initial_weights(self.net, initial_weights)
         self.micro_batch_size = (
             micro_batch_size(self.net, recipe.batch_size, device)
             if recipe.loss is None  # another loss need not be a sum over the images

@@ -1,19 +1,26 @@
 """The configuration of a run: what options, checkpoint and machine come to."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mnistctl import __version__
+from mnistctl.artifacts import checkpoint as checkpoints
 from mnistctl.data import datasets
+from mnistctl.data.datasets import Arrays
 from mnistctl.errors import UsageError
+from mnistctl.models.recipe import Recipe
+from mnistctl.models.sources import Model
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import autocast_for, get_device, set_deterministic, set_threads, tune_malloc
+from mnistctl.training.checkpoints import RunCheckpoint
 from mnistctl.training.environment import MachineInfo, machine_info
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Change, DatasetFiles, RunSettings
-from mnistctl.training.resume import Existing, check_environment
+from mnistctl.training.resume import Existing, check_environment, resumed_model
 from mnistctl.training.tasks import TrainingContext
 
 
@@ -41,7 +48,7 @@ class RunConfig:
 
 
 def resolve(
-    model: str,
+    model: Model,
     options: RunOptions,
     existing: Existing,
     *,
@@ -51,7 +58,7 @@ def resolve(
     """Resolve the options of a run, set up the process for it, and load the data.
 
     Args:
-        model: the model's name.
+        model: the model.
         options: the options of the run.
         existing: what exists at its path. A checkpoint there is resumed, with the options stored in it.
         command: the command that repeats the run, for its record.
@@ -65,44 +72,90 @@ def resolve(
     checkpoint = existing.checkpoint
     if checkpoint is not None:
         header = checkpoint.header
-        options.check_matches(model, header.settings)
+        model = resumed_model(model, header.settings, existing.run_path, allow_inexact=allow_inexact)
+        options.check_matches(existing.run_path, header.settings)
         options, command = options.with_saved(header.options, header.settings), header.command
     options = replace(options, data_dir=options.get("data_dir"))  # the default may change
 
     recipe, precision = options.recipe(model), options.get("precision")
-    device, threads = get_device(options.get("device")), set_threads(options.threads)
-    autocast_for(precision, device)  # an unavailable precision is an error now, not after loading the data
-    set_deterministic()
-    tune_malloc()
-
-    dataset, data_dir = options.get("dataset"), options.get("data_dir")
-    train, train_sums = datasets.load(dataset, data_dir, "train")
-    test, test_sums = datasets.load(dataset, data_dir, "test")
-    if recipe.batch_size > len(train.labels):
-        message = f"{dataset} has {len(train.labels)} training images"
-        raise UsageError(message, field="batch_size", value=recipe.batch_size)
-
+    device, threads = _set_up_process(options)
+    initial = None if checkpoint is not None else _initial_weights(options.init)
+    train, test, dataset_files = _load_data(options, recipe)
     settings = RunSettings(
-        model=model,
+        model=model.name,
         recipe=summarize_recipe(recipe),
         seed=options.get("seed"),
         device=str(device),
         threads=threads,
         precision=precision,
-        dataset=DatasetFiles(name=dataset, sha256=train_sums | test_sums),
+        dataset=dataset_files,
         versions={"mnistctl": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
+        origin=model.origin,
+        initial_weights=_initial_digest(checkpoint, initial),
     )
     machine = machine_info()
     changes = check_environment(checkpoint, settings, machine, allow_inexact)
-    run_path = existing.run_path
     return RunConfig(
         command=command,
         options=options,
         settings=settings,
         machine=machine,
         context=TrainingContext(
-            run_path, model, recipe, settings.seed, precision, device, dataset, train, test
+            run_path=existing.run_path,
+            model=model,
+            recipe=recipe,
+            seed=settings.seed,
+            precision=precision,
+            device=device,
+            dataset=dataset_files.name,
+            train=train,
+            test=test,
+            initial_weights=initial,
         ),
         existing=existing,
         environment_changes=changes,
     )
+
+
+def _set_up_process(options: RunOptions) -> tuple[torch.device, int]:
+    """Set up torch for the run; return its device and number of threads.
+
+    Raises:
+        UsageError: there is no such device, or it does not have the precision.
+    """
+    device, threads = get_device(options.get("device")), set_threads(options.threads)
+    autocast_for(options.get("precision"), device)  # an error now, not after loading the data
+    set_deterministic()
+    tune_malloc()
+    return device, threads
+
+
+def _load_data(options: RunOptions, recipe: Recipe) -> tuple[Arrays, Arrays, DatasetFiles]:
+    """The training images, the test images, and what identifies the data set.
+
+    Raises:
+        DataError: the data set is missing or damaged.
+        UsageError: a batch has more images than the data set.
+    """
+    dataset, data_dir = options.get("dataset"), options.get("data_dir")
+    train, train_sums = datasets.load(dataset, data_dir, "train")
+    test, test_sums = datasets.load(dataset, data_dir, "test")
+    if recipe.batch_size > len(train.labels):
+        message = f"{dataset} has {len(train.labels)} training images"
+        raise UsageError(message, field="batch_size", value=recipe.batch_size)
+    return train, test, DatasetFiles(name=dataset, sha256=train_sums | test_sums)
+
+
+def _initial_weights(path: Path | None) -> dict[str, Tensor] | None:
+    """The weights in the checkpoint of a trained model, by name; None without a path.
+
+    Raises:
+        CheckpointError: the checkpoint is missing or damaged.
+    """
+    return None if path is None else checkpoints.load(path, checkpoints.NET)[1]
+
+
+def _initial_digest(checkpoint: RunCheckpoint | None, weights: dict[str, Tensor] | None) -> str | None:
+    if checkpoint is not None:
+        return checkpoint.header.settings.initial_weights
+    return None if weights is None else checkpoints.digest(weights)

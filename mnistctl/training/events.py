@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mnistctl.models.sources import Origin
 from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ class Started:
 
     Args:
         model: the model's name.
+        generator: whether it is a generator.
         parameters: number of parameters of all nets.
         epochs: number of epochs of the whole run.
         batch_size: images per optimizer step.
@@ -25,11 +27,14 @@ class Started:
         seed: random seed.
         dataset: name of the data set.
         images: number of training images.
+        origin: where the recipe came from, and what was changed in it; None for a shipped recipe.
+        initial_weights: SHA-256 of the weights it starts from; None for random ones.
         resumed_after: number of epochs that earlier sessions finished, whose events are repeated next; None
             if the run starts at its beginning.
     """
 
     model: str
+    generator: bool
     parameters: int
     epochs: int
     batch_size: int
@@ -40,6 +45,8 @@ class Started:
     seed: int
     dataset: str
     images: int
+    origin: Origin | None
+    initial_weights: str | None
     resumed_after: int | None
 
 

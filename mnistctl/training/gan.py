@@ -23,7 +23,7 @@ from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
 from mnistctl.nn.seeding import derive_seed
 from mnistctl.training.events import GanEpoch, Progress
-from mnistctl.training.state import optimizer_state, restore_optimizer_state
+from mnistctl.training.state import optimizer_state, restore_optimizer_state, set_initial_weights
 
 # The optimizers' parts of a training state. They keep their first names, which checkpoints hold.
 _G_OPTIMIZER, _D_OPTIMIZER = "drawer", "judge"
@@ -40,19 +40,30 @@ class GanTraining:
         seed: seed of the initial weights and of every epoch.
         device: where to train.
         precision: arithmetic of the forward passes, float32 or bf16.
+        initial_weights: weights of both nets to start from, by name; None for random ones.
 
     Raises:
         UsageError: the device only emulates the precision.
+        CheckpointError: the initial weights do not fit the nets.
     """
 
     def __init__(
-        self, recipe: GanRecipe, seed: int, device: torch.device, *, precision: str = "float32"
+        self,
+        recipe: GanRecipe,
+        seed: int,
+        device: torch.device,
+        *,
+        precision: str = "float32",
+        initial_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.autocast = autocast_for(precision, device)
         self.seed = seed + recipe.seed_offset
         torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights, the generator's first
         self.generator = optimize_for(recipe.generator(), device)
         self.discriminator = optimize_for(recipe.discriminator(), device)
+        if initial_weights is not None:
+            both = nn.ModuleDict({"generator": self.generator, "discriminator": self.discriminator})
+            set_initial_weights(both, initial_weights)
         self.g_params = list(self.generator.parameters())
         self.d_params = list(self.discriminator.parameters())
         self._make_optimizer = recipe.optimizer

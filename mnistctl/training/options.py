@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from mnistctl import models
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models.pretrained import PRETRAINED
+from mnistctl.models.sources import Model, to_model
 from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
-    from mnistctl.models.recipe import ClassifierRecipe, GanRecipe
+    from mnistctl.models.recipe import ClassifierRecipe, Recipe
     from mnistctl.training.record import RunSettings
 
 
@@ -35,6 +36,7 @@ class RunOptions(Schema):
         precision: "float32" or "bf16", of the forward pass while training.
         dataset: name of the data set.
         name: name of the run's files; None for the model's name, with the data set's unless that is MNIST.
+        init: checkpoint of a trained model, whose weights the training starts from; None for random weights.
     """
 
     out_dir: Path = Path("out")
@@ -48,6 +50,7 @@ class RunOptions(Schema):
     precision: str | None = None
     dataset: str | None = None
     name: str | None = None
+    init: Path | None = None
 
     def get(self, field: str) -> Any:
         """The value of `field`, or its default where the option is None."""
@@ -61,7 +64,8 @@ class RunOptions(Schema):
             UsageError: `name` is not a plain file name, or that of weights in the package.
         """
         dataset = self.get("dataset")
-        default = model if dataset == "mnist" else f"{model}-{dataset}"
+        parts = [model, *([] if self.init is None else ["init"]), *([] if dataset == "mnist" else [dataset])]
+        default = "-".join(parts)
         name = default if self.name is None else self.name
         if not name or not name.isprintable() or name.startswith(".") or Path(name).name != name:
             message = "give a plain file name, without folders or a leading dot"
@@ -71,13 +75,20 @@ class RunOptions(Schema):
             raise UsageError(message, field="name", value=name)
         return self.out_dir / name
 
-    def recipe(self, model: str) -> "ClassifierRecipe | GanRecipe":
+    def recipe(self, model: str | Model) -> "Recipe":
         """The recipe of `model`, with the number of epochs, the batch size and the rate of these options.
 
         Raises:
-            UsageError: there is no such model, or a number is out of range.
+            UsageError: there is no such model, its file is wrong, or a number is out of range.
         """
-        recipe = models.load(model)
+        return self.apply(to_model(model).load())
+
+    def apply(self, recipe: "Recipe") -> "Recipe":
+        """`recipe` with the number of epochs, the batch size and the rate of these options.
+
+        Raises:
+            UsageError: a number is out of range.
+        """
         for field, low, high in (
             ("epochs", 1, MAX_EPOCHS),
             ("batch_size", 1, MAX_INT),
@@ -97,14 +108,19 @@ class RunOptions(Schema):
             peak_lr=recipe.peak_lr if self.lr is None else self.lr,
         )
 
-    def classifier_recipe(self, model: str) -> "ClassifierRecipe":
+    def classifier_recipe(self, model: str | Model) -> "ClassifierRecipe":
         """As `recipe`, for a model that must be a classifier.
 
         Raises:
             UsageError: it is a generator, or as `recipe`.
         """
-        models.check_name(model, models.CLASSIFIERS)
-        return cast("ClassifierRecipe", self.recipe(model))
+        from mnistctl.models.recipe import ClassifierRecipe
+
+        recipe = self.recipe(model)
+        if not isinstance(recipe, ClassifierRecipe):
+            name = to_model(model).name
+            raise UsageError(f"{name} is a generator; classifiers are {', '.join(models.CLASSIFIERS)}")
+        return recipe
 
     def to_dict(self) -> dict[str, Any]:
         """The options as a file in `out_dir` stores them: without that folder, with `data_dir` resolved."""
@@ -129,16 +145,12 @@ class RunOptions(Schema):
             threads=settings.threads if self.threads is None else self.threads,
         )
 
-    def check_matches(self, model: str, settings: "RunSettings") -> None:
-        """Check that the options that are set are those of an earlier run of this name.
+    def check_matches(self, run_path: Path, settings: "RunSettings") -> None:
+        """Check that the options that are set are those of the earlier run at `run_path`.
 
         Raises:
             CheckpointError: one differs; the error has both values.
         """
-        run_path = self.run_path(model)
-        if model != settings.model:
-            message = f"{run_path}: is a run of {settings.model}, not of {model}"
-            raise CheckpointError(message, remedies=("overwrite", "name"))
         for field, value in saved_options(settings).items():
             option = getattr(self, field)
             if option not in (None, value):

@@ -5,12 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mnistctl.artifacts import files
-from mnistctl.models import GENERATORS
 
 
-def output_files(run_path: Path, model: str, epochs: int) -> list[Path]:
-    """The files of a finished run of `model` over so many epochs; the record is the last one."""
-    if model in GENERATORS:
+def output_files(run_path: Path, generator: bool, epochs: int) -> list[Path]:
+    """The files of a finished run over so many epochs, of a generator or not; the record is the last one."""
+    if generator:
         images = [*grid_paths(run_path, epochs), files.with_ending(run_path, "gif")]
     else:
         images = [files.with_ending(run_path, "png")]

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from mnistctl.artifacts import json_file
 from mnistctl.errors import CheckpointError
-from mnistctl.models import GENERATORS
+from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
@@ -45,6 +45,8 @@ class RunSettings(Schema):
         precision: "float32" or "bf16".
         dataset: the data set.
         versions: version of mnistctl and of each package that computes.
+        origin: where the recipe came from, and what was changed in it; None for a shipped recipe.
+        initial_weights: SHA-256 of the weights that the training started from; None for random ones.
     """
 
     model: str
@@ -55,6 +57,13 @@ class RunSettings(Schema):
     precision: Precision
     dataset: DatasetFiles
     versions: dict[str, str]
+    origin: Origin | None = None
+    initial_weights: str | None = None
+
+    @property
+    def generator(self) -> bool:
+        """Whether the run trains a generator."""
+        return self.recipe.conditional is not None
 
     def __post_init__(self) -> None:
         if not 1 <= self.recipe.epochs <= MAX_EPOCHS:
@@ -139,7 +148,7 @@ class RunRecord(RunMetrics, RunSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        required = _GAN_METRICS if self.model in GENERATORS else _CLASSIFIER_METRICS
+        required = _GAN_METRICS if self.generator else _CLASSIFIER_METRICS
         for name in required:
             if getattr(self, name) is None:
                 raise ValueError(f"{name}: missing in a record of {self.model}")

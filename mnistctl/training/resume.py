@@ -8,7 +8,7 @@ from typing import TypeVar
 from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.errors import CheckpointError, UsageError, suggest
-from mnistctl.models import GENERATORS
+from mnistctl.models.sources import Model, format_value
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import RunCheckpoint, RunCheckpoints
 from mnistctl.training.environment import MachineInfo
@@ -52,7 +52,7 @@ def inspect(run_path: Path, *, overwrite: bool = False) -> Existing:
     record = _read(lambda: read_record(files.with_ending(run_path, "json")), overwrite)
     finished = frozenset[Path]()
     if record is not None:
-        finished = frozenset(outputs.output_files(run_path, record.model, record.recipe.epochs))
+        finished = frozenset(outputs.output_files(run_path, record.generator, record.recipe.epochs))
     if overwrite:
         stale = frozenset(_grids_so_far(run_path, checkpoint))
         return Existing(run_path=run_path, stale_files=stale - finished, files_to_replace=finished)
@@ -70,7 +70,7 @@ def _read(read: Callable[[], T | None], ignore_damaged: bool) -> T | None:
 
 def _grids_so_far(run_path: Path, checkpoint: RunCheckpoint | None) -> list[Path]:
     """The images that an unfinished run may have left."""
-    if checkpoint is None or checkpoint.header.settings.model not in GENERATORS:
+    if checkpoint is None or not checkpoint.header.settings.generator:
         return []
     return outputs.grid_paths(run_path, checkpoint.header.settings.recipe.epochs)
 
@@ -97,13 +97,13 @@ def check_environment(
     if checkpoint is None:
         return {}
     saved = checkpoint.header.settings
-    if saved.recipe != settings.recipe:
+    changes = environment_changes((saved, checkpoint.header.machine), (settings, machine))
+    if saved.recipe != settings.recipe and "recipe file" not in changes:
         message = f"{checkpoint.path}: this version of mnistctl has another recipe than the run started with"
         raise CheckpointError(message, remedies=("overwrite",))
     if saved.dataset != settings.dataset:
         message = f"{checkpoint.path}: the data differ from those that the run started with"
         raise CheckpointError(message, remedies=("overwrite",))
-    changes = environment_changes((saved, checkpoint.header.machine), (settings, machine))
     if changes and not allow_inexact:
         listed = ", ".join(f"{name} {before}, now {now}" for name, (before, now) in changes.items())
         message = f"{checkpoint.path}: the environment has changed ({listed}), so the last bits may differ"
@@ -128,7 +128,44 @@ def _environment(settings: RunSettings, machine: MachineInfo) -> dict[str, str |
         "vectors": machine.vectors,
         "system": machine.system,
         **settings.versions,
+        **_recipe_source(settings),
     }
+
+
+def _recipe_source(settings: RunSettings) -> dict[str, str]:
+    """What a recipe that is not shipped was read from: SHA-256 of its file, or version of its package."""
+    origin = settings.origin
+    if origin is None or origin.kind == "shipped":
+        return {}
+    if origin.kind == "file":
+        return {"recipe file": str(origin.sha256)}
+    return {"package": str(origin.package)}
+
+
+def resumed_model(
+    model: Model, settings: RunSettings, run_path: Path, *, allow_inexact: bool = False
+) -> Model:
+    """The model of the earlier run at `run_path`, whose settings apply unless `model` has its own.
+
+    Raises:
+        CheckpointError: it is the run of another model, has other settings, or its recipe file has changed,
+            without `allow_inexact`.
+    """
+    origin = settings.origin
+    saved = {} if origin is None else origin.settings
+    same = model if model.settings else model.with_settings(saved)
+    kind = "shipped" if origin is None else origin.kind
+    if same.with_settings(saved).name != settings.model or same.kind != kind:
+        message = f"{run_path}: is a run of {settings.model}, not of {model.name}"
+        raise CheckpointError(message, remedies=("overwrite", "name"))
+    if same.settings != saved:
+        listed = ", ".join(f"{key}={format_value(value)}" for key, value in saved.items()) or "none"
+        message = f"{run_path}: the run has other settings ({listed}); leave them out to continue that run"
+        raise CheckpointError(message, remedies=("overwrite", "name"))
+    if origin is not None and same.sha256 != origin.sha256 and not allow_inexact:
+        message = f"{same.path}: has changed since the run {run_path} was started (another SHA-256)"
+        raise CheckpointError(message, remedies=("allow_inexact", "overwrite", "name"))
+    return same
 
 
 def unfinished_error(checkpoint: RunCheckpoint, run_path: Path) -> UsageError:
@@ -138,7 +175,9 @@ def unfinished_error(checkpoint: RunCheckpoint, run_path: Path) -> UsageError:
     return UsageError(f"{run_path}: unfinished run ({done})", remedies=("resume", "overwrite", "name"))
 
 
-def resume_finished(model: str, options: RunOptions, existing: Existing) -> Finished:
+def resume_finished(
+    model: Model, options: RunOptions, existing: Existing, *, allow_inexact: bool = False
+) -> Finished:
     """The result of `resume` where nothing is unfinished: that of the finished run.
 
     Raises:
@@ -148,7 +187,8 @@ def resume_finished(model: str, options: RunOptions, existing: Existing) -> Fini
     if record is None:
         hint = suggest(run_path.name, files.list_runs(run_path.parent, "unfinished")).removesuffix(";")
         raise CheckpointError(f"{run_path}: nothing to resume{hint}", remedies=("start",))
-    options.check_matches(model, record)
+    resumed_model(model, record, run_path, allow_inexact=allow_inexact)
+    options.check_matches(run_path, record)
     return Finished(record, already=True)
 
 
@@ -163,8 +203,19 @@ def check_same_run(existing: Existing, settings: RunSettings) -> Finished:
     if any(getattr(record, name) != value for name, value in vars(settings).items()):
         path = files.with_ending(existing.run_path, "json")
         message = f"{path}: belongs to a different run ({_describe(record)})"
+        if _only_longer(record, settings):
+            more = settings.recipe.epochs - record.recipe.epochs
+            message += f"; a finished run cannot go on, but its weights can be trained {more} epochs more"
+            raise UsageError(message, remedies=("train_more", "overwrite", "name"))
         raise UsageError(message, remedies=("overwrite", "name", "out_dir"))
     return Finished(record, already=True)
+
+
+def _only_longer(record: RunRecord, settings: RunSettings) -> bool:
+    """Whether the settings are those of the finished run with more epochs."""
+    longer = record.recipe.epochs < settings.recipe.epochs
+    same = ("model", "seed", "precision", "dataset", "origin", "initial_weights")
+    return longer and all(getattr(record, name) == getattr(settings, name) for name in same)
 
 
 def _describe(record: RunRecord) -> str:

@@ -8,6 +8,7 @@ from mnistctl.artifacts import files
 from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
 from mnistctl.errors import CheckpointError, DivergedError, UsageError
+from mnistctl.models.sources import Model, to_model
 from mnistctl.nn.device import autocast_for, get_device, set_threads
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
@@ -28,7 +29,7 @@ Event = Started | TaskEvent | Warned | Finished
 
 
 def train(
-    model: str,
+    model: str | Model,
     options: RunOptions,
     *,
     command: str = "",
@@ -42,31 +43,33 @@ def train(
     can be resumed after its last finished epoch.
 
     Args:
-        model: the model's name.
+        model: the model, its name, or the path of its recipe file.
         options: the options of the run.
         command: the command that repeats the run, for its record.
         overwrite: replace a run of the same name.
         resume: continue an unfinished run with its original options. The result has the bits of an
             uninterrupted run.
         allow_inexact: resume even on another machine, with another number of threads or another version,
-            where the last bits may differ. The record says so.
+            where the last bits may differ, or with a recipe file that was edited. The record says so.
 
     Raises:
-        UsageError: a number is out of range, a model or a device is unknown, or the name is in use.
+        UsageError: a number is out of range, a model or a device is unknown, a recipe file is wrong, or the
+            name is in use.
         DataError: the data set is missing or damaged.
         DivergedError: a loss or a weight is no longer finite. The last checkpoint stays.
         CheckpointError: there is nothing to resume, it is damaged, or it is of another run.
         OutputError: a file cannot be written.
     """
     stopwatch = Stopwatch()
+    model = to_model(model)
     check_arguments(model, options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
-    run_path = options.run_path(model)
+    run_path = options.run_path(model.name)
     files.prepare_folder(options.out_dir)
     with run_lock(run_path) as warnings:
         yield from warnings
         existing = drop_finished_checkpoints(inspect(run_path, overwrite=overwrite))
         if resume and existing.checkpoint is None:
-            yield resume_finished(model, options, existing)
+            yield resume_finished(model, options, existing, allow_inexact=allow_inexact)
             return
         if existing.checkpoint is not None and not resume:
             raise unfinished_error(existing.checkpoint, run_path)
@@ -74,23 +77,26 @@ def train(
         if existing.checkpoint is None and existing.record is not None:
             yield check_same_run(existing, config.settings)
             return
-        yield from execute(config, stopwatch)
+        with model.reporting_errors():
+            yield from execute(config, stopwatch)
 
 
 def check_arguments(
-    model: str, options: RunOptions, *, overwrite: bool, resume: bool, allow_inexact: bool
+    model: str | Model, options: RunOptions, *, overwrite: bool, resume: bool, allow_inexact: bool
 ) -> None:
     """Check the arguments of `train` as far as no file and no data set is needed for it.
 
     Raises:
-        UsageError: a number is out of range, a model or a device is unknown, or arguments exclude each other.
+        UsageError: a number is out of range, a model or a device is unknown, a recipe file is wrong, or
+            arguments exclude each other.
     """
     if resume and overwrite:
         raise UsageError("cannot be combined with resuming a run", field="overwrite")
     if allow_inexact and not resume:
         raise UsageError("applies only to a resumed run", field="allow_inexact", remedies=("with_resume",))
+    model = to_model(model)
     options.recipe(model)
-    options.run_path(model)
+    options.run_path(model.name)
     device = get_device(options.get("device"))
     set_threads(options.threads)
     autocast_for(options.get("precision"), device)
@@ -161,7 +167,7 @@ def execute(config: RunConfig, stopwatch: Stopwatch | None = None) -> Iterator[E
     # Write the files. The record comes last: with it the run is finished, and its checkpoints can go.
     settings = config.settings
     task.save_outputs(progress)
-    written = outputs.output_files(existing.run_path, settings.model, settings.recipe.epochs)
+    written = outputs.output_files(existing.run_path, settings.generator, settings.recipe.epochs)
     for path in existing.files_to_replace.difference(written):
         path.unlink(missing_ok=True)
     record = _build_record(config, task, progress)
@@ -200,6 +206,7 @@ def _started(config: RunConfig, task: Task) -> Started:
     settings = config.settings
     return Started(
         model=settings.model,
+        generator=settings.generator,
         parameters=task.parameters,
         epochs=settings.recipe.epochs,
         batch_size=settings.recipe.batch_size,
@@ -210,6 +217,8 @@ def _started(config: RunConfig, task: Task) -> Started:
         seed=settings.seed,
         dataset=settings.dataset.name,
         images=len(config.context.train.labels),
+        origin=settings.origin,
+        initial_weights=settings.initial_weights,
         resumed_after=None if config.existing.checkpoint is None else task.epoch,
     )
 

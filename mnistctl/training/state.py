@@ -1,29 +1,64 @@
-"""The state of an optimizer as named tensors, and back."""
+"""The state of a net and its optimizer as named tensors, and back."""
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mnistctl.artifacts.checkpoint import flatten_state
+from mnistctl.errors import CheckpointError
 from mnistctl.nn.optim import optimizer_step, without_dynamo
+
+_State = dict[int, dict[str, Any]]  # of an optimizer: by parameter, what it keeps under each name
+_UNUSED = "unused"  # name of an empty tensor: the optimizer keeps nothing of this parameter
+
+
+def set_initial_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Start a training from trained weights.
+
+    Raises:
+        CheckpointError: they do not fit the net.
+    """
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError:
+        message = "the initial weights do not fit the net: names or shapes differ"
+        raise CheckpointError(message, field="init") from None
 
 
 @without_dynamo()
 def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
     """The optimizer's tensors, each named by its parameter's index and its own name: `0.exp_avg`.
 
-    They share memory with the optimizer. There are none before its first step.
+    They share memory with the optimizer. There are none before its first step. Numbers that an optimizer
+    keeps become tensors without dimensions.
+
+    Raises:
+        UsageError: the optimizer keeps something else.
     """
     state = optimizer.state_dict()["state"]
-    return flatten_state(**{str(index): tensors for index, tensors in state.items()})
+    params = sum(len(group["params"]) for group in optimizer.param_groups)
+    # The optimizer keeps nothing of a parameter that the forward pass does not use.
+    unused = {f"{index}.{_UNUSED}": torch.empty(0) for index in range(params) if state and index not in state}
+    return unused | {
+        f"{index}.{name}": value if isinstance(value, Tensor) else _number_to_tensor(name, value)
+        for index, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _number_to_tensor(name: str, value: object) -> Tensor:
+    if isinstance(value, bool | int | float):
+        return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else torch.int64)
+    raise TypeError(f"the optimizer keeps {name} as {type(value).__name__}; tensors and numbers can be saved")
 
 
 @without_dynamo()
 def restore_optimizer_state(
     optimizer: Optimizer,
-    make_optimizer: Callable[[Iterable[Tensor]], Optimizer],
+    create: Callable[[Iterable[Tensor]], Optimizer],
     params: list[nn.Parameter],
     state: Mapping[str, Tensor],
     *,
@@ -35,7 +70,7 @@ def restore_optimizer_state(
 
     Args:
         optimizer: the optimizer to fill.
-        make_optimizer: makes an optimizer of the same kind and settings.
+        create: makes an optimizer of the same kind and settings.
         params: the optimizer's parameters, in order.
         state: the named tensors.
         stepped: whether the optimizer had taken a step.
@@ -43,27 +78,46 @@ def restore_optimizer_state(
     Raises:
         KeyError: a tensor is missing, unknown, or of another type or shape.
     """
-    # A step on a single number shows which tensors this kind of optimizer keeps.
-    number = nn.Parameter(torch.zeros(1))
-    number.grad = torch.zeros(1)
-    probe = make_optimizer([number])
-    if stepped:
-        optimizer_step(probe)
-    expected = probe.state_dict()["state"].get(0, {})
-
+    expected_state = _state_after_a_step(create, params) if stepped else {}
     unused = dict(state)
-    restored: dict[int, dict[str, Tensor]] = {}
-    for index, param in enumerate(params):
+    for index in range(len(params)):
+        if unused.pop(f"{index}.{_UNUSED}", None) is not None:
+            expected_state.pop(index, None)
+    restored: _State = {}
+    for index, expected in expected_state.items():
         for name, example in expected.items():
-            tensor = unused.pop(f"{index}.{name}", torch.empty(0, 0))
-            shape = param.shape if example.dim() else ()  # a tensor per weight, or a counter
-            if tensor.dtype != example.dtype or tensor.shape != shape:
-                raise KeyError(f"the optimizer's {index}.{name}")
-            # In the parameter's own memory format, which a file does not keep and a fused kernel assumes.
-            like = param if example.dim() else tensor
-            copy = torch.empty_like(like, dtype=tensor.dtype, device="cpu").copy_(tensor)
-            restored.setdefault(index, {})[name] = copy
+            if example is not None:
+                saved = unused.pop(f"{index}.{name}", None)
+                restored.setdefault(index, {})[name] = _restore(saved, example, f"{index}.{name}")
     if unused:
         raise KeyError(f"the optimizer's {min(unused)}")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": restored, "param_groups": groups})
+
+
+def _state_after_a_step(
+    create: Callable[[Iterable[Tensor]], Optimizer], params: list[nn.Parameter]
+) -> _State:
+    """What an optimizer of this kind keeps for each of these parameters, after a step without gradients."""
+    copies = [nn.Parameter(param.detach().clone(), param.requires_grad) for param in params]
+    for param in (copy for copy in copies if copy.requires_grad):
+        param.grad = torch.zeros_like(param)
+    probe = create(copies)
+    optimizer_step(probe)
+    state: _State = probe.state_dict()["state"]
+    return state
+
+
+def _restore(saved: Tensor | None, example: Any, name: str) -> Any:
+    """The saved value as a new object like `example`: a tensor of its memory format, or a number.
+
+    Raises:
+        KeyError: it is missing, or of another type or shape.
+    """
+    like = example if isinstance(example, Tensor) else _number_to_tensor(name, example)
+    if saved is None or saved.dtype != like.dtype or saved.shape != like.shape:
+        raise KeyError(f"the optimizer's {name}")
+    if not isinstance(example, Tensor):
+        return type(example)(saved.item())
+    # A file does not keep the memory format, which a fused kernel assumes to be that of the parameter.
+    return torch.empty_like(example, device="cpu").copy_(saved)

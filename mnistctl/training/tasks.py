@@ -19,7 +19,9 @@ from mnistctl.data.training_set import TrainingSet, describe_training_set
 from mnistctl.evaluation.figures import mismatch_figure
 from mnistctl.evaluation.metrics import Mismatches, compute_score, find_mismatches
 from mnistctl.inference.forward import generate_images
+from mnistctl.inference.load import NetHeader
 from mnistctl.models.recipe import ClassifierRecipe, GanRecipe
+from mnistctl.models.sources import Model
 from mnistctl.training import classifier, gan
 from mnistctl.training.checkpoints import RunProgress
 from mnistctl.training.events import AveragedWeights, Epoch, GanEpoch, Progress
@@ -35,7 +37,7 @@ class TrainingContext:
 
     Args:
         run_path: path of the run's files without their endings.
-        model: the model's name.
+        model: the model.
         recipe: the recipe that the options gave.
         seed: random seed.
         precision: "float32" or "bf16".
@@ -43,10 +45,11 @@ class TrainingContext:
         dataset: name of the data set.
         train: the training images and labels.
         test: the test images and labels.
+        initial_weights: the weights to start from, by name; None for random ones.
     """
 
     run_path: Path
-    model: str
+    model: Model
     recipe: ClassifierRecipe | GanRecipe
     seed: int
     precision: str
@@ -54,9 +57,24 @@ class TrainingContext:
     dataset: str
     train: datasets.Arrays
     test: datasets.Arrays
+    initial_weights: Mapping[str, Tensor] | None = None
+
+    def net_header(self, training_set: TrainingSet | None = None) -> dict[str, object]:
+        """What the checkpoint of the final weights holds besides them, to make the net again."""
+        header = NetHeader(
+            model=self.model.name,
+            generator=isinstance(self.recipe, GanRecipe),
+            origin=self.model.origin,
+            training_set=training_set,
+        )
+        return header.to_json()
 
     def make_task(self) -> "Task":
-        """The task, before its first step."""
+        """The task, before its first step.
+
+        Raises:
+            CheckpointError: the initial weights do not fit the nets.
+        """
         if isinstance(self.recipe, GanRecipe):
             return GanTask(self, self.recipe)
         return ClassifierTask(self, self.recipe)
@@ -110,7 +128,11 @@ class ClassifierTask:
     def __init__(self, context: TrainingContext, recipe: ClassifierRecipe) -> None:
         self._context, self._recipe = context, recipe
         self._training = classifier.ClassifierTraining(
-            recipe, context.seed, context.device, precision=context.precision
+            recipe,
+            context.seed,
+            context.device,
+            precision=context.precision,
+            initial_weights=context.initial_weights,
         )
         self._train, self._test = (
             Digits.of(split, context.device) for split in (context.train, context.test)
@@ -157,7 +179,7 @@ class ClassifierTask:
 
     def save_outputs(self, progress: RunProgress) -> None:
         run_path = self._context.run_path
-        header = {"model": self._context.model, "training_set": self.training_set.to_json()}
+        header = self._context.net_header(self.training_set)
         weights = self._training.final_net.state_dict()
         checkpoint.save(files.with_ending(run_path, "safetensors"), checkpoint.NET, header, weights)
         swa = [{"event": "swa"} | score.to_json() for score in self._swa]
@@ -171,7 +193,13 @@ class GanTask:
 
     def __init__(self, context: TrainingContext, recipe: GanRecipe) -> None:
         self._context, self._recipe = context, recipe
-        self._training = gan.GanTraining(recipe, context.seed, context.device, precision=context.precision)
+        self._training = gan.GanTraining(
+            recipe,
+            context.seed,
+            context.device,
+            precision=context.precision,
+            initial_weights=context.initial_weights,
+        )
         self._train = Digits.of(context.train, context.device)
         self._fixed_inputs = gan.fixed_inputs(recipe, context.seed)
         self._columns = 10 if recipe.conditional else 6
@@ -219,7 +247,7 @@ class GanTask:
 
     def save_outputs(self, progress: RunProgress) -> None:
         run_path = self._context.run_path
-        header = {"model": self._context.model}
+        header = self._context.net_header()
         weights = self._training.net_state()
         checkpoint.save(files.with_ending(run_path, "safetensors"), checkpoint.NET, header, weights)
         write_log(run_path, [epoch.to_json() for epoch in progress.gan_epochs])

@@ -1,7 +1,10 @@
 """Events of trials."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from mnistctl.models.sources import Origin
 
 if TYPE_CHECKING:
     from mnistctl.trials.summary import TrialsSummary
@@ -13,6 +16,7 @@ class TrialsStarted:
 
     Args:
         models: the models, each trained from the same seeds.
+        origins: by model, where a recipe came from that is not shipped, and what was changed in it.
         arms: by model, the names of the accuracies that one trial of it has.
         trials: number of all trials.
         done: number of trials that ended in previous sessions.
@@ -23,6 +27,7 @@ class TrialsStarted:
     """
 
     models: tuple[str, ...]
+    origins: Mapping[str, Origin]
     arms: dict[str, tuple[str, ...]]
     trials: int
     done: int

@@ -2,12 +2,13 @@
 
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, OutputError
+from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
@@ -34,6 +35,7 @@ class SharedSettings(Schema):
         threads: number of processor threads of a trial.
         dataset: the data set.
         versions: versions of mnistctl, torch, numpy and Python.
+        origins: by model, where a recipe came from that is not shipped, and what was changed in it.
     """
 
     arms: dict[str, dict[str, str]]
@@ -43,6 +45,7 @@ class SharedSettings(Schema):
     threads: int
     dataset: DatasetFiles
     versions: dict[str, str]
+    origins: dict[str, Origin] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +233,13 @@ def append(path: Path, journal: TrialsJournal, entry: TrialRecord | ResumeNote) 
 
 def compare_settings(saved: SharedSettings, current: SharedSettings) -> dict[str, tuple[Any, Any]]:
     """The settings that differ, by dotted name: (saved value, current value)."""
-    return _differences(saved.to_json(), current.to_json(), "")
+    return _differences(_without_texts(saved), _without_texts(current), "")
+
+
+def _without_texts(settings: SharedSettings) -> Any:
+    """The settings as JSON, with the SHA-256 of recipe files instead of their texts."""
+    origins = {name: replace(origin, text=None) for name, origin in settings.origins.items()}
+    return replace(settings, origins=origins).to_json()
 
 
 def _differences(saved: Any, current: Any, name: str) -> dict[str, tuple[Any, Any]]:

@@ -1,17 +1,20 @@
 """Which trials to run."""
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, UsageError
+from mnistctl.models.sources import Model, check_distinct, to_model
 from mnistctl.training.options import RunOptions
-from mnistctl.trials.journal import TrialsJournal
+from mnistctl.trials.journal import JournalHeader, TrialsJournal
 from mnistctl.trials.scheduler import TrialKey
 
 # The options that a resumed session takes from the journal, unless this session sets them.
 _SAVED_FIELDS = ("epochs", "batch_size", "lr", "seed", "dataset", "data_dir", "device", "precision")
 _MAX_TRIALS = 1_000_000  # per model
+_MAX_NAME = 120  # characters of the default name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,14 +22,22 @@ class TrialsOptions:
     """Which trials to run.
 
     Args:
-        models: the models.
+        models: the models, or their names, or the paths of their recipe files.
         count: number of seeds, each of which every model is trained from; None for that of the journal.
         options: options of every run; its seed is the first one.
     """
 
-    models: tuple[str, ...]
+    models: tuple[Model, ...]
     count: int | None
     options: RunOptions
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "models", tuple(map(to_model, self.models)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the models."""
+        return tuple(model.name for model in self.models)
 
     @property
     def run_path(self) -> Path:
@@ -36,7 +47,7 @@ class TrialsOptions:
             UsageError: the name is not a plain file name.
         """
         folder = self.options.out_dir / "trials"
-        return replace(self.options, out_dir=folder).run_path("-".join(self.models))
+        return replace(self.options, out_dir=folder).run_path(_joined(self.names))
 
     @property
     def journal_path(self) -> Path:
@@ -52,7 +63,7 @@ class TrialsOptions:
         """Model and seed of all trials, in the order in which they start."""
         assert self.count is not None
         seeds = range(self.first_seed, self.first_seed + self.count)
-        return [(model, seed) for seed in seeds for model in self.models]
+        return [(model, seed) for seed in seeds for model in self.names]
 
     def check(self) -> None:
         """Check the models and the numbers.
@@ -62,8 +73,7 @@ class TrialsOptions:
         """
         for model in self.models:
             self.options.classifier_recipe(model)
-        if len(set(self.models)) < len(self.models):
-            raise UsageError("a model is named twice; choose the number of its trials", remedies=("count",))
+        check_distinct(self.models)
         if self.count is not None and not 1 <= self.count <= _MAX_TRIALS:
             raise UsageError(f"give 1 to {_MAX_TRIALS:,}", field="count", value=self.count)
         if self.first_seed + (self.count or 1) >= 2**63:
@@ -81,14 +91,15 @@ class TrialsOptions:
             CheckpointError: the journal has other models, another first seed, or more seeds.
         """
         header = journal.header
-        if header.models != self.models:
+        models = self._with_saved_settings(header)
+        if header.models != tuple(model.name for model in models):
             message = f"{path}: has trials of {' '.join(header.models)}"
             raise CheckpointError(message, remedies=("name",))
         current = {field: getattr(self.options, field) for field in _SAVED_FIELDS}
         current = {field: value for field, value in current.items() if value is not None}
         saved = {field: getattr(header.options, field) for field in _SAVED_FIELDS}
         options = TrialsOptions(
-            models=self.models,
+            models=models,
             count=self.count or journal.count,
             options=replace(self.options, **saved | current),
         )
@@ -99,3 +110,21 @@ class TrialsOptions:
             message = f"{path} has {journal.count} trials of each model; leave the option out"
             raise CheckpointError(message, field="count", value=options.count)
         return options
+
+    def _with_saved_settings(self, header: JournalHeader) -> tuple[Model, ...]:
+        """The models; those without settings have the ones that the journal saves at their place."""
+        origins = [header.settings.origins.get(name) for name in header.models]
+        if any(model.settings for model in self.models) or len(origins) != len(self.models):
+            return self.models
+        return tuple(
+            model.with_settings({} if origin is None else origin.settings)
+            for model, origin in zip(self.models, origins, strict=True)
+        )
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    """The names as the name of a file: shortened to a digest where they are long."""
+    joined = "-".join(names)
+    if len(joined) <= _MAX_NAME:
+        return joined
+    return f"{joined[: _MAX_NAME // 2]}-{sha256(joined.encode()).hexdigest()[:12]}"

@@ -28,7 +28,7 @@ from mnistctl.trials.options import TrialsOptions
 from mnistctl.trials.scheduler import Outcome, SlotPool, TrialFailure, TrialKey, run_tasks
 from mnistctl.trials.summary import TrialsSummary, summarize_trials
 from mnistctl.trials.task import RunTrial, TrialSettings
-from mnistctl.trials.worker import arms_of, run_trial
+from mnistctl.trials.worker import arms_of, recipes_of, run_trial
 
 Event = TrialsStarted | TrialEnded | WorkerDied | Saved | Warned | TrialsFinished
 _MAX_VALUE = 40  # characters of a setting in a message
@@ -255,9 +255,11 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
         device = str(get_device(device).type)
     train, train_checksums = datasets.load(dataset, data_dir, "train")
     test, test_checksums = datasets.load(dataset, data_dir, "test")
-    arms = {model: arms_of(model) for model in options.models}
-    names = sorted({name for recipes in arms.values() for name in recipes.values()})
-    recipes: dict[str, ClassifierRecipe] = {name: run.classifier_recipe(name) for name in names}
+    arms = {model.name: arms_of(model) for model in options.models}
+    recipes: dict[str, ClassifierRecipe] = {}
+    for model in options.models:
+        of_arms = recipes_of(model, run)
+        recipes |= {name: of_arms[arm] for arm, name in arms[model.name].items()}
     for recipe in recipes.values():
         if recipe.batch_size > len(train.labels):
             message = f"{dataset} has {len(train.labels)} training images"
@@ -265,18 +267,19 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
     assert options.count is not None
     return JournalHeader(
         started=datetime.now(UTC).isoformat(),
-        models=options.models,
+        models=options.names,
         seed=options.first_seed,
         count=options.count,
         options=options.saved_options(),
         settings=SharedSettings(
             arms=arms,
-            recipes={name: summarize_recipe(recipe) for name, recipe in recipes.items()},
+            recipes={name: summarize_recipe(recipe) for name, recipe in sorted(recipes.items())},
             precision=run.get("precision"),
             device=device.partition(":")[0],
             threads=1,
             dataset=DatasetFiles(name=dataset, sha256=train_checksums | test_checksums),
             versions=versions(),
+            origins={m.name: m.origin for m in options.models if m.origin is not None},
         ),
         support=tuple(np.bincount(test.labels, minlength=10).tolist()),
         machine=machine_info(),
@@ -304,7 +307,7 @@ def _require_complete(config: TrialsConfig, mismatched: dict[str, tuple[Any, Any
     options, existing, path = config.options, config.existing, config.options.journal_path
     assert existing is not None
     header = existing.header
-    same = header.models == options.models and header.seed == options.first_seed and not mismatched
+    same = header.models == options.names and header.seed == options.first_seed and not mismatched
     ended, expected = len(existing.trials), existing.count * len(header.models)
     if same and existing.count == options.count and ended == expected:
         return
@@ -337,6 +340,8 @@ def _trial_settings(options: TrialsOptions, shared: SharedSettings) -> TrialSett
         device=shared.device if device == "auto" else device,
         sha256=shared.dataset.sha256,
         versions=versions(),
+        models={model.name: model for model in options.models},
+        recipe_sha256={model.name: model.sha256 for model in options.models if model.sha256 is not None},
     )
 
 
@@ -344,7 +349,8 @@ def _started_event(config: TrialsConfig, settings: TrialSettings, workers: int |
     options = config.options
     trials = len(options.keys())
     return TrialsStarted(
-        models=options.models,
+        models=options.names,
+        origins=config.header.settings.origins,
         arms={model: tuple(arms) for model, arms in config.header.settings.arms.items()},
         trials=trials,
         done=trials - len(config.remaining),

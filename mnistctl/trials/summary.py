@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
+from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
@@ -107,7 +108,7 @@ class TrialsSummary(Schema):
         version: version of the format.
         models, seed, count: the models, the first seed and the number of seeds.
         arms: the results of each arm.
-        recipes, precision, device, threads, dataset, versions: see `journal.SharedSettings`.
+        recipes, precision, device, threads, dataset, versions, origins: see `journal.SharedSettings`.
         started: when the trials started, UTC, ISO 8601.
         machine: hardware and system.
         resumed: the sessions that added trials or changed settings.
@@ -134,6 +135,7 @@ class TrialsSummary(Schema):
     threads: int
     dataset: DatasetFiles
     versions: dict[str, str]
+    origins: dict[str, Origin] = field(default_factory=dict)
     started: str
     machine: MachineInfo
     resumed: tuple[ResumeNote, ...]

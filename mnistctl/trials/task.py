@@ -1,11 +1,13 @@
 """What a worker receives and what it sends back. This module does not load torch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from msgspec import Meta
 
+from mnistctl.errors import UsageError
+from mnistctl.models.sources import Model, find
 from mnistctl.schema import Schema
 
 _Index = Annotated[int, Meta(ge=0)]
@@ -27,6 +29,8 @@ class TrialSettings:
         device: device to train on.
         sha256: checksums of the data set's files, which must be the same for the worker.
         versions: versions of mnistctl, torch, numpy and Python, which must be the same for the worker.
+        models: the models by name, with the texts of their recipe files.
+        recipe_sha256: SHA-256 of each recipe file, by the model's name, which the text must have.
     """
 
     epochs: int | None
@@ -38,6 +42,21 @@ class TrialSettings:
     device: str
     sha256: dict[str, str]
     versions: dict[str, str]
+    models: dict[str, Model] = field(default_factory=dict)
+    recipe_sha256: dict[str, str] = field(default_factory=dict)
+
+    def model(self, name: str) -> Model:
+        """The model called `name`.
+
+        Raises:
+            UsageError: its recipe file is not the one that was sent.
+        """
+        if name not in self.models:
+            return find(name)
+        model = self.models[name]
+        if model.sha256 != self.recipe_sha256.get(name):
+            raise UsageError(f"{model.path}: the text that arrived here has another SHA-256")
+        return model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from mnistctl.data.batches import Digits
 from mnistctl.errors import DataError, UsageError
 from mnistctl.evaluation.metrics import compute_score, find_mismatches
 from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.models.sources import Model, package_models, to_model
 from mnistctl.nn.device import get_device, hardware_info, set_deterministic, set_threads, tune_malloc
 from mnistctl.training.classifier import ClassifierTraining, fit
 from mnistctl.training.environment import versions
@@ -26,27 +27,40 @@ from mnistctl.trials.task import TrialResult, TrialSettings
 
 BASELINE, AVERAGED = "baseline", "averaged"  # the two arms of a recipe that averages weights
 # Besides the learning rate, an epoch depends on these fields of the recipe.
-_FIELDS_OF_AN_EPOCH = ("net", "optimizer", "batch_size", "shuffle", "label_smoothing")
+_FIELDS_OF_AN_EPOCH = ("net", "optimizer", "batch_size", "shuffle", "label_smoothing", "loss", "seed_offset")
 # The random generators and the number of threads are global to a process, so it runs one trial at a time.
 _PROCESS_LOCK = threading.Lock()
 
 
-def arms_of(model: str) -> dict[str, str]:
-    """The arms of a trial of `model`: for each, the model whose recipe it trains.
+def arms_of(model: str | Model) -> dict[str, str]:
+    """The arms of a trial of `model`: for each, the name of the recipe that it trains.
 
     A recipe that averages weights has two arms, the baseline and the averaged one. Others have one, which is
     called as the model.
 
     Raises:
-        UsageError: there is no such model.
+        UsageError: there is no such model, or it is a generator.
     """
-    baseline = models.load_classifier(model).baseline
+    model = to_model(model)
+    baseline = RunOptions().classifier_recipe(model).baseline
     if baseline is None:
-        return {model: model}
-    return {
-        BASELINE: next(name for name in models.CLASSIFIERS if models.load_classifier(name) is baseline),
-        AVERAGED: model,
-    }
+        return {model.name: model.name}
+    shipped = (name for name in models.CLASSIFIERS if models.load_classifier(name) is baseline)
+    return {BASELINE: next(shipped, f"{model.name}-baseline"), AVERAGED: model.name}
+
+
+def recipes_of(model: Model, options: RunOptions) -> dict[str, ClassifierRecipe]:
+    """The recipe of each arm of a trial of `model`, with the numbers of the options.
+
+    Raises:
+        UsageError: as `arms_of`, or a number is out of range.
+    """
+    recipe = options.classifier_recipe(model)
+    if recipe.baseline is None:
+        return {model.name: recipe}
+    baseline = options.apply(recipe.baseline)
+    assert isinstance(baseline, ClassifierRecipe)
+    return {BASELINE: baseline, AVERAGED: recipe}
 
 
 def shared_epochs(one: ClassifierRecipe, other: ClassifierRecipe) -> int:
@@ -63,10 +77,13 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
     Raises:
         DivergedError: a loss or a weight is no longer finite.
         UsageError: the versions here are not those of the settings, or the device does not exist.
+        RecipeError: the model's recipe file is wrong.
         DataError: the data set here is missing, damaged, or not that of the settings.
     """
     _check_versions(settings.versions)
-    with _PROCESS_LOCK:
+    chosen = settings.model(model)
+    _check_package(chosen)
+    with chosen.reporting_errors(), _PROCESS_LOCK:
         set_threads(1)
         set_deterministic()
         tune_malloc()
@@ -75,7 +92,7 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
         train, test = _load_digits(settings.dataset, settings.data_dir, device, checksums)
         start, processor_start = time.perf_counter(), time.process_time()
         accuracies, digests, mismatches = {}, {}, {}
-        for arm, training in _train_arms(model, seed, settings, device, train, test):
+        for arm, training in _train_arms(chosen, seed, settings, device, train, test):
             score, logits = compute_score(training.final_net, test)
             wrong = find_mismatches(logits, test)
             accuracies[arm] = score.accuracy
@@ -92,11 +109,11 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
 
 
 def _train_arms(
-    model: str, seed: int, settings: TrialSettings, device: torch.device, train: Digits, test: Digits
+    model: Model, seed: int, settings: TrialSettings, device: torch.device, train: Digits, test: Digits
 ) -> Iterator[tuple[str, ClassifierTraining]]:
     """Train each arm and yield it at its end."""
     options = RunOptions(epochs=settings.epochs, batch_size=settings.batch_size, lr=settings.lr)
-    recipes = {arm: options.classifier_recipe(name) for arm, name in arms_of(model).items()}
+    recipes = recipes_of(model, options)
     trainings = {
         arm: ClassifierTraining(recipe, seed, device, precision=settings.precision)
         for arm, recipe in recipes.items()
@@ -149,3 +166,9 @@ def _check_versions(expected: Mapping[str, str]) -> None:
     ]
     if differences:
         raise UsageError(f"the worker on {platform.node()} has other versions: {', '.join(differences)}")
+
+
+def _check_package(model: Model) -> None:
+    if model.kind == "package" and package_models().get(model.base) != model.package:
+        message = f"the worker on {platform.node()} does not have {model.package}, which offers {model.base}"
+        raise UsageError(message)

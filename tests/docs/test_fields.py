@@ -103,7 +103,15 @@ def test_every_object_inside_a_documented_object_is_documented():
 
 # Keys that are left out where they have no value, or in what is printed.
 OPTIONAL = {
-    "RunRecord": {"checksum", "resumed", "swa", "discriminator_losses", "generator_losses"},
+    "RunRecord": {
+        "checksum",
+        "resumed",
+        "swa",
+        "discriminator_losses",
+        "generator_losses",
+        "origin",
+        "initial_weights",
+    },
     "TrialsSummary": {"checksum"},
 }
 PRINTED = {"already", "paths"}  # with `train` and `trials`, as docs/json.md says

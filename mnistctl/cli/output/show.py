@@ -8,13 +8,17 @@ from rich.text import Text
 
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.output.terminal import JSON_VERSION, get_console, plain_table, print_line, print_table
+from mnistctl.cli.output.train import describe_origin
 from mnistctl.models import CLASSIFIERS, GENERATORS
+from mnistctl.models.sources import format_value
 
 if TYPE_CHECKING:
     import numpy as np
     from rich.console import Console
 
     from mnistctl.data.download import FileStatus
+    from mnistctl.models.settings import Setting
+    from mnistctl.models.sources import Model
     from mnistctl.models.summary import LayerSummary, ModelSummary, PublishedAccuracy, RecipeSummary
     from mnistctl.training.environment import DataReport, EnvironmentReport
 
@@ -62,9 +66,17 @@ def _print_half_blocks(image: "np.ndarray", console: "Console") -> None:
         console.print(Text.assemble(*halves), soft_wrap=True)
 
 
-def print_model(name: str, nets: "dict[str, list[LayerSummary]]", recipe: "RecipeSummary") -> None:
-    """Print each net as a table of its layers and their total, then the recipe."""
-    print_line(f"{name}: {(CLASSIFIERS | GENERATORS)[name]}")
+def print_model(
+    model: "Model",
+    nets: "dict[str, list[LayerSummary]]",
+    recipe: "RecipeSummary",
+    settings: "Iterable[Setting]",
+) -> None:
+    """Print each net as a table of its layers and their total, then the recipe, then its settings."""
+    description = (CLASSIFIERS | GENERATORS).get(model.base) if model.kind == "shipped" else None
+    print_line(f"{model.name}: {description}" if description else model.name)
+    for line in describe_origin(model.origin):
+        print_line(line)
     for net, layers in nets.items():
         table = plain_table("name", "layer", "output", "parameters", right=[3], folded=[1])
         for layer in layers:
@@ -73,6 +85,29 @@ def print_model(name: str, nets: "dict[str, list[LayerSummary]]", recipe: "Recip
         table.add_row("", net or "all", "", f"{sum(layer.parameters for layer in layers):,}", style="bold")
         print_table(table)
     _print_recipe(recipe)
+    print_line("settings for --set:", "bold")
+    table = plain_table("key", "value", "values")
+    for setting in settings:
+        table.add_row(setting.key, Text(format_value(setting.value)), Text(setting.values))
+    print_table(table)
+
+
+def print_toml(model: "Model", settings: "Iterable[Setting]") -> None:
+    """Print the settings of a model as a configuration file for --config."""
+    print_line(f"# The settings of {model.name}: mnistctl train {model.reference} --config FILE.toml")
+    tables: dict[str, list[str]] = {"": []}
+    for setting in settings:
+        part, _, name = setting.key.rpartition(".")
+        if setting.choices:  # an optimizer or a schedule, whose arguments follow
+            tables[setting.key] = [f"name = {jsons.dumps(setting.value)}"] if setting.known else []
+        else:
+            value = "none" if setting.value is None else setting.value
+            tables.setdefault(part, []).append(f"{name} = {jsons.dumps(value)}")
+    for table, lines in tables.items():
+        if table and lines:
+            print_line(f"\n[{table}]")
+        for line in lines:
+            print_line(line)
 
 
 def _print_recipe(recipe: "RecipeSummary") -> None:

@@ -22,11 +22,12 @@ from mnistctl.cli.output.terminal import (
     silence_stdout,
 )
 from mnistctl.errors import OutputError, StoppedError, plural
-from mnistctl.models import GENERATORS
+from mnistctl.models.sources import format_value
 from mnistctl.training import events
 
 if TYPE_CHECKING:
     from mnistctl.evaluation.metrics import Mismatches
+    from mnistctl.models.sources import Origin
     from mnistctl.training.record import RunRecord
     from mnistctl.training.run import Event
 
@@ -166,7 +167,7 @@ class _Rows:
         """Print the header."""
         _print_header(event, self._say)
         self._pace = Pace(event.epochs)
-        self._names = _column_names(event.model, self._wide)
+        self._names = _column_names(event.generator, self._wide)
         self._of = "time left" if event.resumed_after else "time"
 
     def step(self, event: events.Progress) -> Pace:
@@ -204,6 +205,10 @@ class _Rows:
 def _print_header(event: events.Started, say: Print) -> None:
     precision = "" if event.precision == "float32" else f", precision: {event.precision}"
     say(f"model: {event.model}, {event.parameters:,} parameters")
+    for line in describe_origin(event.origin):
+        say(line)
+    if event.initial_weights is not None:
+        say(f"initial weights: those with SHA-256 {event.initial_weights[:12]}")
     say(f"data: {event.dataset}, {plural(event.images, 'image')}, seed {event.seed}")
     say(f"epochs: {event.epochs}, batch size: {event.batch_size}, iterations per epoch: {event.iterations}")
     say(f"device: {event.device}, threads: {event.threads}{precision}")
@@ -211,8 +216,20 @@ def _print_header(event: events.Started, say: Print) -> None:
         say(f"resuming after epoch {event.resumed_after} of {event.epochs}")
 
 
-def _column_names(model: str, wide: bool) -> str:
-    if model in GENERATORS:
+def describe_origin(origin: "Origin | None") -> Iterator[str]:
+    """Lines that say where a recipe that is not shipped came from, and which settings were changed."""
+    if origin is None:
+        return
+    if origin.kind == "file":
+        yield f"recipe: {origin.file}, SHA-256 {str(origin.sha256)[:12]}"
+    elif origin.kind == "package":
+        yield f"recipe: {origin.base} of the package {origin.package}"
+    if origin.settings:
+        yield "settings: " + ", ".join(f"{k}={format_value(v)}" for k, v in origin.settings.items())
+
+
+def _column_names(generator: bool, wide: bool) -> str:
+    if generator:
         if wide:
             return "epoch  time      median losses: discriminator  generator  seconds"
         return "  #  time      discr.    gen.      s"

@@ -20,7 +20,7 @@ from mnistctl.cli.output.terminal import (
     print_warning,
     progress_bars,
 )
-from mnistctl.cli.output.train import resume_hint
+from mnistctl.cli.output.train import describe_origin, resume_hint
 from mnistctl.errors import plural
 from mnistctl.trials import events
 
@@ -154,6 +154,7 @@ def _header(event: events.TrialsStarted) -> list[str]:
     workers = "" if event.workers is None else f", workers: {event.workers}"
     return [
         f"trials: {', '.join(event.models)}; {seeds}",
+        *(f"{name}: {line}" for name, origin in event.origins.items() for line in describe_origin(origin)),
         f"data: {event.dataset}",
         f"device: {event.device}{workers}, threads: 1 each{precision}",
         *([f"resuming after {event.done} of {event.trials} trials"] if event.done else []),

@@ -1,0 +1,309 @@
+"""What the command line says about recipes: models, recipe files, settings, and files with options."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnistctl.errors import CheckpointError, OutputError, UsageError, suggest
+from mnistctl.models import CLASSIFIERS, GENERATORS
+
+if TYPE_CHECKING:
+    from mnistctl.inference.load import Recipes
+    from mnistctl.models.sources import Model, SettingValue
+    from mnistctl.training.options import RunOptions
+
+# The options of a run that `train` and `trials` share with a configuration file, by field of RunOptions.
+OPTION_FIELDS = (
+    "epochs",
+    "batch_size",
+    "lr",
+    "seed",
+    "dataset",
+    "data_dir",
+    "device",
+    "threads",
+    "precision",
+    "out_dir",
+    "name",
+)
+# Settings that have an option of their own.
+_SETTINGS_WITH_OPTION = ("epochs", "batch_size", "lr")
+_MAX_BYTES = 1 << 20  # of a configuration file
+
+
+def choose_run(
+    reference: str | None,
+    given: Mapping[str, Any],
+    assignments: Sequence[str] | None,
+    config: Path | None,
+    like: Path | None,
+) -> "tuple[Model, RunOptions]":
+    """The model and the options of a run, from the command line, a configuration file and a record.
+
+    Args:
+        reference: the model as named; None only with a record.
+        given: the options as given, by field; None where they are not.
+        assignments: settings, each as `KEY=VALUE`.
+        config: a configuration file. The command line has precedence.
+        like: the record of a run to repeat. The command line has precedence.
+
+    Raises:
+        UsageError: the model does not exist, a setting or an option does not exist or has a wrong value, or
+            one is given twice.
+        CheckpointError: the record is damaged or its recipe is not available.
+    """
+    if config is not None and like is not None:
+        raise UsageError("give one of --config and --like")
+    if like is not None:
+        return _repeat(like, reference, given, parse_assignments(assignments))
+    if reference is None:
+        names = ", ".join(CLASSIFIERS | GENERATORS)
+        raise UsageError(
+            f"missing argument MODEL: choose one of {names}, or name a file", remedies=("list_models",)
+        )
+    from mnistctl.models.sources import find
+
+    model = find(reference, title=given.get("name"))
+    return configure(model, given, parse_assignments(assignments), config)
+
+
+def configure(
+    model: "Model", given: Mapping[str, Any], texts: Mapping[str, str], config: Path | None
+) -> "tuple[Model, RunOptions]":
+    """The model with its settings, and the options, from the command line and a configuration file.
+
+    Raises:
+        UsageError: a setting or an option does not exist, has a wrong value, or is given twice.
+    """
+    from mnistctl.training.options import RunOptions
+
+    options = {field: value for field, value in given.items() if value is not None}
+    for key in _SETTINGS_WITH_OPTION:
+        if key in texts and key in options:
+            message = f"{key} is given as an option, too"
+            raise UsageError(message, field="settings", value=f"{key}={texts[key]}")
+    settings: dict[str, SettingValue] = {}
+    if config is not None:
+        settings, of_config = read_config(config, model)
+        options = of_config | options
+    if texts:
+        from mnistctl.models.settings import parse_settings
+
+        with model.reporting_errors():
+            parsed = parse_settings(model.load(), texts)
+        # A named optimizer or schedule replaces the one of the file, with its arguments.
+        parts = [f"{part}." for part in ("optimizer", "schedule") if part in parsed]
+        settings = {k: v for k, v in settings.items() if not k.startswith(tuple(parts))} | parsed
+    for key in _SETTINGS_WITH_OPTION:
+        if key in settings:
+            value = settings.pop(key)
+            if key in texts or key not in given or given[key] is None:
+                options[key] = value
+    return model.with_settings(settings), RunOptions(**options)
+
+
+def parse_assignments(assignments: Sequence[str] | None) -> dict[str, str]:
+    """The settings in `--set KEY=VALUE`, by key.
+
+    Raises:
+        UsageError: one has no `=`, or a key is set twice.
+    """
+    texts: dict[str, str] = {}
+    for assignment in assignments or ():
+        key, equals, text = assignment.partition("=")
+        key = key.strip()
+        if not equals or not key:
+            raise UsageError("give KEY=VALUE", field="settings", value=f"{assignment:.80}")
+        if key in texts:
+            raise UsageError(f"{key} is set twice", field="settings", value=f"{assignment:.80}")
+        texts[key] = text
+    return texts
+
+
+def read_config(path: Path, model: "Model") -> "tuple[dict[str, SettingValue], dict[str, Any]]":
+    """The settings and the options in a configuration file.
+
+    A table has the settings below its name, and its own value as `name`: `[optimizer]` with `name = "adamw"`
+    and `weight_decay = 0.1`.
+
+    Raises:
+        UsageError: the file cannot be read, or a key does not exist or has a wrong value.
+    """
+    from mnistctl.models.settings import check_settings, list_settings
+
+    try:
+        with path.open("rb") as file:
+            body = tomllib.loads(file.read(_MAX_BYTES).decode())
+    except OSError as error:
+        raise UsageError(f"cannot be read ({error.strerror})", field="config", value=path) from None
+    except (ValueError, RecursionError) as error:  # also what is no UTF-8
+        raise UsageError(f"not a TOML file ({error})", field="config", value=path) from None
+    values = dict(_flatten(body))
+    options = {key: values.pop(key) for key in OPTION_FIELDS if key in values}
+    with model.reporting_errors():
+        known = list_settings(model.load())
+    settings = {key: options.pop(key) for key in _SETTINGS_WITH_OPTION if key in options} | values
+    for key in values:
+        prefix = key.partition(".")[0]
+        if key not in known and not (prefix in ("optimizer", "schedule") and prefix in values):
+            hint = suggest(key, [*known, *OPTION_FIELDS]).removesuffix(";")
+            raise UsageError(f"{path}: there is no setting or option {key!r:.60}{hint}")
+    try:
+        return check_settings(model.load(), settings), _check_options(options)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}".replace("settings ", "", 1)) from None
+
+
+def _flatten(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, Any]]:
+    """The values of a TOML table by dotted key; `name` in a table is the value of the table's own key."""
+    values: list[tuple[str, Any]] = []
+    for name, value in table.items():
+        key = prefix if prefix and name == "name" else f"{prefix}.{name}" if prefix else name
+        if isinstance(value, dict):
+            values += _flatten(value, key)
+        else:
+            values.append((key, tuple(value) if isinstance(value, list) else value))
+    return values
+
+
+def _check_options(options: Mapping[str, object]) -> dict[str, Any]:
+    """Options of a configuration file with the types of RunOptions.
+
+    Raises:
+        UsageError: one has another type.
+    """
+    from mnistctl.data.datasets import get_dataset
+    from mnistctl.training.options import RunOptions
+
+    try:
+        checked = RunOptions.from_json(dict(options))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if checked.dataset is not None:
+        get_dataset(checked.dataset)
+    if checked.precision not in (None, "float32", "bf16"):
+        raise UsageError(f"precision {checked.precision!r:.40}: choose float32 or bf16")
+    return {field: getattr(checked, field) for field in options}
+
+
+def _repeat(
+    path: Path, reference: str | None, given: Mapping[str, Any], texts: Mapping[str, str]
+) -> "tuple[Model, RunOptions]":
+    """The model and the options of the run that the record at `path` is of."""
+    from mnistctl.models.sources import find, find_saved
+    from mnistctl.models.summary import summarize_recipe
+    from mnistctl.training.record import read_record
+
+    record = read_record(path)
+    if record is None:
+        raise CheckpointError(f"{path}: no such record")
+    named = None if reference is None else find(reference, title=given.get("name"))
+    recipes = [] if named is None or named.text is None else [named]
+    model = find_saved(path, record.model, record.origin, recipes)
+    if named is not None and (named.kind, named.base) != (model.kind, model.base):
+        raise CheckpointError(f"{path}: is the record of {record.model}, not of {named.name}")
+    if record.initial_weights is not None:
+        message = (
+            f"{path}: that run started from the weights of another one, so its record cannot be repeated"
+        )
+        raise CheckpointError(message, remedies=("init",))
+    recorded = {
+        "epochs": record.recipe.epochs,
+        "batch_size": record.recipe.batch_size,
+        "lr": record.recipe.settings.get("lr"),
+        "seed": record.seed,
+        "precision": record.precision,
+        "dataset": record.dataset.name,
+        "device": record.device,
+        "threads": record.threads,
+    }
+    same, repeated = configure(model, recorded, {}, None)
+    if summarize_recipe(repeated.recipe(same)) != record.recipe:
+        raise CheckpointError(f"{path}: this version of mnistctl has another recipe of {record.model}")
+    for key in _SETTINGS_WITH_OPTION:
+        if key in texts and given.get(key) is None:
+            recorded.pop(key)
+    changed = recorded | {field: value for field, value in given.items() if value is not None}
+    changed_model, options = configure(model.with_settings({}), changed, texts, None)
+    return changed_model.with_settings(model.settings | changed_model.settings), options
+
+
+def find_recipes(
+    nets: Sequence[str | None], files: Sequence[Path] | None, *, allow_inexact: bool
+) -> "Recipes":
+    """The recipe files that are named as nets, and with `--recipe`.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    from mnistctl.inference.load import Recipes
+    from mnistctl.models.sources import ENDING, find
+
+    named = [net for net in nets if net is not None and net.endswith(ENDING)]
+    for file in files or ():
+        if file.suffix != ENDING:
+            raise UsageError(f"give a recipe file, which ends in {ENDING}", field="recipe", value=file)
+    # With a title, the file may be called like another model, which is no mistake here.
+    models = [find(name, title=Path(name).stem) for name in (*named, *map(str, files or ()))]
+    return Recipes(tuple(models), allow_inexact)
+
+
+def find_initial_weights(net: str, out_dir: Path) -> Path:
+    """The checkpoint to start a training from.
+
+    Raises:
+        CheckpointError: there is none.
+    """
+    from mnistctl.inference.load import find_checkpoint
+
+    return find_checkpoint(net, out_dir)
+
+
+def copy_recipe(name: str, file: str | None) -> None:
+    """Write the recipe of a shipped model to a file of the user's, and print what to do with it.
+
+    Raises:
+        UsageError: there is no such model, or the file is not named or exists.
+        OutputError: the file cannot be written.
+    """
+    from mnistctl.cli.output.terminal import print_line
+    from mnistctl.models import check_name
+    from mnistctl.models.sources import ENDING
+
+    check_name(name)
+    if file is None or not file.endswith(ENDING):
+        message = f"name the file to write, which ends in {ENDING}"
+        raise UsageError(message, field="copy", value=name)
+    try:
+        with Path(file).open("x", encoding="utf-8") as new:  # never replaces a file
+            new.write(_copy(name, Path(file)))
+    except FileExistsError:
+        raise UsageError(f"{file}: exists already; name another file") from None
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written ({error.strerror})") from None
+    print_line(f"wrote {file}; train it with `mnistctl train {file}`")
+
+
+def _copy(name: str, path: Path) -> str:
+    """The page of a shipped model as the text of a recipe file at `path`."""
+    from mnistctl import models
+
+    page = Path(models.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    code = page.split('"""', 2)[2].lstrip()  # without the docstring, whose results are not those of a copy
+    return _COPY_HEADER.format(name=name, file=path) + code
+
+
+_COPY_HEADER = '''"""A recipe of your own, which began as a copy of {name}.
+
+Train it:                mnistctl train {file}
+Compare it with {name}:  mnistctl trials {name} {file} -n 6
+Look at its layers:      mnistctl show --model {file}
+Evaluate it:             mnistctl eval {file}
+
+Change what you like. `recipe` at the end is what is trained. Its net may be any torch.nn.Module that takes
+pixels [N, 1, 28, 28] in [-1, 1] and gives logits [N, 10]. Arguments of `net` with default values can be set
+for a run: `--set net.NAME=VALUE`. All fields: docs/own-recipes.md.
+"""
+
+'''
