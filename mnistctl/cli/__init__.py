@@ -6,7 +6,7 @@ import typer
 from typer.core import TyperCommand
 
 from mnistctl import __version__
-from mnistctl.cli import download, evaluate, generate, show, train, trials
+from mnistctl.cli import download, evaluate, generate, pictures, show, train, trials
 from mnistctl.cli.commands import resume_unfinished_command
 from mnistctl.cli.errors import describe_error
 from mnistctl.cli.output import terminal
@@ -86,6 +86,10 @@ EXAMPLES = {
         "mnistctl download --dataset fashion": "Fashion-MNIST",
         "mnistctl download --from ~/files": "from a local folder",
     },
+    "import": {
+        "mnistctl import pictures --data-dir digits": "pictures/0 to pictures/9",
+        "mnistctl import pictures --as-is": "28x28 pixels, white on black",
+    },
     "show": {
         "mnistctl show --dataset sample": "a digit, without a download",
         "mnistctl show --digit 7 -n 3 --style blocks": "three sevens in shades of grey",
@@ -129,6 +133,7 @@ def _examples(command: str) -> str:
 
 for name, function in (
     ("download", download.download),
+    ("import", pictures.import_),
     ("show", show.show),
     ("train", train.train),
     ("trials", trials.trials),

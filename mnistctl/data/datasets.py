@@ -200,7 +200,7 @@ def load(name: str, data_dir: Path | None, split: Split) -> tuple[Arrays, dict[s
 
 
 def _missing_error(dataset: Dataset, folder: Path, file: File) -> DataError:
-    remedies = ["download", "sample", "data_dir"] if dataset.mirrors else ["data_dir"]
+    remedies = ["download", "sample", "data_dir"] if dataset.mirrors else ["import_pictures", "data_dir"]
     message = f"{folder}: {file.name} is missing"
     return DataError(message, field="dataset", value=dataset.name, remedies=remedies)
 

@@ -116,7 +116,9 @@ def fetch(
     """
     dataset, folder = get_dataset(name), dataset_folder(name, data_dir)
     if not dataset.mirrors:
-        raise UsageError(f"cannot be downloaded: it is {dataset.title}", field="dataset", value=name)
+        remedies = ["import_pictures"] if name == "own" else []
+        message = f"cannot be downloaded: it is {dataset.title}"
+        raise UsageError(message, field="dataset", value=name, remedies=remedies)
     addresses = [*map(_parse_address, mirrors), *map(_known_address, dataset.mirrors)]
     if source is not None and not source.is_dir():
         raise UsageError("no such folder", field="source", value=source)

@@ -47,7 +47,11 @@ def test_help_shows_no_value_for_a_flag(mnistctl):
 def test_every_example_in_the_help_is_a_valid_command(line):
     program, command, *args = shlex.split(line)
     assert program == "mnistctl"
-    assert {*args} & {*models.CLASSIFIERS, *models.GENERATORS, "--list"} or command in ("download", "show")
+    assert {*args} & {*models.CLASSIFIERS, *models.GENERATORS, "--list"} or command in (
+        "download",
+        "import",
+        "show",
+    )
     COMMANDS[command].make_context(command, args)  # Typer raises if the command line is invalid
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from mnistctl.artifacts import grids
+from mnistctl.data import datasets
 from mnistctl.evaluation import fidelity
 
 ROOT = Path(__file__).parents[2]
@@ -127,6 +129,7 @@ PRINTED = {"already", "paths"}  # with `train` and `trials`, as docs/json.md say
         ("evaluation/generator", "GeneratorEvaluation", "eval {cgan} --judge {conv} --dataset sample -n 100"),
         ("inference/predict", "Predictions", "eval {conv} --image {image}"),
         ("inference/generate", "GenerationResult", "generate {cgan} -n 10"),
+        ("data/pictures", "ImportResult", "import {pictures} --as-is"),
         ("trials/summary", "TrialsSummary", "trials logit -n 2 --epochs 1 --dataset sample --workers 1"),
     ],
 )
@@ -134,7 +137,13 @@ def test_json_of_a_command_has_the_documented_keys(module, name, words, mnistctl
     monkeypatch.setattr(fidelity, "FRECHET_RESAMPLES", 2)  # the keys do not depend on it, the time does
     if "{other}" in words:
         assert mnistctl("train", "logit", "--dataset", "sample", "--epochs", "1").returncode == 0
+    if "{pictures}" in words:
+        arrays, _ = datasets.load("sample", None, "test")
+        (tmp_path / "pictures/3").mkdir(parents=True)
+        for number, image in enumerate(arrays.images[:3]):
+            grids.write_png(tmp_path / f"pictures/3/{number}.png", image)
     paths = {
+        "pictures": tmp_path / "pictures",
         "conv": ROOT / "records/conv.safetensors",
         "cgan": ROOT / "records/cgan.safetensors",
         "image": ROOT / "docs/own-digit.jpg",

@@ -1,0 +1,154 @@
+"""Folders of pictures become a data set: prepared or as they are, split honestly, nothing lost silently."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mnistctl.data import datasets, pictures
+from mnistctl.errors import DataError, UsageError
+
+
+def save_digits(folder, each, *, split="train", scale=1):
+    """Save pictures of the sample's digits into folders 0 to 9, enlarged and black on white if scale > 1."""
+    arrays, _ = datasets.load("sample", None, split)
+    for digit in range(10):
+        (folder / str(digit)).mkdir(parents=True)
+        for number, image in enumerate(arrays.images[arrays.labels == digit][:each]):
+            picture = Image.fromarray(image if scale == 1 else 255 - image.repeat(scale, 0).repeat(scale, 1))
+            picture.save(folder / f"{digit}/{number:02}.png")
+    return arrays
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_digits(tmp_path / "pictures", 6)
+    return tmp_path / "pictures"
+
+
+def test_pictures_of_28x28_pixels_are_taken_as_they_are_and_split_by_digit(folder, tmp_path):
+    result = pictures.import_pictures(folder, tmp_path / "data", as_is=True)
+    assert (result.train, result.test, result.left_out) == ((5,) * 10, (1,) * 10, ())
+    sample, _ = datasets.load("sample", None, "train")
+    expected = {(int(d), i.tobytes()) for d in range(10) for i in sample.images[sample.labels == d][:6]}
+    found = []
+    for split, count in (("train", 50), ("test", 10)):
+        arrays, _ = datasets.load("own", tmp_path / "data", split)
+        assert arrays.images.shape == (count, 28, 28)
+        assert arrays.labels.tolist() != sorted(arrays.labels.tolist())
+        found += [(int(d), i.tobytes()) for d, i in zip(arrays.labels, arrays.images, strict=True)]
+    assert set(found) == expected
+    assert len(found) == 60
+
+
+def test_same_seed_gives_the_same_files_and_another_seed_another_split(folder, tmp_path):
+    contents = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        result = pictures.import_pictures(folder, tmp_path / name, as_is=True, seed=seed)
+        contents.append([path.read_bytes() for path in result.paths])
+    assert contents[0] == contents[1] != contents[2]
+
+
+def test_photographs_are_prepared_as_for_a_prediction(tmp_path):
+    save_digits(tmp_path / "pictures", 2, scale=8)
+    result = pictures.import_pictures(tmp_path / "pictures", tmp_path / "data")
+    assert (sum(result.train), sum(result.test), result.left_out) == (10, 10, ())
+    arrays, _ = datasets.load("own", tmp_path / "data", "train")
+    assert arrays.images.max() == 255
+    assert (arrays.images[:, 0] == 0).all()  # white on black, with MNIST's margin
+
+
+def test_folders_train_and_test_keep_their_split(tmp_path):
+    source = tmp_path / "pictures"
+    save_digits(source / "train", 3)
+    save_digits(source / "test", 2, split="test")
+    result = pictures.import_pictures(source, tmp_path / "data", as_is=True)
+    assert (result.train, result.test) == ((3,) * 10, (2,) * 10)
+
+
+def test_what_is_left_out_is_said_with_its_reason(folder, tmp_path):
+    (folder / "3/notes.txt").write_text("no image")
+    (folder / "3/.hidden").write_text("ignored")
+    (folder / "3/more").mkdir()
+    Image.new("L", (32, 30)).save(folder / "4/large.png")
+    (folder / "5/copy.png").write_bytes((folder / "3/00.png").read_bytes())
+    result = pictures.import_pictures(folder, tmp_path / "data", as_is=True)
+    reasons = {each.file.removeprefix(f"{folder}/"): each.reason for each in result.left_out}
+    assert reasons == {
+        "3/more": "a folder",
+        "3/notes.txt": "not an image of a known format; give a PNG or JPEG",
+        "4/large.png": "32x30 pixels, not 28x28",
+        "5/copy.png": f"the same image as {folder}/3/00.png",
+    }
+    assert sum(result.train) + sum(result.test) == 60
+
+
+def test_empty_picture_has_no_digit(folder, tmp_path):
+    Image.new("L", (200, 200), 255).save(folder / "0/paper.png")
+    result = pictures.import_pictures(folder, tmp_path / "data")
+    assert [(each.file, each.reason) for each in result.left_out] == [
+        (f"{folder}/0/paper.png", "no digit found")
+    ]
+
+
+def test_digit_with_one_picture_is_only_trained_on(folder, tmp_path):
+    for path in sorted((folder / "7").iterdir())[1:]:
+        path.unlink()
+    result = pictures.import_pictures(folder, tmp_path / "data", as_is=True, test_share=0.9)
+    assert (result.train[7], result.test[7]) == (1, 0)
+    assert (result.train[6], result.test[6]) == (1, 5)
+
+
+def test_existing_data_set_is_never_replaced(folder, tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "t10k-labels.idx1-ubyte").write_bytes(b"mine")
+    with pytest.raises(UsageError, match=r"t10k-labels\.idx1-ubyte exists already"):
+        pictures.import_pictures(folder, data, as_is=True)
+    assert [path.name for path in data.iterdir()] == ["t10k-labels.idx1-ubyte"]
+
+
+@pytest.mark.parametrize("share", [0, 1, -1, float("nan")])
+def test_share_of_the_test_split_is_between_0_and_1(share, folder, tmp_path):
+    with pytest.raises(UsageError, match="test_share"):
+        pictures.import_pictures(folder, tmp_path / "data", test_share=share)
+
+
+def test_folder_without_digits_and_unusable_pictures_are_errors(tmp_path):
+    with pytest.raises(UsageError, match="no such folder"):
+        pictures.import_pictures(tmp_path / "nothing", tmp_path / "data")
+    with pytest.raises(UsageError, match=r"has no pictures in folders called 0, 1, \.\.\. 9"):
+        pictures.import_pictures(tmp_path, tmp_path / "data")
+    (tmp_path / "3").mkdir()
+    (tmp_path / "3/junk.png").write_bytes(b"junk")
+    with pytest.raises(DataError, match="no picture is left for the train split, 1 files are left out"):
+        pictures.import_pictures(tmp_path, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_command_prints_counts_and_what_to_run_next_and_the_data_can_be_trained_on(folder, mnistctl):
+    (folder / "0/junk.png").write_bytes(b"junk")
+    ran = mnistctl("import", "pictures", "--as-is", "--data-dir", "my digits")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    lines = ran.stdout.splitlines()
+    assert lines[1].split() == ["0", "5", "1"]
+    assert lines[11].split() == ["all", "50", "10"]
+    assert lines[12] == "left out: 1 files"
+    assert lines[-1] == "train on it: mnistctl train conv --dataset own --data-dir 'my digits'"
+    words = ("train", "logit", "--epochs", "1", "--batch-size", "10", "--dataset", "own")
+    assert mnistctl(*words, "--data-dir", "my digits").returncode == 0
+    again = mnistctl("import", "pictures", "--as-is", "--data-dir", "my digits")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr.endswith("exists already; it is not replaced; use --data-dir\n")
+
+
+def test_json_lists_everything_that_is_left_out(folder, mnistctl):
+    for number in range(30):
+        (folder / f"0/junk{number}.png").write_bytes(b"junk")
+    shown = json.loads(mnistctl("import", "pictures", "--as-is", "--json").stdout)
+    assert (shown["version"], len(shown["left_out"]), shown["seed"]) == (2, 30, 0)
+    text = mnistctl("import", "pictures", "--as-is", "--data-dir", "other").stdout
+    assert text.count("junk") == 20
+    assert "and 10 more; --json lists all" in text
+    assert np.array(shown["train"]).sum() == 50
