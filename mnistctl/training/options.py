@@ -18,6 +18,25 @@ if TYPE_CHECKING:
 DEFAULTS = {"seed": 0, "dataset": "mnist", "data_dir": Path("data"), "device": "auto", "precision": "float32"}
 MAX_EPOCHS = 1_000_000
 MAX_INT = 2**63 - 1
+_MAX_NAME_BYTES = 255 - len(".safetensors")  # most file systems allow 255; no other ending of a run is longer
+_MAX_SHOWN = 40  # characters of a name in a message
+
+
+def check_run_name(name: str) -> None:
+    """Check the name of a run's files: it can be typed, and none of the files has a name that is too long.
+
+    Raises:
+        UsageError: it is not a plain name.
+    """
+    shown = repr(name) if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]!r}..."
+    plain = name.isprintable() and name.strip() == name and not set(name) & set("/\\*?")
+    if not name or not plain or name[0] in ".-~":
+        message = "give a plain file name, without folders, * or ?, that begins with none of . - ~ and space"
+        raise UsageError(message, field="name", value=shown)
+    size = len(name.encode())
+    if size > _MAX_NAME_BYTES:
+        message = f"a name has at most {_MAX_NAME_BYTES} bytes, and this one has {size}"
+        raise UsageError(message, field="name", value=shown)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,9 +86,7 @@ class RunOptions(Schema):
         parts = [model, *([] if self.init is None else ["init"]), *([] if dataset == "mnist" else [dataset])]
         default = "-".join(parts)
         name = default if self.name is None else self.name
-        if not name or not name.isprintable() or name.startswith(".") or Path(name).name != name:
-            message = "give a plain file name, without folders or a leading dot"
-            raise UsageError(message, field="name", value=repr(name))
+        check_run_name(name)
         if name in PRETRAINED:
             message = "the weights in the package have this name; choose another"
             raise UsageError(message, field="name", value=name)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mnistctl.artifacts import files
+from mnistctl.artifacts.outputs import owner_of
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.errors import CheckpointError, UsageError, suggest
 from mnistctl.models.sources import Model, format_value
@@ -52,11 +53,17 @@ def inspect(run_path: Path, *, overwrite: bool = False) -> Existing:
     record = _read(lambda: read_record(files.with_ending(run_path, "json")), overwrite)
     finished = frozenset[Path]()
     if record is not None:
-        finished = frozenset(outputs.output_files(run_path, record.generator, record.recipe.epochs))
+        paths = outputs.output_files(run_path, record.generator, record.recipe.epochs)
+        finished = _own_files(run_path, paths)
     if overwrite:
-        stale = frozenset(_grids_so_far(run_path, checkpoint))
+        stale = _own_files(run_path, _grids_so_far(run_path, checkpoint))
         return Existing(run_path=run_path, stale_files=stale - finished, files_to_replace=finished)
     return Existing(run_path=run_path, checkpoint=checkpoint, record=record, files_to_replace=finished)
+
+
+def _own_files(run_path: Path, paths: list[Path]) -> frozenset[Path]:
+    """Those of `paths` that exist and are not the files of another run: gan01 has a picture as gan has."""
+    return frozenset(path for path in paths if path.exists() and owner_of(path) in (None, run_path.name))
 
 
 def _read(read: Callable[[], T | None], ignore_damaged: bool) -> T | None:

@@ -8,6 +8,7 @@ from mnistctl.artifacts import files
 from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
 from mnistctl.errors import CheckpointError, DivergedError, UsageError
+from mnistctl.models.recipe import GanRecipe
 from mnistctl.models.sources import Model, to_model
 from mnistctl.nn.device import autocast_for, get_device, set_threads
 from mnistctl.training import outputs
@@ -73,8 +74,11 @@ def train(
             return
         if existing.checkpoint is not None and not resume:
             raise unfinished_error(existing.checkpoint, run_path)
+        new = existing.checkpoint is None and existing.record is None
+        if new or resume:
+            check_outputs(model, options, existing, replace=overwrite or resume)
         config = resolve(model, options, existing, command=command, allow_inexact=allow_inexact)
-        if existing.checkpoint is None and existing.record is not None:
+        if not new and not resume:
             yield check_same_run(existing, config.settings)
             return
         with model.reporting_errors():
@@ -100,6 +104,21 @@ def check_arguments(
     device = get_device(options.get("device"))
     set_threads(options.threads)
     autocast_for(options.get("precision"), device)
+
+
+def check_outputs(model: Model, options: RunOptions, existing: Existing, *, replace: bool) -> None:
+    """Check that all files of the run can be written; see `check_run_outputs`.
+
+    Raises:
+        UsageError, OutputError: a file cannot be written, or must not be.
+    """
+    if existing.checkpoint is not None:
+        settings = existing.checkpoint.header.settings
+        generator, epochs = settings.generator, settings.recipe.epochs
+    else:
+        recipe = options.recipe(model)
+        generator, epochs = isinstance(recipe, GanRecipe), recipe.epochs
+    outputs.check_run_outputs(existing.run_path, generator, epochs, replace=replace)
 
 
 class Stopwatch:

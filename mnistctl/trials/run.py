@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from mnistctl.artifacts import charts, files, grids
 from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
+from mnistctl.artifacts.outputs import CHART, TRIALS, Output, check_outputs
 from mnistctl.data import datasets
 from mnistctl.errors import CheckpointError, FailedTrialsError, UnmetError, UsageError
 from mnistctl.models.published import load_published
@@ -18,6 +20,7 @@ from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import autocast_for, get_device
 from mnistctl.training.environment import MachineInfo, machine_info, versions
+from mnistctl.training.outputs import require_unused
 from mnistctl.training.record import DatasetFiles
 from mnistctl.trials import journal, summary
 from mnistctl.trials.comparisons import Requirement
@@ -97,6 +100,7 @@ def run_trials(
     with run_lock(options.run_path) as warnings:
         yield from warnings
         existing = None if overwrite else journal.read(options.journal_path)
+        check_trials_outputs(options.run_path, replace=overwrite or existing is not None)
         config = resolve(options, backend, existing, resume=resume, allow_mixed=allow_mixed)
         entries = existing
         if not config.already:
@@ -194,6 +198,22 @@ def _prepare_journal(config: TrialsConfig, command: str) -> TrialsJournal:
     if config.note is not None:
         journal.append(path, config.existing, config.note)
     return config.existing
+
+
+def check_trials_outputs(run_path: Path, *, replace: bool) -> None:
+    """Check that all files of trials can be written, before the first trial.
+
+    Args:
+        run_path: path of their files without the endings.
+        replace: whether files of this name belong to the trials, so that they may be replaced.
+
+    Raises:
+        UsageError, OutputError: as `check_run_outputs`.
+    """
+    formats = {"jsonl": TRIALS, "json": TRIALS, "png": CHART}
+    paths = {files.with_ending(run_path, ending): form for ending, form in formats.items()}
+    check_outputs([Output(path, form, run=run_path.name) for path, form in paths.items()])
+    require_unused([path for path in paths if path.exists()], replace=replace)
 
 
 def write_summary(config: TrialsConfig, result: TrialsSummary) -> Iterator[Saved | TrialsFinished]:
