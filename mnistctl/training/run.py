@@ -18,6 +18,7 @@ from mnistctl.training.events import Epoch, Finished, GanEpoch, Started
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Resumption, RunRecord
 from mnistctl.training.resume import (
+    Existing,
     check_same_run,
     drop_finished_checkpoints,
     inspect,
