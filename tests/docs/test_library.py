@@ -1,10 +1,11 @@
-"""The code of docs/library.md runs as it is, and so does the new model of docs/new-model.md."""
+"""The code of docs/library.md runs as it is, and so does the new model of docs/own-recipes.md."""
 
 import json
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
+from mnistctl.models.recipe import ClassifierRecipe
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +23,7 @@ def python_blocks(page):
 
 
 IN_MEMORY, RUN, LOAD, GENERATE, PLAIN = python_blocks("docs/library.md")
-MODEL, VARIANT = python_blocks("docs/new-model.md")
+MODEL, VARIANT = python_blocks("docs/own-recipes.md")
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def test_names_of_the_weights_are_as_the_page_says():
 def test_new_model_needs_the_file_and_the_line_of_the_page(tmp_path):
     package = tmp_path / "mnistctl"
     shutil.copytree(ROOT / "mnistctl", package, ignore=shutil.ignore_patterns("__pycache__"))
-    (line,) = re.findall(r'^    ("mlp": .*)$', (ROOT / "docs/new-model.md").read_text(), re.M)
+    (line,) = re.findall(r'^    ("mlp": .*)$', (ROOT / "docs/own-recipes.md").read_text(), re.M)
     registry = package / "models/__init__.py"
     old = registry.read_text()
     registry.write_text(old.replace("CLASSIFIERS = {\n", f"CLASSIFIERS = {{\n    {line}\n", 1))
@@ -104,6 +106,23 @@ def test_new_model_needs_the_file_and_the_line_of_the_page(tmp_path):
     assert MODEL.startswith('"""') and f"{record['parameters']:,} parameters" in MODEL.splitlines()[0]
     assert record["accuracy"] > 50
     assert (tmp_path / "out/mlp-sample.safetensors").exists()
+
+
+def test_recipe_file_of_the_page_trains_without_being_registered(tmp_path):
+    (tmp_path / "mlp.py").write_text(MODEL)
+    words = ["train", "mlp.py", "--dataset", "sample", "--epochs", "1", "--quiet"]
+    ran = subprocess.run(
+        [sys.executable, "-m", "mnistctl", *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert float(ran.stdout) > 50
+
+
+def test_table_of_the_page_has_the_fields_of_a_recipe():
+    page = (ROOT / "docs/own-recipes.md").read_text()
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| [^|]+ \|$", page, re.M)
+    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    assert documented == {field.name for field in fields(ClassifierRecipe)}
 
 
 def test_variant_of_the_page_is_the_recipe_of_swa():
