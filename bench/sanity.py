@@ -55,7 +55,7 @@ def main() -> None:
     real_distances, _ = nearest_training_digits(test.images, test.labels, train, CPU)
     thresholds = copy_thresholds(real_distances, test.labels)
     rows = {}
-    print(f"{'':16s}{'Frechet':>9s}{'density':>9s}{'coverage':>9s}{'entropy':>9s}{'copies, %':>10s}")
+    print(f"{'':16s}{'Fréchet':>9s}{'density':>9s}{'coverage':>9s}{'entropy':>9s}{'copies, %':>10s}")
     for name, images in kinds.items():
         features = extract_features(classifier, images)
         fidelity = compute_fidelity(features, real, rng)

@@ -107,7 +107,12 @@ DATASETS = {d.name: d for d in (
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
     ), "fashion-mnist"),
-    Dataset("sample", "the 5,000 digits in the package", _files(None, None, None, None)),
+    Dataset("sample", "the 5,000 digits in the package", _files(
+        (3_136_016, "74422b12132c7d8b0957cdb994d971a505f77a57ddac808ef1ea84f4bb9e7a2e"),
+        (    4_008, "5dbd7686910cb66a8a6303f16940c2fae43896243c187897cd3976aab00f4817"),
+        (  784_016, "39a5f23fe7320d50d2b650bd96c756db7999a84cb13541d939296ed59f1e0663"),
+        (    1_008, "66e4c6deb5f2a061f7d8cd5ec53025fdb9dabb08265e449acb8cf64b8cd36cac"),
+    )),
     Dataset("own", "any four IDX files", _files(None, None, None, None)),
 )}
 

@@ -42,12 +42,14 @@ class FileStatus:
         kind: "images" or "labels".
         count: number of images or labels; None if the file is missing or damaged.
         action: its state; "fetched" if it was downloaded or copied just now.
+        verified: whether the data set has a checksum that it was compared with.
     """
 
     file: str
     kind: str
     count: int | None
     action: Literal["present", "fetched", "missing", "damaged"]
+    verified: bool = True
 
 
 class _TransientError(Exception):
@@ -284,7 +286,7 @@ def _file_status(folder: Path, file: File) -> FileStatus:
         content, _ = read_verified(path, file)
     except DataError:
         return FileStatus(file.name, file.kind, None, "damaged")
-    return FileStatus(file.name, file.kind, idx.shape(content)[0], "present")
+    return FileStatus(file.name, file.kind, idx.shape(content)[0], "present", file.sha256 is not None)
 
 
 def _download_error(

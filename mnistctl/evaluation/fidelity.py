@@ -13,7 +13,7 @@ from mnistctl.data import datasets
 from mnistctl.inference.forward import compute_image_logits
 
 K_NEAREST = 5  # the radius of a real image is the distance to its 5th neighbour, as in Naeem et al.
-FRECHET_RESAMPLES = 40  # bootstrap resamples of the Frechet distance
+FRECHET_RESAMPLES = 40  # bootstrap resamples of the Fréchet distance
 NEAR_DUPLICATE_SHARE = 0.01  # the share of real test images that counts as near-duplicates
 _RESAMPLES = 1000  # bootstrap resamples of everything else
 _ROWS_AT_ONCE = 1000  # rows of a distance matrix
@@ -68,7 +68,7 @@ def mean_and_covariance(features: Tensor, weights: Floats | None = None) -> tupl
 
 
 def frechet_distance(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> float:
-    """The squared Frechet distance between two Gaussians, each a mean [F] and a covariance [F, F].
+    """The squared Fréchet distance between two Gaussians, each a mean [F] and a covariance [F, F].
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Dowson and Landau, 1982; of a net's features: Heusel et al.,
     arXiv 1706.08500, equation 6). The trace of the root equals that of (S C2 S)^(1/2) with S = C1^(1/2),
@@ -128,7 +128,7 @@ def compute_neighbourhood(generated: Tensor, real: Tensor) -> Neighbourhood:
 
 @dataclass(frozen=True)
 class FidelityMetrics:
-    """Frechet distance, density and coverage of generated images among real ones."""
+    """Fréchet distance, density and coverage of generated images among real ones."""
 
     frechet: Estimate
     density: Estimate
@@ -136,10 +136,10 @@ class FidelityMetrics:
 
 
 def compute_fidelity(generated: Features, real: Features, rng: np.random.Generator) -> FidelityMetrics:
-    """Frechet distance, density and coverage of generated images, in the features of one classifier.
+    """Fréchet distance, density and coverage of generated images, in the features of one classifier.
 
     The intervals cover other samples of generated images, and for coverage other real images. They are
-    percentiles over bootstrap resamples. That of the Frechet distance is the value plus and minus 1.96
+    percentiles over bootstrap resamples. That of the Fréchet distance is the value plus and minus 1.96
     standard deviations of the resamples: these repeat images, so their distances are too large by themselves.
     """
     reference = mean_and_covariance(real.features)

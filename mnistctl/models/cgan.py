@@ -1,6 +1,6 @@
 """The nets of gan with the digit as a second input (conditional GAN): 878,564 and 700,964 parameters.
 
-After 20 epochs: Frechet distance 0.432 from MNIST's images, where other real images have 0.312.
+After 20 epochs: Fréchet distance 0.432 from MNIST's images, where other real images have 0.312.
 conv recognizes 99.12 % of the generated images as the requested digit.
 Record: records/cgan-eval.json
 """

@@ -1,6 +1,6 @@
 """A generator and a discriminator of four convolutions each (DCGAN): 837,504 and 659,456 parameters.
 
-After 20 epochs: Frechet distance 1.118 from MNIST's images, where other real images have 0.312.
+After 20 epochs: Fréchet distance 1.118 from MNIST's images, where other real images have 0.312.
 Record: records/gan-eval.json
 """
 

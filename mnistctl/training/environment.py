@@ -98,7 +98,10 @@ class DataReport(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class OutReport(Schema):
-    """The folder for results, and the names of the trained models and the unfinished runs in it."""
+    """The folder for results, and the names of the trained models and the unfinished runs in it.
+
+    `writable` is also true if the folder does not exist but can be created.
+    """
 
     folder: str
     exists: bool
@@ -148,7 +151,7 @@ def collect_environment(data_dir: Path, out_dir: Path) -> EnvironmentReport:
         out=OutReport(
             folder=str(out_dir),
             exists=out_dir.is_dir(),
-            writable=os.access(out_dir, os.W_OK),
+            writable=_can_write(out_dir),
             models=tuple(files.list_runs(out_dir, "safetensors")),
             unfinished_runs=tuple(files.list_runs(out_dir, "unfinished")),
         ),
@@ -165,6 +168,12 @@ def _without_secrets(name: str, value: str) -> str:
     return " ".join(
         public_address(word) if name == "MNISTCTL_MIRROR" or "://" in word else word for word in value.split()
     )
+
+
+def _can_write(folder: Path) -> bool:
+    """Whether files can be written to `folder`, or the folder can be created where it does not exist."""
+    existing = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 def _version(name: str) -> str | None:

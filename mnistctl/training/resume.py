@@ -1,15 +1,16 @@
 """What already exists at a run's path, and whether a run may continue or replace it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mnistctl.artifacts import files
 from mnistctl.artifacts.outputs import owner_of
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.errors import CheckpointError, UsageError, suggest
 from mnistctl.models.sources import Model, format_value
+from mnistctl.schema import Schema
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import RunCheckpoint, RunCheckpoints
 from mnistctl.training.environment import MachineInfo
@@ -18,6 +19,7 @@ from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Change, RunRecord, RunSettings, read_record
 
 T = TypeVar("T")
+_MAX_SHOWN = 3  # settings in a message
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,15 +209,35 @@ def check_same_run(existing: Existing, settings: RunSettings) -> Finished:
     """
     record = existing.record
     assert record is not None
-    if any(getattr(record, name) != value for name, value in vars(settings).items()):
+    if different := _differences(record, settings):
         path = files.with_ending(existing.run_path, "json")
-        message = f"{path}: belongs to a different run ({_describe(record)})"
+        message = f"{path}: belongs to a different run ({_describe(record)}; {different})"
         if _only_longer(record, settings):
             more = settings.recipe.epochs - record.recipe.epochs
             message += f"; a finished run cannot go on, but its weights can be trained {more} epochs more"
             raise UsageError(message, remedies=("train_more", "overwrite", "name"))
         raise UsageError(message, remedies=("overwrite", "name", "out_dir"))
     return Finished(record, already=True)
+
+
+def _differences(record: RunRecord, settings: RunSettings) -> str:
+    """The settings that differ from those of the record, as `seed 0, now 1`; empty if none does."""
+    before, now = (dict(_flatten(Schema.to_json(each))) for each in (record, settings))
+    names = [name for name in now if before.get(name) != now[name]]
+    names = [name for name in names if name not in ("lr_schedule", "swa_epochs")] or names  # they follow
+    return ", ".join(
+        f"{name.replace('_', ' ')} {before.get(name)!s:.20}, now {now[name]!s:.20}"
+        for name in names[:_MAX_SHOWN]
+    )
+
+
+def _flatten(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The values of the JSON object by name, those of objects in it included."""
+    for name, value in body.items():
+        if isinstance(value, dict):
+            yield from (("dataset" if key == "name" else key, inner) for key, inner in _flatten(value))
+        else:
+            yield name, value
 
 
 def _only_longer(record: RunRecord, settings: RunSettings) -> bool:

@@ -56,8 +56,11 @@ def test_same_run_again_is_already_finished_and_a_different_one_is_refused(train
     assert "already finished" in again.stdout
     other = mnistctl(*TRAIN, "--seed", "1")
     assert other.returncode == 2
-    for word in ("2 epochs", "seed 0", "--overwrite", "--name", "--out-dir"):
+    for word in ("2 epochs", "seed 0, now 1", "--overwrite", "--name", "--out-dir"):
         assert word in other.stderr
+    other = mnistctl(*TRAIN, "--lr", "0.1", "--batch-size", "50")
+    assert "; batch size 100, now 50, lr 0.04, now 0.1)" in other.stderr
+    assert "lr schedule" not in other.stderr
     assert (tmp_path / "out/logit-sample.json").read_bytes() == before
     assert mnistctl(*TRAIN, "--seed", "1", "--overwrite").returncode == 0
     assert (tmp_path / "out/logit-sample.json").read_bytes() != before

@@ -229,7 +229,7 @@ def test_show_machine_reports_versions_devices_and_data_sets(mnistctl, own, tmp_
     assert shown["devices"][0]["device"] == "cpu"
     assert shown["environment"]["MNISTCTL_THREADS"] == "2"
     states = {name: row["state"] for name, row in shown["data"]["datasets"].items()}
-    assert states == {"mnist": "damaged", "fashion": "missing", "sample": "sound", "own": "missing"}
+    assert states == {"mnist": "damaged", "fashion": "missing", "sample": "verified", "own": "missing"}
     assert shown["data"]["datasets"]["own"]["files"]["t10k-labels-idx1-ubyte"] == "missing"
     assert shown["data"]["datasets"]["own"]["files"]["train-labels-idx1-ubyte"] == "present"
     assert (shown["out"]["models"], shown["out"]["unfinished_runs"]) == (["net"], ["half"])
@@ -237,6 +237,14 @@ def test_show_machine_reports_versions_devices_and_data_sets(mnistctl, own, tmp_
     assert f"mnistctl {__version__}" in text
     assert "own: missing in data: t10k-labels-idx1-ubyte\n" in text
     assert "  trained models: net\n" in text
+
+
+def test_folder_that_does_not_exist_is_writable_if_it_can_be_created(mnistctl, tmp_path):
+    (tmp_path / "file").touch()
+    for folder, writable in (("new/deeper", True), ("file", False), ("file/below", False)):
+        out = json.loads(mnistctl("show", "--machine", "--json", "--out-dir", folder).stdout)["out"]
+        assert (out["exists"], out["writable"]) == (False, writable)
+    assert "new, does not exist yet, writable" in mnistctl("show", "--machine", "--out-dir", "new").stdout
 
 
 def test_show_machine_reports_why_bf16_is_unavailable(mnistctl, monkeypatch):

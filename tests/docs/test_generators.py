@@ -54,7 +54,7 @@ def test_evaluations_are_of_the_recorded_weights():
 def test_metrics_are_the_recorded_ones():
     gan, cgan = (record(f"{model}-eval") for model in ("gan", "cgan"))
     rows = {row.split("|")[1].strip(): row for row in reversed(LINES) if row.startswith("| ")}
-    titles = ("Fréchet distance", "density", "coverage", "near duplicates, %", "class entropy, bits")
+    titles = ("Fréchet distance", "density", "coverage", "near-duplicates, %", "class entropy, bits")
     metrics = PAGE.split("## Quality")[1].split("## The metrics")[0].splitlines()
     for title, (name, form) in zip(titles, FORMATS.items(), strict=True):
         real = f"{gan[f'{name}_floor']:{form}}"

@@ -170,7 +170,7 @@ def test_page_states_the_recorded_accuracy(name):
 @pytest.mark.parametrize("name", models.GENERATORS)
 def test_page_states_the_recorded_quality_of_generated_images(name):
     record = json.loads((RECORDS / f"{name}-eval.json").read_text())
-    assert f"Frechet distance {record['frechet']['value']:.3f}" in page(name)
+    assert f"Fréchet distance {record['frechet']['value']:.3f}" in page(name)
     assert f"other real images have {record['frechet_floor']:.3f}" in page(name)
     if name == "cgan":
         assert f"{record['asked']['value']:.2f} %" in page(name)

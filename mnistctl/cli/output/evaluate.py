@@ -208,7 +208,7 @@ def print_generator_evaluation(
     print_line(f"reference classifier: {reference.model} ({source}), accuracy {accuracy} %")
     frechet, conditional = evaluation.frechet, evaluation.conditional_accuracy
     ratio = frechet.value / frechet.real_reference if frechet.real_reference > 0 else float("inf")
-    print_line(f"Frechet distance: {frechet.value:.3f}, {ratio:.2f} times that of real images", "bold green")
+    print_line(f"Fréchet distance: {frechet.value:.3f}, {ratio:.2f} times that of real images", "bold green")
     if conditional is not None:
         print_line(f"conditional accuracy: {format_percent(conditional.value)} %", "bold green")
     _print_generator_metrics(evaluation)
@@ -220,7 +220,7 @@ def _print_generator_metrics(evaluation: "GeneratorEvaluation") -> None:
     headers = ("", "generated", "95 % interval", "real")
     table = plain_table(*headers, justify="right", left=[0], folded=[0])
     rows: list[tuple[str, Metric | None, Callable[[float], str]]] = [
-        ("Frechet distance", evaluation.frechet, "{:.3f}".format),
+        ("Fréchet distance", evaluation.frechet, "{:.3f}".format),
         ("density", evaluation.density, "{:.3f}".format),
         ("coverage", evaluation.coverage, "{:.3f}".format),
         ("near-duplicates, %", evaluation.near_duplicates, format_percent),

@@ -29,7 +29,8 @@ def print_file_statuses(statuses: Iterable["FileStatus"]) -> None:
     table = plain_table("file", "holds", "count", "state", right=[2], folded=[0, 1, 3])
     for status in statuses:
         count = "-" if status.count is None else str(status.count)
-        table.add_row(status.file, status.kind, count, states.get(status.action, status.action))
+        state = states.get(status.action, status.action) if status.verified else "sound"
+        table.add_row(status.file, status.kind, count, state)
     print_table(table)
 
 
@@ -185,7 +186,8 @@ def print_environment(environment: "EnvironmentReport", *, json: bool) -> None:
         name = "" if device.name is None else f" ({device.name})"
         print_line(f"device: {device.device}{name}; bf16: {device.bf16 or 'native'}")
     _print_datasets(environment.data)
-    state = "writable" if out.writable else "not writable" if out.exists else "does not exist yet"
+    state = "writable" if out.writable else "not writable"
+    state = state if out.exists else f"does not exist yet, {state}"
     print_line(f"out: {out.folder}, {state}")
     print_line(f"  trained models: {', '.join(out.models) or 'none'}")
     print_line(f"  unfinished runs: {', '.join(out.unfinished_runs) or 'none'}")
