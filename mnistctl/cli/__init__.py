@@ -9,10 +9,12 @@ from mnistctl import __version__
 from mnistctl.cli import download, evaluate, generate, pictures, show, train, trials
 from mnistctl.cli.commands import resume_unfinished_command
 from mnistctl.cli.errors import describe_error
+from mnistctl.cli.help import DESCRIPTIONS, Group, Tidy
 from mnistctl.cli.output import terminal
 from mnistctl.errors import MnistctlError, UnfinishedRunError
 
 app = typer.Typer(
+    cls=Group,
     help="Train, evaluate and understand small image models on MNIST.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -46,7 +48,7 @@ OLD_OPTIONS = {  # still accepted, hidden from the help
 _TYPED = "mnistctl.typed"  # key in the context's `meta`: the old names that were typed, by current name
 
 
-class Command(TyperCommand):
+class Command(Tidy, TyperCommand):
     """A command that also accepts the option names of earlier versions."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -140,4 +142,4 @@ for name, function in (
     ("eval", evaluate.evaluate),
     ("generate", generate.generate),
 ):
-    app.command(name, cls=Command, epilog=_examples(name))(function)
+    app.command(name, cls=Command, help=DESCRIPTIONS[name], epilog=_examples(name))(function)

@@ -25,7 +25,7 @@ def download(
     check: Annotated[bool, flag("--check", help="Verify the files; download nothing.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a silent mirror.")] = 30.0,
 ) -> None:
-    """Download a data set and verify it. Files that are present and verified are not downloaded again."""
+    """The command `download`."""
     from mnistctl.cli.output.show import print_file_statuses
     from mnistctl.data import download
     from mnistctl.data.datasets import get_dataset

@@ -107,13 +107,7 @@ def evaluate(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Evaluate trained models.
-
-    One classifier: loss, accuracy, metrics per digit, confusion matrix, errors and figures.
-    Several classifiers: scores in one table, and a test whether they differ.
-    A generator: how close its images are to real ones, in the features of a classifier.
-    With --image: a classifier's predictions for image files.
-    """
+    """The command `eval`."""
     from mnistctl.inference import load
 
     # A mistyped name is an error before anything is downloaded.

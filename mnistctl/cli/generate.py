@@ -72,7 +72,7 @@ def generate(
     allow_inexact: AllowOtherRecipe = False,
     json: Json = False,
 ) -> None:
-    """Generate images with a trained generator. The data set that it was trained on is not needed."""
+    """The command `generate`."""
     if sum((morph, idx is not None, show)) > 1:
         raise UsageError("--morph, --idx and --show exclude each other; give one of them")
     _check_options(idx, {"out": out, "rows": rows, "columns": columns}, {"reference_classifier": judge})

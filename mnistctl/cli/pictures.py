@@ -24,10 +24,7 @@ def import_(
     seed: Annotated[int, typer.Option(help="Random seed of the split and the order.")] = 0,
     json: Json = False,
 ) -> None:
-    """Make a data set of your own from folders of pictures, for --dataset own.
-
-    The pictures of each digit are in a folder called like it: 0, 1, ... 9.
-    """
+    """The command `import`."""
     from mnistctl.cli.output.pictures import picture_progress, print_import
     from mnistctl.data import pictures
 

@@ -68,7 +68,7 @@ def show(
         bool, flag("--json", help="Print one JSON object; only with --machine.", rich_help_panel=OUTPUT)
     ] = False,
 ) -> None:
-    """Print images as text: the label, then 28 rows. The images are random unless --index is given."""
+    """The command `show`."""
     if model is None and (set_ or toml):
         raise UsageError(f"{'--set' if set_ else '--toml'} needs --model")
     if json and not machine:

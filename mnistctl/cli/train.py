@@ -124,7 +124,7 @@ def train(
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Train a model and save weights, log and images."""
+    """The command `train`."""
     if list_:
         from mnistctl.cli.output.show import print_models
         from mnistctl.models.summary import list_models

@@ -138,7 +138,7 @@ def trials(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Train models from many seeds and compare their accuracies."""
+    """The command `trials`."""
     from mnistctl.trials.executors import get_backend
 
     backend = get_backend(

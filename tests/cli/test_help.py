@@ -14,11 +14,19 @@ from typer.main import get_command
 
 from mnistctl import __version__, models
 from mnistctl.cli import EXAMPLES, app
+from mnistctl.cli.help import DESCRIPTIONS
 from mnistctl.models import summary
 from mnistctl.models.published import Published, load_published
 from mnistctl.models.summary import list_models
 
 COMMANDS = get_command(app).commands
+# The words of the titles of panels.
+PANELS = {
+    word
+    for command in COMMANDS.values()
+    for parameter in command.params
+    for word in (getattr(parameter, "rich_help_panel", None) or "").split()
+}
 PAGES = [(), *((name,) for name in COMMANDS)]
 
 
@@ -37,10 +45,37 @@ def test_help_fits_the_terminal_and_shows_every_option_and_example(page, columns
             assert [line.split() for line in lines].count([*example.split(), *text.split()]) == 1
 
 
-def test_help_shows_no_value_for_a_flag(mnistctl):
-    for name in COMMANDS:
-        for line in mnistctl(name, "--help", COLUMNS="100").stdout.splitlines():
-            assert "<bool>" not in line or "--help" in line
+def test_help_shows_plain_types_and_defaults(mnistctl):
+    for page in PAGES:
+        shown = mnistctl(*page, "--help", COLUMNS="100").stdout
+        assert not re.search(r"<bool>|list\[|default: \(|\\\\", shown)
+        assert "--seed" not in shown or "[default: " in shown
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: " ".join(page) or "mnistctl")
+def test_help_of_a_narrow_terminal_has_every_word_of_the_wide_one(page, mnistctl):
+    narrow, wide = (mnistctl(*page, "--help", COLUMNS=str(columns)).stdout for columns in (40, 200))
+    examples = [line for line in narrow.splitlines() if line.startswith("mnistctl ")]
+    for line in narrow.splitlines():
+        assert len(line) <= 40 or line in examples or len(line.split()) == 1
+
+    def words(text):
+        return set(re.findall(r"[\w./<>|-]+", text))
+
+    assert words(wide) - words(narrow) <= {"Arguments", "Options", "Commands", "required", *PANELS}
+    assert "\u2026" not in narrow
+
+
+@pytest.mark.parametrize("columns", ["40", "100"])
+def test_help_does_not_need_docstrings(columns, tmp_path):
+    """`python -OO` removes them."""
+    for page in ("train", "eval"):
+        command = [sys.executable, "-OO", "-m", "mnistctl", page, "--help"]
+        environment = os.environ | {"COLUMNS": columns}
+        ran = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+        assert (ran.returncode, ran.stderr) == (0, "")
+        for word in DESCRIPTIONS[page].split():
+            assert word in ran.stdout
 
 
 @pytest.mark.parametrize("line", [line for examples in EXAMPLES.values() for line in examples])
@@ -55,8 +90,8 @@ def test_every_example_in_the_help_is_a_valid_command(line):
     COMMANDS[command].make_context(command, args)  # Typer raises if the command line is invalid
 
 
-def test_every_command_has_examples():
-    assert EXAMPLES.keys() == COMMANDS.keys()
+def test_every_command_has_a_description_and_examples():
+    assert EXAMPLES.keys() == COMMANDS.keys() == DESCRIPTIONS.keys()
 
 
 def test_without_arguments_the_help_is_printed_and_no_error(mnistctl):
