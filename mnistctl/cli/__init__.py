@@ -1,5 +1,7 @@
 """The command line application: its commands, their examples, and option names of earlier versions."""
 
+import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +13,7 @@ from mnistctl.cli.commands import resume_unfinished_command
 from mnistctl.cli.errors import describe_error
 from mnistctl.cli.help import DESCRIPTIONS, Group, Tidy
 from mnistctl.cli.output import terminal
-from mnistctl.errors import MnistctlError, UnfinishedRunError
+from mnistctl.errors import MnistctlError, UnfinishedRunError, UsageError
 
 app = typer.Typer(
     cls=Group,
@@ -45,6 +47,23 @@ OLD_OPTIONS = {  # still accepted, hidden from the help
 }
 
 
+def _expand_home(name: str, value: Any) -> Any:
+    """`value` with `~` as the home folder in its paths, which a shell leaves in --out-dir=~/runs.
+
+    Raises:
+        UsageError: there is no such user.
+    """
+    if isinstance(value, list | tuple):
+        return type(value)(_expand_home(name, each) for each in value)
+    if not str(value).startswith("~") or not (isinstance(value, Path) or os.sep in str(value)):
+        return value
+    try:
+        return type(value)(Path(value).expanduser())
+    except RuntimeError:
+        message = f"there is no home folder for {Path(value).parts[0]}"
+        raise UsageError(message, field=name, value=value) from None
+
+
 _TYPED = "mnistctl.typed"  # key in the context's `meta`: the old names that were typed, by current name
 
 
@@ -54,11 +73,13 @@ class Command(Tidy, TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         options = {name for parameter in self.params for name in parameter.opts}
         try:
-            return super().parse_args(ctx, [self._current_name(arg, options, ctx) for arg in args])
+            rest = super().parse_args(ctx, [self._current_name(arg, options, ctx) for arg in args])
         except Exception as error:
             if hasattr(error, "ctx") and error.ctx is None:  # of an option without its value
                 error.ctx = ctx
             raise
+        ctx.params = {name: _expand_home(name, value) for name, value in ctx.params.items()}
+        return rest
 
     def _current_name(self, arg: str, options: set[str], ctx: Any) -> str:
         """`arg` with the current name of an old option, as in --rate or --rate=0.1."""

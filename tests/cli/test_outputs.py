@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +151,29 @@ def test_sample_is_never_an_output(mnistctl):
     before = path.read_bytes()
     assert mnistctl(*SHOW, "--png", str(path), "--overwrite").returncode == 2
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [(("--out-dir=~/runs",), {}), ((), {"MNISTCTL_OUT_DIR": "~/runs"})],
+    ids=["option", "variable"],
+)
+def test_home_folder_is_expanded_in_options_and_variables(words, environment, tmp_path, own, mnistctl):
+    data = ("--dataset", "own", "--epochs", "1", "-q")
+    shutil.copytree(own, tmp_path / "home/digits")
+    environment |= {"HOME": str(tmp_path / "home"), "MNISTCTL_DATA_DIR": "~/digits"}
+    assert mnistctl("train", "logit", *data, *words, **environment).returncode == 0
+    assert (tmp_path / "home/runs/logit-own.json").exists()
+    assert not (tmp_path / "~").exists()
+    net = "~/runs/logit-own.safetensors"
+    evaluation = ("eval", net, "--dataset", "own", "--predictions=~/p.csv", *words)
+    assert mnistctl(*evaluation, **environment).returncode == 0
+    assert (tmp_path / "home/p.csv").exists()
+    assert not (tmp_path / "~").exists()
+
+
+def test_home_folder_of_nobody_is_an_error(mnistctl, tmp_path):
+    ran = mnistctl(*SHOW, "--png=~nobody-here/a.png")
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert "--png ~nobody-here/a.png: there is no home folder for ~nobody-here" in ran.stderr
+    assert list(tmp_path.iterdir()) == []
