@@ -23,12 +23,15 @@ def download(
         Path | None, typer.Option("--from", metavar="DIR", help="Take the files from a local folder.")
     ] = None,
     check: Annotated[bool, flag("--check", help="Verify the files; download nothing.")] = False,
+    overwrite: Annotated[
+        bool, flag("--overwrite", help="Replace other IDX files that have the names of the data set's.")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a silent mirror.")] = 30.0,
 ) -> None:
     """The command `download`."""
     from mnistctl.cli.output.show import print_file_statuses
     from mnistctl.data import download
-    from mnistctl.data.datasets import get_dataset
+    from mnistctl.data.datasets import dataset_folder, get_dataset
 
     if not 0 < timeout <= _MAX_TIMEOUT:
         message = f"give a number of seconds above 0, at most {_MAX_TIMEOUT}"
@@ -38,6 +41,7 @@ def download(
     if check:
         statuses = download.check(dataset, data_dir)
         print_file_statuses(statuses)
+        download.require_no_others(dataset, dataset_folder(dataset, data_dir), statuses)
         bad = [status.file for status in statuses if status.count is None]
         if bad:
             raise DataError(
@@ -49,7 +53,13 @@ def download(
         return
     with terminal.download_progress() as on_progress:
         statuses = download.fetch(
-            dataset, data_dir, mirrors=mirror or (), source=source, timeout=timeout, progress=on_progress
+            dataset,
+            data_dir,
+            mirrors=mirror or (),
+            source=source,
+            timeout=timeout,
+            overwrite=overwrite,
+            progress=on_progress,
         )
     print_file_statuses(statuses)
 

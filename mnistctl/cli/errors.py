@@ -39,6 +39,8 @@ _ACTIONS = {
     "lower_lr": "use a lower --lr",
     "overwrite_lower_lr": "use --overwrite with a lower --lr",
     "sample": "use --dataset sample",
+    "own": "use --dataset own",
+    "download_overwrite": "replace them with `mnistctl download{dataset} --overwrite`",
 }
 
 # What the command in `error.commands` does, for each remedy that can have one.

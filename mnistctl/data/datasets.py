@@ -164,16 +164,21 @@ def missing_files(name: str, data_dir: Path | None) -> list[File]:
     return [file for file in get_dataset(name).files if find_file(folder, file) is None]
 
 
+class OtherFileError(idx.IdxError):
+    """A file is a valid IDX file, but not that of the data set: somebody's own, which is not to be lost."""
+
+
 def read_verified(path: Path, file: File) -> tuple[bytearray, str]:
     """The unpacked bytes of `file` at `path`, and their SHA-256.
 
     Raises:
-        IdxError: it is not a valid IDX file, or does not have the data set's checksum.
+        IdxError: it is not a valid IDX file.
+        OtherFileError: it is a valid one without the data set's checksum.
     """
-    content = idx.read_bytes(path, file.size or idx.MAX_BYTES)
+    content = idx.read_bytes(path)
     checksum = hashlib.sha256(content).hexdigest()
     if file.sha256 not in (None, checksum):
-        raise idx.IdxError(path, "damaged, or another file", f"SHA-256 {file.sha256}", checksum)
+        raise OtherFileError(path, "another IDX file", f"SHA-256 {file.sha256}", checksum)
     return content, checksum
 
 
@@ -196,7 +201,8 @@ def load(name: str, data_dir: Path | None, split: Split) -> tuple[Arrays, dict[s
         except idx.IdxError as error:
             if not dataset.mirrors:
                 raise
-            raise DataError(str(error), field="dataset", value=name, remedies=["download"]) from None
+            remedies = ["own", "download_overwrite"] if isinstance(error, OtherFileError) else ["download"]
+            raise DataError(str(error), field="dataset", value=name, remedies=remedies) from None
         arrays[file.kind] = _check_shape(path, idx.to_array(content), file.kind)
     images, labels = arrays["images"], arrays["labels"]
     if len(images) != len(labels):

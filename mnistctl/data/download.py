@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from mnistctl.artifacts import files
+from mnistctl.artifacts.outputs import IDX, Output, check_outputs
 from mnistctl.data import idx, mirror
 from mnistctl.data.datasets import (
     File,
+    OtherFileError,
     dataset_folder,
     find_file,
     get_dataset,
@@ -40,15 +42,16 @@ class FileStatus:
     Args:
         file: its name.
         kind: "images" or "labels".
-        count: number of images or labels; None if the file is missing or damaged.
-        action: its state; "fetched" if it was downloaded or copied just now.
+        count: number of images or labels; None if the file is missing, damaged or another one.
+        action: its state; "fetched" if it was downloaded or copied just now; "other" if it is a sound IDX
+            file, but not that of the data set.
         verified: whether the data set has a checksum that it was compared with.
     """
 
     file: str
     kind: str
     count: int | None
-    action: Literal["present", "fetched", "missing", "damaged"]
+    action: Literal["present", "fetched", "missing", "damaged", "other"]
     verified: bool = True
 
 
@@ -74,6 +77,19 @@ def check(name: str, data_dir: Path | None) -> list[FileStatus]:
     return [_file_status(folder, file) for file in get_dataset(name).files]
 
 
+def require_no_others(name: str, folder: Path, statuses: Iterable[FileStatus]) -> None:
+    """Check that `folder` has no sound IDX file in the place of one of the data set's.
+
+    Raises:
+        DataError: it has.
+    """
+    others = [status.file for status in statuses if status.action == "other"]
+    if others and get_dataset(name).mirrors:
+        message = f"in {folder} are other IDX files of these names, which are kept: {', '.join(others)}"
+        remedies = ("own", "download_overwrite", "data_dir")
+        raise DataError(message, field="dataset", value=name, remedies=remedies)
+
+
 def ensure(
     name: str, data_dir: Path | None, *, offline: bool, progress: ProgressCallback | None = None
 ) -> None:
@@ -97,6 +113,7 @@ def fetch(
     mirrors: Iterable[str] = (),
     source: Path | None = None,
     timeout: float = 30.0,
+    overwrite: bool = False,
     progress: ProgressCallback | None = None,
 ) -> list[FileStatus]:
     """Download, unpack and verify every file of a data set that is missing or damaged.
@@ -109,10 +126,12 @@ def fetch(
         mirrors: addresses to try before the data set's own mirrors.
         source: a local folder to copy the files from, instead of all mirrors.
         timeout: seconds to wait for an answer and for each read.
+        overwrite: replace sound IDX files that are not those of the data set.
         progress: is called after each read.
 
     Raises:
         UsageError: the data set has no mirrors, a mirror is not an http address, or `source` is no folder.
+        DataError: a sound IDX file that is not the data set's has the name of one, without `overwrite`.
         DataError: no mirror has a valid copy of a file.
         OSError: the data folder cannot be written.
     """
@@ -124,12 +143,15 @@ def fetch(
     addresses = [*map(_parse_address, mirrors), *map(_known_address, dataset.mirrors)]
     if source is not None and not source.is_dir():
         raise UsageError("no such folder", field="source", value=source)
+    found = [_file_status(folder, file) for file in dataset.files]
+    if not overwrite:
+        require_no_others(name, folder, found)
+    check_outputs([Output(folder / file.name, IDX) for file in dataset.files])
     files.remove_stale_temp_files(folder)
     downloader = _Downloader(addresses, timeout, progress)
     statuses, failed, reasons = [], [], []
     contents: dict[str, bytes] = {}
-    for file in dataset.files:
-        status = _file_status(folder, file)
+    for file, status in zip(dataset.files, found, strict=True):
         if status.action != "present":
             try:
                 content = _read_local(source, file) if source else downloader.get(file)
@@ -284,6 +306,8 @@ def _file_status(folder: Path, file: File) -> FileStatus:
         return FileStatus(file.name, file.kind, None, "missing")
     try:
         content, _ = read_verified(path, file)
+    except OtherFileError:
+        return FileStatus(file.name, file.kind, None, "other")
     except DataError:
         return FileStatus(file.name, file.kind, None, "damaged")
     return FileStatus(file.name, file.kind, idx.shape(content)[0], "present", file.sha256 is not None)

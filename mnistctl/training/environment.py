@@ -78,8 +78,8 @@ class DeviceReport(Schema):
 class DatasetReport(Schema):
     """A data set: its folder, its state, the state of each file, and why they could not be checked.
 
-    `state` is that of the worst file: "missing", "damaged", "verified" (by checksum) or "sound" (there is no
-    checksum to compare with).
+    `state` is that of the worst file: "missing", "damaged", "other" (an IDX file with another checksum),
+    "verified" (by checksum) or "sound" (there is no checksum to compare with).
     """
 
     folder: str
@@ -199,7 +199,7 @@ def _describe_dataset(name: str, data_dir: Path) -> DatasetReport:
     except (MnistctlError, OSError) as error:
         return DatasetReport(folder=folder, state="damaged", files={}, error=str(error))
     best = "verified" if all(file.sha256 for file in datasets.get_dataset(name).files) else "sound"
-    state = next((bad for bad in ("damaged", "missing") if bad in states.values()), best)
+    state = next((bad for bad in ("damaged", "other", "missing") if bad in states.values()), best)
     return DatasetReport(folder=folder, state=state, files=states)
 
 

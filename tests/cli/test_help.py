@@ -264,7 +264,7 @@ def test_show_machine_reports_versions_devices_and_data_sets(mnistctl, own, tmp_
     assert shown["devices"][0]["device"] == "cpu"
     assert shown["environment"]["MNISTCTL_THREADS"] == "2"
     states = {name: row["state"] for name, row in shown["data"]["datasets"].items()}
-    assert states == {"mnist": "damaged", "fashion": "missing", "sample": "verified", "own": "missing"}
+    assert states == {"mnist": "other", "fashion": "missing", "sample": "verified", "own": "missing"}
     assert shown["data"]["datasets"]["own"]["files"]["t10k-labels-idx1-ubyte"] == "missing"
     assert shown["data"]["datasets"]["own"]["files"]["train-labels-idx1-ubyte"] == "present"
     assert (shown["out"]["models"], shown["out"]["unfinished_runs"]) == (["net"], ["half"])

@@ -254,9 +254,7 @@ def test_second_run_downloads_only_damaged_files(mirrors, tmp_path):
     assert {s.action for s in download.fetch("mnist", tmp_path)} == {"present"}
     assert sound.requests == []
     path = tmp_path / "t10k-images-idx3-ubyte"
-    content = bytearray(path.read_bytes())
-    content[500] ^= 1
-    path.write_bytes(content)
+    path.write_bytes(path.read_bytes()[:-1])
     assert [s.action for s in download.check("mnist", tmp_path)] == [
         "present",
         "present",
@@ -265,6 +263,27 @@ def test_second_run_downloads_only_damaged_files(mirrors, tmp_path):
     ]
     download.fetch("mnist", tmp_path)
     assert sound.requests == ["/files/t10k-images-idx3-ubyte.gz"]
+
+
+def test_sound_files_of_the_user_are_kept_unless_they_are_to_be_replaced(mirrors, tmp_path, mnistctl, own):
+    (sound,) = mirrors(good)
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in sorted(own.iterdir())[1:]:  # the fourth is missing, so that train would download it
+        (data / path.name).write_bytes(path.read_bytes())
+    before = contents(data)
+    for words in (["download"], ["download", "--check"], ["train", "logit"], ["eval", "pretrained"]):
+        ran = mnistctl(*words, MNISTCTL_OFFLINE="0")
+        assert (ran.returncode, ran.stderr.count("\n")) == (3, 1), ran.stderr
+        for word in (
+            "train-images-idx3-ubyte",
+            "--dataset own",
+            "mnistctl download --dataset mnist --overwrite",
+        ):
+            assert word in ran.stderr
+    assert (contents(data), sound.requests) == (before, [])
+    assert mnistctl("download", "--overwrite").returncode == 0
+    assert contents(data) == {name: gzip.decompress(body) for name, body in VALID.items()}
 
 
 def test_users_mirror_comes_first_and_progress_is_reported(mirrors, tmp_path):

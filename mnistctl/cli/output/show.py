@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def print_file_statuses(statuses: Iterable["FileStatus"]) -> None:
     """Print the files of a data set, and whether each is present and verified."""
-    states = {"present": "verified", "fetched": "fetched, verified"}
+    states = {"present": "verified", "fetched": "fetched, verified", "other": "another IDX file"}
     table = plain_table("file", "holds", "count", "state", right=[2], folded=[0, 1, 3])
     for status in statuses:
         count = "-" if status.count is None else str(status.count)
