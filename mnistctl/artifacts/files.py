@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 from mnistctl.errors import OutputError
+from mnistctl.schema import Schema
 
 CHECKSUM_PLACEHOLDER = "sha256:" + 64 * "0"  # replaced by the checksum of the content that contains it
 STDOUT = "-"  # as a path, means stdout
@@ -250,10 +251,18 @@ def fsync_dir(folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Warned:
-    """Something that the user should know, in one sentence; the work goes on."""
+class Warned(Schema):
+    """Something that the user should know, in one sentence; the work goes on.
+
+    Args:
+        message: the sentence.
+        kind: one word for programs, such as "inverted".
+        remedies: what helps, as in `MnistctlError`.
+    """
 
     message: str
+    kind: str
+    remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

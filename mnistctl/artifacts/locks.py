@@ -44,7 +44,7 @@ def run_lock(run_path: Path) -> Iterator[list[Warned]]:
             lock, path = SoftFileLock(marker), marker
             lock.acquire(blocking=False)
             what = f"{marker} keeps other processes off; delete it if one was killed on another machine"
-            warnings.append(Warned(f"{run_path.parent}: its file system has no locks, so {what}"))
+            warnings.append(Warned(f"{run_path.parent}: its file system has no locks, so {what}", "locks"))
     except Timeout:
         hint = f" (if there is none, delete {marker})" if path == marker else ""
         message = f"{run_path}: in use by another process; wait for its end{hint}"

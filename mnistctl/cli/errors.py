@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from mnistctl.artifacts.files import Warned
 from mnistctl.errors import MnistctlError
 
 # Options that are not simply `--` and the field's name.
@@ -63,6 +64,11 @@ def describe_error(error: MnistctlError) -> str:
         value = "" if error.value is None else f" {error.value}"
         where = f"{option_of(error.field)}{value}: "
     return "; ".join([f"{where}{error.message}", *_hints(error)])
+
+
+def describe_warning(warning: Warned) -> str:
+    """The warning in one line, with options and commands to type."""
+    return describe_error(MnistctlError(warning.message, remedies=warning.remedies))
 
 
 def _hints(error: MnistctlError) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The command eval: evaluate one classifier, several, or a generator; or classify image files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +11,7 @@ from mnistctl.cli.commands import check_stdout, name_part
 from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import option_of
 from mnistctl.cli.options import (
+    DATA,
     DATA_DIR,
     GENERATOR,
     NET,
@@ -18,7 +19,7 @@ from mnistctl.cli.options import (
     OUTPUT,
     AllowOtherRecipe,
     DataDir,
-    Dataset,
+    DatasetName,
     Device,
     Images,
     Json,
@@ -40,11 +41,16 @@ from mnistctl.errors import UsageError
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.charts import LearningCurves
+    from mnistctl.evaluation.predictions import Classifier
     from mnistctl.inference.load import Recipes
 
 PredictionsFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write labels, predictions and logits as CSV.", rich_help_panel=OUTPUT),
+]
+EvaluatedDataset = Annotated[
+    DatasetName | None,
+    typer.Option(help="Data set.", show_default="as trained on", rich_help_panel=DATA),
 ]
 OnnxFile = Annotated[
     Path | None,
@@ -55,6 +61,9 @@ SampleCount = Annotated[
     int | None,
     typer.Option("-n", "--count", help="Number of images.", show_default="10000", rich_help_panel=GENERATOR),
 ]
+
+
+DEFAULT_DATASET = "mnist"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +96,7 @@ def evaluate(
     context: typer.Context,
     nets: Annotated[list[str], NET],
     split: Split = "test",
-    dataset: Dataset = "mnist",
+    dataset: EvaluatedDataset = None,
     data_dir: DataDir = DATA_DIR,
     offline: Offline = False,
     device: Device = "auto",
@@ -118,9 +127,11 @@ def evaluate(
     subject = _subject(len(paths), bool(generators), bool(image))
     _check_options(context, subject)
     recipes = find_recipes([*nets, judge], recipe, allow_inexact=allow_inexact)
-    options = EvalOptions(
-        paths=paths, recipes=recipes, **{name: context.params[name] for name in _PARAMETERS}
-    )
+    given = {name: context.params[name] for name in _PARAMETERS}
+    if dataset is None:  # images are of no data set
+        known = DEFAULT_DATASET if subject == _IMAGES else _find_dataset(paths, silent=quiet or json)
+        given["dataset"] = known
+    options = EvalOptions(paths=paths, recipes=recipes, **given)
     run = {
         _CLASSIFIER: _evaluate_classifier,
         _CLASSIFIERS: _compare_classifiers,
@@ -129,6 +140,32 @@ def evaluate(
     }[subject]
     with recipes.reporting_errors():
         run(options)
+
+
+def _find_dataset(paths: Sequence[Path], *, silent: bool) -> str:
+    """The data set that the nets were trained on: MNIST, the sample or Fashion-MNIST.
+
+    It prints a line if that is not MNIST, unless it is to be `silent`.
+
+    Raises:
+        UsageError: they were trained on other digits, or on different data sets.
+    """
+    from mnistctl.cli.output.terminal import print_line
+    from mnistctl.training.provenance import find_training_dataset
+
+    trained = {path: find_training_dataset(path) or DEFAULT_DATASET for path in paths}
+    names = set(trained.values())
+    if len(names) > 1:
+        what = ", ".join(f"{path.stem} on {name}" for path, name in trained.items())
+        raise UsageError(f"trained on different data sets ({what}); say with --dataset which to evaluate on")
+    (name,) = names
+    if name == "own":
+        message = f"{paths[0].stem} was trained on digits of your own; say which to evaluate on"
+        raise UsageError(f"{message}: --dataset own --data-dir DIR, or --dataset mnist")
+    if name != DEFAULT_DATASET and not silent:
+        who = "it was" if len(paths) == 1 else "they were"
+        print_line(f"data set: {name}, as {who} trained on it (--dataset takes another)")
+    return name
 
 
 _MAX_NAME_BYTES = 180  # of a figure's name before its ending
@@ -180,7 +217,7 @@ def _evaluate_classifier(options: EvalOptions) -> None:
     from mnistctl.data.batches import Digits
     from mnistctl.evaluation.classifier import evaluate_classifier
     from mnistctl.evaluation.figures import CLASSIFIER_FIGURES, save_figures
-    from mnistctl.evaluation.predictions import load_classifiers, load_split, save_predictions
+    from mnistctl.evaluation.predictions import load_split, save_predictions
     from mnistctl.inference.export import export_onnx, require_installed
 
     if options.onnx is not None:
@@ -188,9 +225,7 @@ def _evaluate_classifier(options: EvalOptions) -> None:
     (path,) = options.paths
     figure_path = _figure_path(options, f"{path.stem}-eval-{options.dataset}-{options.split}")
     _check_outputs(options, figure_path, CLASSIFIER_FIGURES)
-    (classifier,) = load_classifiers(
-        [path], device=options.device, threads=options.threads, recipes=options.recipes
-    )
+    (classifier,) = _load([path], options)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
     with corruption_progress() as on_progress:
@@ -213,6 +248,17 @@ def _evaluate_classifier(options: EvalOptions) -> None:
         print_evaluation(
             evaluation, export=export, notes=notes, paths=paths, quiet=options.quiet, json=options.json
         )
+
+
+def _load(paths: Sequence[Path], options: EvalOptions) -> "list[Classifier]":
+    """The classifiers, with what is known about their training digits."""
+    from mnistctl.evaluation.predictions import load_classifiers
+    from mnistctl.training.provenance import find_training_set
+
+    classifiers = load_classifiers(
+        paths, device=options.device, threads=options.threads, recipes=options.recipes
+    )
+    return [replace(each, training_set=find_training_set(each)) for each in classifiers]
 
 
 def learning_curves(record_path: Path, digest: str) -> "LearningCurves | None":
@@ -265,14 +311,12 @@ def _compare_classifiers(options: EvalOptions) -> None:
     from mnistctl.cli.output.evaluate import corruption_progress, print_comparison
     from mnistctl.evaluation.comparison import compare
     from mnistctl.evaluation.figures import COMPARISON_FIGURES, save_figures
-    from mnistctl.evaluation.predictions import load_classifiers, load_split
+    from mnistctl.evaluation.predictions import load_split
 
     names = "-".join(path.stem for path in options.paths)
     figure_path = _figure_path(options, f"{names}-eval-{options.dataset}-{options.split}")
     _check_outputs(options, figure_path, COMPARISON_FIGURES)
-    classifiers = load_classifiers(
-        options.paths, device=options.device, threads=options.threads, recipes=options.recipes
-    )
+    classifiers = _load(options.paths, options)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
     with corruption_progress() as on_progress:
@@ -285,7 +329,7 @@ def _evaluate_generator(options: EvalOptions) -> None:
     from mnistctl.cli.output.evaluate import print_generator_evaluation
     from mnistctl.evaluation.figures import GENERATOR_FIGURES, save_figures
     from mnistctl.evaluation.generator import check_sample, evaluate_generator
-    from mnistctl.evaluation.predictions import load_classifiers, load_split
+    from mnistctl.evaluation.predictions import load_split
     from mnistctl.inference import load
     from mnistctl.inference.sampling import TrainedGenerator
 
@@ -295,9 +339,7 @@ def _evaluate_generator(options: EvalOptions) -> None:
     figure_path = _figure_path(options, f"{path.stem}-eval-{options.dataset}{name_part(given)}")
     _check_outputs(options, figure_path, GENERATOR_FIGURES)
     generator = TrainedGenerator.load(path, options.device, options.threads, options.recipes)
-    (reference,) = load_classifiers(
-        [reference_path], device=options.device, threads=options.threads, recipes=options.recipes
-    )
+    (reference,) = _load([reference_path], options)
     count, seed = 10_000 if options.count is None else options.count, options.seed or 0
     check_sample(count, seed)
     ensure(options.dataset, options.data_dir, options.offline)

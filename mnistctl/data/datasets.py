@@ -237,6 +237,32 @@ def label_issues(name: str, split: Split) -> LabelIssues | None:
     return LabelIssues.from_json(body) if (body["dataset"], body["split"]) == (name, split) else None
 
 
+def is_sorted_by_label(labels: NDArray[np.uint8]) -> bool:
+    """Whether equal labels [N] follow each other far more often than in a random order.
+
+    In a random order, the next label is the same with the probability sum(p^2) of the shares p. Where it is
+    the same more than halfway from there to always, a batch has digits of few labels only.
+    """
+    import numpy as np
+
+    if len(labels) < 2:
+        return False
+    by_chance = float(((np.bincount(labels) / len(labels)) ** 2).sum())
+    return float((labels[1:] == labels[:-1]).mean()) > (1 + by_chance) / 2
+
+
+def mixed_order(labels: NDArray[np.uint8], seed: int) -> NDArray[np.int64]:
+    """A random order of the labels [N], as indices, in which each part has all labels in their shares."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    position = np.empty(len(labels))
+    for label in np.unique(labels):
+        indices = np.flatnonzero(labels == label)
+        position[rng.permutation(indices)] = (np.arange(len(indices)) + rng.random()) / len(indices)
+    return np.argsort(position, kind="stable")
+
+
 def choose(
     arrays: Arrays, *, index: int | None, digit: int | None, count: int, seed: int | None
 ) -> NDArray[np.int64]:

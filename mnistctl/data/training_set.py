@@ -7,7 +7,7 @@ import base64
 import binascii
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Literal, TypeAlias
 
@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from mnistctl.data.datasets import Arrays
+from mnistctl.data.datasets import Arrays, load
 from mnistctl.schema import Schema
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -97,6 +97,22 @@ def describe_training_set(arrays: Arrays, dataset: str) -> TrainingSet:
         digests=_encode(_to_bytes(digests[:MAX_DIGESTS])),
         limit=limit,
     )
+
+
+def find_known_training_set(dataset: str) -> TrainingSet | None:
+    """What is known about the training digits of a net that was trained on `dataset`, from the package alone.
+
+    The sample is in the package. Its digits are among MNIST's training digits, and look like these.
+    """
+    if dataset not in ("mnist", "sample"):
+        return None
+    train, _ = load("sample", None, "train")
+    known = describe_training_set(train, dataset)
+    if dataset == "sample":
+        return known
+    test, _ = load("sample", None, "test")
+    digests = np.unique(compute_digests(np.concatenate((train.images, test.images))))
+    return replace(known, count=60_000, digests=_encode(_to_bytes(digests)), limit=None)
 
 
 def describe_style(images: NDArray[np.uint8]) -> DigitStyle:

@@ -5,11 +5,13 @@ Nothing here draws or writes; `figures.py` does.
 
 from dataclasses import dataclass, field
 
+from mnistctl.artifacts.files import Warned
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data.batches import Digits
 from mnistctl.data.datasets import LabelIssues
 from mnistctl.evaluation.calibration import Bin, compute_calibration
 from mnistctl.evaluation.corruptions import CorruptionScore, ProgressCallback, evaluate_corruptions
+from mnistctl.evaluation.doubts import check_digits
 from mnistctl.evaluation.metrics import (
     DigitMetrics,
     Mismatches,
@@ -33,7 +35,8 @@ class Evaluation(Schema):
 
     `confusion` is [true, predicted]. `ece` is the expected calibration error, `calibration` its bins.
     `label_issues` and `accuracy_without_label_issues` are None if the split has no known label issues, and
-    `corruptions` is None if they were not evaluated. The last three fields stay out of the JSON.
+    `corruptions` is None if they were not evaluated. `warnings` are reasons to doubt the results. The last
+    three fields stay out of the JSON.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Evaluation(Schema):
     per_digit: tuple[DigitMetrics, ...]
     mismatches: Mismatches
     corruptions: tuple[CorruptionScore, ...] | None
+    warnings: tuple[Warned, ...]
     labelled: LabelledSplit = field(repr=False, compare=False, metadata=IN_MEMORY)
     predictions: ModelPredictions = field(repr=False, compare=False, metadata=IN_MEMORY)
     corruption_examples: ImageArray | None = field(repr=False, compare=False, metadata=IN_MEMORY)
@@ -100,6 +104,7 @@ def evaluate_classifier(
         per_digit=compute_digit_metrics(confusion),
         mismatches=find_mismatches(predictions.logits, digits),
         corruptions=corruptions,
+        warnings=check_digits(classifier.training_set, arrays),
         labelled=labelled,
         predictions=predictions,
         corruption_examples=examples,

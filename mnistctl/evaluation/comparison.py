@@ -10,6 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistctl.artifacts.files import Warned
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data.batches import Digits
 from mnistctl.data.datasets import LabelIssues
@@ -17,6 +18,7 @@ from mnistctl.errors import UsageError
 from mnistctl.evaluation import statistics
 from mnistctl.evaluation.calibration import Calibration, compute_calibration
 from mnistctl.evaluation.corruptions import CorruptionScore, ProgressCallback, evaluate_corruptions
+from mnistctl.evaluation.doubts import check_digits
 from mnistctl.evaluation.predictions import (
     Classifier,
     LabelledSplit,
@@ -80,8 +82,9 @@ class SharedError(Schema):
 class Comparison(Schema):
     """The results of several classifiers on the same split.
 
-    `ensemble` are the scores of the mean of their probabilities. The last three fields stay out of the JSON:
-    `calibrations` are in the order of `nets`, with that of the ensemble at the end.
+    `ensemble` are the scores of the mean of their probabilities, `warnings` reasons to doubt the results. The
+    last three fields stay out of the JSON: `calibrations` are in the order of `nets`, with that of the
+    ensemble at the end.
     """
 
     dataset: str
@@ -93,6 +96,7 @@ class Comparison(Schema):
     pairs: tuple[Pair, ...]
     misread_by_all: tuple[SharedError, ...]
     corruptions: tuple[CorruptionScore, ...] | None
+    warnings: tuple[Warned, ...]
     labelled: LabelledSplit = field(repr=False, compare=False, metadata=IN_MEMORY)
     calibrations: tuple[Calibration, ...] = field(repr=False, compare=False, metadata=IN_MEMORY)
     corruption_examples: ImageArray | None = field(repr=False, compare=False, metadata=IN_MEMORY)
@@ -140,6 +144,11 @@ def compare(
         pairs=_pairs([each.name for each in classifiers], predictions, labels),
         misread_by_all=_shared_errors(predictions, labels),
         corruptions=corruptions,
+        warnings=tuple(
+            warning
+            for each in classifiers
+            for warning in check_digits(each.training_set, labelled.arrays, each.name)
+        ),
         labelled=labelled,
         calibrations=tuple(calibrations),
         corruption_examples=examples,

@@ -37,6 +37,10 @@ class Features:
     features: Tensor
     predicted: NDArray[np.int64]
 
+    def first(self, count: int) -> "Features":
+        """Those of the first `count` images."""
+        return Features(self.images[:count], self.features[:count], self.predicted[:count])
+
 
 def extract_features(classifier: nn.Module, images: ImageArray) -> Features:
     """The inputs of the classifier's last linear layer for images [N, 28, 28], without dropout.

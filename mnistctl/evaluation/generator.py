@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistctl.artifacts.files import Warned
 from mnistctl.artifacts.grids import ImageArray
-from mnistctl.data.datasets import Arrays
+from mnistctl.data.datasets import Arrays, is_sorted_by_label, mixed_order
+from mnistctl.data.likeness import Likeness
 from mnistctl.errors import DataError, UsageError
+from mnistctl.evaluation.doubts import check_digits, compare_with_training, describe_likeness
 from mnistctl.evaluation.fidelity import (
     NEAR_DUPLICATE_SHARE,
     Estimate,
@@ -56,10 +59,13 @@ class ReferenceClassifier(Schema):
 class GeneratorEvaluation(Schema):
     """The results of a generator. `near_duplicates` and `conditional_accuracy` are in percent.
 
+    `frechet`, `density` and `coverage` compare the first `compared` images with the test images, and for
+    their real reference as many training images. These are `count`, or fewer if the data set has fewer.
     `class_entropy` is in bits; `class_counts` are the numbers of images predicted as 0, 1, ... 9. The
     conditional accuracies are the shares of images predicted as the requested digit; they are None if the
-    generator is not conditional. The last three fields stay out of the JSON: the images, their predictions
-    [count], and the images nearest to training images above these, [2, n, 28, 28].
+    generator is not conditional. `warnings` are reasons to doubt the results. The last three fields stay out
+    of the JSON: the images, their predictions [count], and the images nearest to training images above
+    these, [2, n, 28, 28].
     """
 
     name: str
@@ -68,6 +74,7 @@ class GeneratorEvaluation(Schema):
     reference_classifier: ReferenceClassifier
     dataset: str
     count: int
+    compared: int
     seed: int
     frechet: Metric
     density: Metric
@@ -77,6 +84,7 @@ class GeneratorEvaluation(Schema):
     class_counts: tuple[int, ...]
     conditional_accuracy: Metric | None
     conditional_accuracy_by_digit: tuple[float | None, ...] | None
+    warnings: tuple[Warned, ...]
     samples: Samples = field(repr=False, compare=False, metadata=IN_MEMORY)
     predicted: NDArray[np.int64] = field(repr=False, compare=False, metadata=IN_MEMORY)
     nearest_pairs: ImageArray = field(repr=False, compare=False, metadata=IN_MEMORY)
@@ -93,8 +101,9 @@ def evaluate_generator(
 ) -> GeneratorEvaluation:
     """Evaluate `count` images of a generator, in memory: no file is read or written.
 
-    A conditional generator generates the labels of the test images, in their order. A near-duplicate is
-    closer to a training image of its digit, in pixels, than 99 % of the real test images are.
+    A conditional generator generates the labels of the test images: in their order or, if that is sorted, in
+    a random one, so that few images have all labels, too. A near-duplicate is closer to a training image of
+    its digit, in pixels, than 99 % of the real test images are.
 
     Args:
         generator: the generator.
@@ -112,13 +121,16 @@ def evaluate_generator(
     check_sample(count, seed)
     if len(labels) < _MIN_IMAGES:
         raise DataError(f"{test.dataset}: {len(labels)} test images are too few to compare with")
-    samples = generator.draw(count, seed, labels.tolist() if generator.conditional else None)
+    requested = labels[_order(labels, seed)].tolist() if generator.conditional else None
+    samples = generator.draw(count, seed, requested)
 
     rng = np.random.default_rng(derive_seed(seed, 1))
     net = reference_classifier.net
     real, generated = extract_features(net, test.arrays.images), extract_features(net, samples.images)
-    fidelity = compute_fidelity(generated, real, rng)
-    reference = compute_fidelity(extract_features(net, train.images[:count]), real, rng)
+    compared = min(count, len(train.labels))  # the metrics depend on the number of images
+    fidelity = compute_fidelity(generated.first(compared), real, rng)
+    other_real = train.images[_order(train.labels, seed)][:compared]
+    reference = compute_fidelity(extract_features(net, other_real), real, rng)
     class_counts, entropy = estimate_class_entropy(generated.predicted, rng)
     accuracy = 100 * float((real.predicted == labels).mean())
     conditional, by_digit = _conditional_accuracy(samples, generated, accuracy, rng)
@@ -130,6 +142,7 @@ def evaluate_generator(
         reference_classifier=_describe(reference_classifier, accuracy),
         dataset=test.dataset,
         count=count,
+        compared=compared,
         seed=seed,
         frechet=_metric(fidelity.frechet, reference.frechet.value),
         density=_metric(fidelity.density, reference.density.value),
@@ -139,10 +152,31 @@ def evaluate_generator(
         class_counts=class_counts,
         conditional_accuracy=conditional,
         conditional_accuracy_by_digit=by_digit,
+        warnings=_check(reference_classifier, test.arrays, generated),
         samples=samples,
         predicted=generated.predicted,
         nearest_pairs=pairs,
     )
+
+
+def _order(labels: NDArray[np.uint8], seed: int) -> NDArray[np.int64] | slice:
+    """The order in which to take labels [N]: that of the file, unless it is sorted by label."""
+    return mixed_order(labels, derive_seed(seed, 2)) if is_sorted_by_label(labels) else slice(None)
+
+
+def _check(classifier: Classifier, test: Arrays, generated: Features) -> tuple[Warned, ...]:
+    """Warnings about the test images, and about generated ones that look inverted or turned."""
+    training = classifier.training_set
+    if training is None:
+        return ()
+    warnings = check_digits(training, test, "reference classifier")
+    drawn = Arrays(generated.images, generated.predicted.astype(np.uint8))
+    likeness = Likeness(compare_with_training(training, drawn).view)
+    warning = describe_likeness(likeness, training, drawn)
+    if warning is not None:
+        message = f"generated images, for the reference classifier: {warning.message}"
+        warnings += (Warned(message, warning.kind),)
+    return warnings
 
 
 def check_sample(count: int, seed: int) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mnistctl.artifacts import checkpoint, files
 from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
+from mnistctl.data.training_set import TrainingSet
 from mnistctl.errors import CheckpointError
 from mnistctl.evaluation.metrics import Score, compute_score
 from mnistctl.inference import load
@@ -30,12 +31,14 @@ class Classifier:
         name: its label in tables and figures.
         model: the name of its architecture.
         path: its checkpoint, if it has one.
+        training_set: the digits that it was trained on, if they are known.
     """
 
     net: nn.Module
     name: str = "model"
     model: str = "custom"
     path: Path | None = None
+    training_set: TrainingSet | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -104,7 +107,7 @@ def load_classifiers(
         names = [str(path) for path in paths]
     nets = [load.load_classifier(path, recipes) for path in paths]
     return [
-        Classifier(net.to(target), name, model, path)
+        Classifier(net.to(target), name, model, path, load.load_training_set(path))
         for path, name, (model, net) in zip(paths, names, nets, strict=True)
     ]
 

@@ -18,6 +18,7 @@ from mnistctl.cli.output.terminal import (
     print_error,
     print_line,
     print_table,
+    print_warning,
     progress_bar,
 )
 from mnistctl.cli.output.train import print_mismatches
@@ -58,6 +59,8 @@ def print_evaluation(
     json: bool,
 ) -> None:
     """Print the results of one classifier: scores, metrics per digit, confusion matrix, errors, paths."""
+    for warning in evaluation.warnings:
+        print_warning(warning)
     if json:
         files = {"onnx": None if export is None else export.to_json(), "paths": [str(path) for path in paths]}
         body = {"version": JSON_VERSION} | evaluation.to_json() | {"notes": list(notes)} | files
@@ -122,6 +125,8 @@ def _print_corruptions(scores: "Sequence[CorruptionScore]", names: Sequence[str]
 
 def print_comparison(comparison: "Comparison", *, paths: Sequence[Path], quiet: bool, json: bool) -> None:
     """Print a table of the classifiers and their ensemble, each pair's test, common errors, and paths."""
+    for warning in comparison.warnings:
+        print_warning(warning)
     if json:
         files = {"paths": [str(path) for path in paths]}
         print_line(jsons.dumps({"version": JSON_VERSION} | comparison.to_json() | files))
@@ -192,6 +197,8 @@ def print_generator_evaluation(
     evaluation: "GeneratorEvaluation", *, paths: Sequence[Path], quiet: bool, json: bool
 ) -> None:
     """Print the metrics of a generator with those of real images, then the results for each digit."""
+    for warning in evaluation.warnings:
+        print_warning(warning)
     if json:
         files = {"paths": [str(path) for path in paths]}
         print_line(jsons.dumps({"version": JSON_VERSION} | evaluation.to_json() | files))
@@ -203,6 +210,8 @@ def print_generator_evaluation(
         f"{evaluation.model}: {evaluation.count} generated images, seed {evaluation.seed}, "
         f"compared with {evaluation.dataset}"
     )
+    compared = f"{evaluation.compared} generated and {evaluation.compared} real images"
+    print_line(f"Frechet distance, density and coverage: of {compared}")
     reference = evaluation.reference_classifier
     source, accuracy = f"{reference.path}, {reference.digest[:12]}", format_percent(reference.accuracy)
     print_line(f"reference classifier: {reference.model} ({source}), accuracy {accuracy} %")

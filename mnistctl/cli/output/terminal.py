@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+    from mnistctl.artifacts.files import Warned
+
 JSON_VERSION = 2  # version of the objects that --json prints
 _BAR_WIDTH = 20  # columns, or fewer on a narrow terminal
 _running: "list[Console]" = []  # the consoles of the progress bars that are shown now
@@ -73,9 +75,11 @@ def print_error(message: str, notes: Iterable[str] = ()) -> None:
         _print(get_console(stderr=True), _printable(text, sys.stderr), sys.stderr)
 
 
-def print_warning(message: str) -> None:
+def print_warning(warning: "Warned") -> None:
     """Print a warning in one line on stderr."""
-    print_error(f"warning: {message}")
+    from mnistctl.cli.errors import describe_warning
+
+    print_error(f"warning: {describe_warning(warning)}")
 
 
 def silence_stdout() -> None:

@@ -55,6 +55,7 @@ def print_run(
     say: Print = print_line if not (quiet or json) else lambda *_: None
     rows = _Rows(say)
     paths: list[str] = []
+    warnings: list[files.Warned] = []
     mismatches: Mismatches | None = None
     columns = TextColumn("{task.fields[left]}", markup=False)
     with progress_bars(columns) as bars, resume_hint(resume_command) as hint:
@@ -79,8 +80,9 @@ def print_run(
                     rows.print_average(event)
                 case Mismatches():
                     mismatches = event
-                case files.Warned(message):
-                    print_warning(message)
+                case files.Warned():
+                    print_warning(event)
+                    warnings.append(event)
                 case files.Saved(path):
                     paths.append(path)
                 case events.Finished():
@@ -92,7 +94,8 @@ def print_run(
     _print_result(finished, mismatches, paths, say)
     if json:
         body = {"version": json_file.VERSION} | finished.record.to_json()
-        print_line(jsons.dumps(body | {"already": finished.already, "paths": paths}))
+        doubts = [each.to_json() for each in warnings]
+        print_line(jsons.dumps(body | {"already": finished.already, "paths": paths, "warnings": doubts}))
     elif quiet:
         print_line(_quiet_result(finished.record))
 

@@ -52,6 +52,7 @@ def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, re
     emit = _print_nothing if quiet or json else print_line
     columns = [TextColumn(text, markup=False) for text in ("{task.fields[done]}", "{task.fields[left]}")]
     paths: list[str] = []
+    warnings: list[files.Warned] = []
     with progress_bars(*columns) as bars, resume_hint(resume_command, "the trials that have ended") as hint:
         bar = _TrialsBar(bars)
         for event in trial_events:
@@ -70,15 +71,16 @@ def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, re
                 case events.WorkerDied():
                     retry = f"retry {event.retry} of {event.max_retries}"
                     print_error(f"{event.model}, seed {event.seed}: its worker died; {retry}")
-                case files.Warned(message):
-                    print_warning(message)
+                case files.Warned():
+                    print_warning(event)
+                    warnings.append(event)
                 case files.Saved(path):
                     paths.append(path)
                 case events.TrialsFinished():
                     # Printed here, because failures are raised after this event.
                     hint.enabled = False
                     bar.remove()
-                    _print_results(event, paths, emit, quiet=quiet, json=json)
+                    _print_results(event, paths, warnings, emit, quiet=quiet, json=json)
 
 
 def _print_nothing(text: str, style: str = "") -> None:
@@ -131,7 +133,13 @@ class _TrialsBar:
 
 
 def _print_results(
-    event: events.TrialsFinished, paths: list[str], emit: Print, *, quiet: bool, json: bool
+    event: events.TrialsFinished,
+    paths: list[str],
+    warnings: list[files.Warned],
+    emit: Print,
+    *,
+    quiet: bool,
+    json: bool,
 ) -> None:
     summary = event.summary
     if event.already:
@@ -141,7 +149,9 @@ def _print_results(
     for path in paths:
         emit(f"see {path}" if event.already else f"wrote {path}")
     if json:
-        print_line(jsons.dumps(summary.to_json() | {"already": event.already, "paths": paths}))
+        doubts = [each.to_json() for each in warnings]
+        added = {"already": event.already, "paths": paths, "warnings": doubts}
+        print_line(jsons.dumps(summary.to_json() | added))
     elif quiet:
         for arm in summary.arms:
             print_line("-" if arm.mean is None else format_percent(arm.mean, 4))
