@@ -19,7 +19,7 @@ Images: TypeAlias = NDArray[Any]
 MIN_COUNT = 20  # digits; the mean pictures of fewer show an inversion only
 _EXPLAINED = 0.6  # a view is taken if it leaves less than this share of the difference
 _EXPLAINED_BY_FRAMING = 0.4
-_MIN_DIFFERENCE = 0.3  # smaller ones hardly cost accuracy; digits that are displaced by 2 pixels have 0.27
+_MIN_DIFFERENCE = 0.3  # another framing hardly costs accuracy below it: 2 pixels further down are 0.27
 _MIN_CORRELATION = 0.4  # after a view: 20 of MNIST's digits have 0.52 or more
 _UNLIKE = 0.2  # correlation below which digits are unlike
 _CHANCE = 2.0  # a difference below this multiple of that of so few digits may be chance
@@ -121,12 +121,12 @@ def compare_pictures(pictures: Pictures, others: Floats, variance: float) -> Lik
     if explained and (few or seen.correlation(others) > _MIN_CORRELATION):
         return Likeness(view)
     by_chance = np.count_nonzero(pictures.counts) * variance / pictures.squared_ink(others)
-    if few or difference < max(_MIN_DIFFERENCE, _CHANCE * by_chance):
+    if few or difference < _CHANCE * by_chance:
         return Likeness()
     framing, framed = _find_framing(pictures, others)
     explained = framed.difference(others) < _EXPLAINED_BY_FRAMING * difference
     if framing is not None and explained and framed.correlation(others) > _MIN_CORRELATION:
-        return Likeness(framing=framing)
+        return Likeness(framing=framing if difference > _MIN_DIFFERENCE else None)
     return Likeness(unlike=pictures.correlation(others) < _UNLIKE)
 
 

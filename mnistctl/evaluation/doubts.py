@@ -8,7 +8,7 @@ from mnistctl.data.likeness import Framing, Likeness, Pictures, View, compare_pi
 from mnistctl.data.training_set import Polarity, TrainingSet, describe_style, mean_pictures
 
 _SHIFT = 1.5  # pixels; a smaller displacement is not mentioned
-_SIZES = (0.8, 1.2)  # relative sizes between these are not mentioned
+_SIZES = (0.85, 1.15)  # relative sizes between these are not mentioned
 
 
 def check_digits(training: TrainingSet | None, arrays: Arrays, net: str | None = None) -> tuple[Warned, ...]:

@@ -116,7 +116,7 @@ OPTIONAL = {
     },
     "TrialsSummary": {"checksum"},
 }
-PRINTED = {"already", "paths"}  # with `train` and `trials`, as docs/json.md says
+PRINTED = {"already", "paths", "warnings"}  # with `train` and `trials`, as docs/json.md says
 
 
 @pytest.mark.parametrize(

@@ -24,15 +24,16 @@ RECORDS = Path(__file__).parents[2] / "records"
 CLASSIFIER_KEYS = {
     *("name", "model", "digest", "dataset", "split", "count", "loss", "accuracy", "ece", "calibration"),
     *("accuracy_without_label_issues", "label_issues", "confusion", "per_digit", "mismatches", "corruptions"),
+    "warnings",
 }
 COMPARISON_KEYS = {
     *("dataset", "split", "count", "label_issues", "nets", "ensemble", "pairs", "misread_by_all"),
-    "corruptions",
+    *("corruptions", "warnings"),
 }
 GENERATOR_KEYS = {
     *("name", "model", "digest", "reference_classifier", "dataset", "count", "seed", "frechet", "density"),
     *("coverage", "near_duplicates", "class_entropy", "class_counts", "conditional_accuracy"),
-    "conditional_accuracy_by_digit",
+    *("conditional_accuracy_by_digit", "compared", "warnings"),
 }
 
 
