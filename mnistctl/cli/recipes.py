@@ -95,11 +95,14 @@ def configure(
         # A named optimizer or schedule replaces the one of the file, with its arguments.
         parts = [f"{part}." for part in ("optimizer", "schedule") if part in parsed]
         settings = {k: v for k, v in settings.items() if not k.startswith(tuple(parts))} | parsed
+    if settings:
+        from mnistctl.models.settings import find_changes
+
+        settings = find_changes(model.load(), settings)
     for key in _SETTINGS_WITH_OPTION:
         if key in settings:
-            value = settings.pop(key)
-            if key in texts or key not in given or given[key] is None:
-                options[key] = value
+            options.setdefault(key, settings[key])
+    settings = {key: value for key, value in settings.items() if key not in _SETTINGS_WITH_OPTION}
     return model.with_settings(settings), RunOptions(**options)
 
 

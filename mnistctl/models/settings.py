@@ -309,6 +309,18 @@ def _with_parts(recipe: Recipe, values: Mapping[str, object]) -> Recipe:
     return replace(recipe, **changes)
 
 
+def find_changes(recipe: Recipe, values: Mapping[str, SettingValue]) -> dict[str, SettingValue]:
+    """Those of the settings that make a difference: with them, `apply_settings` gives the same recipe.
+
+    Raises:
+        UsageError: as `apply_settings`.
+    """
+    before, after = list_settings(recipe), list_settings(apply_settings(recipe, values))
+    parts = {key: values[key] for key in ("optimizer", "schedule") if after[key].value != before[key].value}
+    plain = list_settings(_with_parts(recipe, parts))
+    return parts | {key: setting.value for key, setting in after.items() if setting.value != plain[key].value}
+
+
 def apply_settings(recipe: Recipe, values: Mapping[str, SettingValue]) -> Recipe:
     """The recipe with these settings, its baseline included.
 

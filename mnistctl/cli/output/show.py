@@ -106,7 +106,8 @@ def print_toml(model: "Model", settings: "Iterable[Setting]") -> None:
             tables.setdefault(part, []).append(f"{name} = {jsons.dumps(value)}")
     for table, lines in tables.items():
         if table and lines:
-            print_line(f"\n[{table}]")
+            print_line("")
+            print_line(f"[{table}]")
         for line in lines:
             print_line(line)
 
