@@ -1,11 +1,13 @@
 """Options that several commands share, their panels in the help, and their defaults."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import typer
 
 from mnistctl.cli import completion
+from mnistctl.errors import UsageError
 
 # The keys of datasets.DATASETS, repeated here because --help must not load that module.
 DatasetName = Literal["mnist", "fashion", "sample", "own"]
@@ -21,6 +23,25 @@ GENERATOR, OTHER, IMAGES = "Evaluation of a generator", "Instead of data set ima
 def flag(*names: str, **settings: Any) -> Any:
     """An option that takes no value. Without `metavar` the help would show one for it."""
     return typer.Option(*names, metavar="", **settings)
+
+
+def refuse_ignored(context: typer.Context, subject: str, used: Collection[str]) -> None:
+    """Refuse what is on the command line (not in the environment) and would be ignored.
+
+    Args:
+        context: the command's context.
+        subject: the option that decides what the command does, or what that is in words.
+        used: the parameters that it uses.
+
+    Raises:
+        UsageError: there is another one.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in used and source is not None and source.name == "COMMANDLINE":
+            argument = not parameter.opts[0].startswith("-")
+            name = repr(context.params[parameter.name or ""]) if argument else parameter.opts[0]
+            raise UsageError(f"{name} does not go together with {subject}")
 
 
 # Data.

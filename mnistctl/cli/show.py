@@ -21,12 +21,26 @@ from mnistctl.cli.options import (
     Set,
     Split,
     flag,
+    refuse_ignored,
 )
 from mnistctl.cli.output import terminal
 from mnistctl.errors import UsageError
 
+_OF_DIGITS = {"style", "png", "overwrite"}
+# By the option that decides what the command shows, the parameters that it uses. The last one is for none.
+_USED = {
+    "--machine": {"machine", "data_dir", "out_dir", "json"},
+    "--model": {"model", "set_", "toml"},
+    "--glyphs": {"glyphs", *_OF_DIGITS},
+    "images of a data set": {
+        *("dataset", "split", "index", "digit", "count", "seed", "data_dir", "offline"),
+        *_OF_DIGITS,
+    },
+}
+
 
 def show(
+    context: typer.Context,
     dataset: Dataset = "mnist",
     split: Split = "train",
     index: Annotated[int | None, typer.Option(help="Index of the first image, from 0.")] = None,
@@ -73,6 +87,11 @@ def show(
         raise UsageError(f"{'--set' if set_ else '--toml'} needs --model")
     if json and not machine:
         raise UsageError("show prints JSON only with --machine", remedies=["machine"])
+    chosen = (machine, model is not None, glyphs, True)
+    subject = next(name for name, given in zip(_USED, chosen, strict=True) if given)
+    refuse_ignored(context, subject, _USED[subject])
+    if png is not None:
+        refuse_ignored(context, "--png", _USED[subject] - {"style"})
     if machine:
         _show_machine(data_dir, out_dir, json)
         return

@@ -33,6 +33,7 @@ from mnistctl.cli.options import (
     Set,
     Threads,
     flag,
+    refuse_ignored,
 )
 from mnistctl.cli.recipes import OPTION_FIELDS, choose_run, copy_recipe, find_initial_weights
 from mnistctl.models import CLASSIFIERS, GENERATORS
@@ -126,12 +127,14 @@ def train(
 ) -> None:
     """The command `train`."""
     if list_:
+        refuse_ignored(context, "--list", {"list_", "json"})
         from mnistctl.cli.output.show import print_models
         from mnistctl.models.summary import list_models
 
         print_models(list_models(), json=json)
         return
     if copy is not None:
+        refuse_ignored(context, "--copy", {"copy", "model"})
         copy_recipe(copy, model)
         return
     given: dict[str, Any] = {field: context.params[field] for field in OPTION_FIELDS}
