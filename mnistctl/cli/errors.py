@@ -24,7 +24,7 @@ _ACTIONS = {
     "online": "leave out --offline (or unset MNISTCTL_OFFLINE)",
     "source": "use --from DIR for a local folder",
     "with_resume": "use it with --resume",
-    "import_pictures": "make the files from pictures with `mnistctl import FOLDER`",
+    "import_pictures": "make the files from pictures with `mnistctl import FOLDER --data-dir DIR`",
     "retrain": "copy the file again or train the model again",
     "update": "use a newer version of mnistctl",
     "pretrained": "use the name pretrained for the weights in the package",

@@ -103,3 +103,43 @@ def test_folder_is_served_as_a_mirror(tmp_path):
         connection.close()
     with follow.serve(None) as environment:
         assert environment == {}
+
+
+def test_named_python_blocks_are_files_and_others_are_not():
+    page = "This is a net, `my_net.py`:\n\n```python\nnet = 1\n```\n\nThe file:\n\n```python\nother()\n```\n"
+    assert follow.find_files(page) == {"my_net.py": "net = 1\n"}
+
+
+def test_files_are_written_before_the_commands_of_their_page(tmp_path):
+    page = "`my_net.py`:\n```python\n1\n```\n```console\n$ cat my_net.py\n1\n```\n"
+    (entry,) = follow.follow_page("page.md", page, tmp_path, {"PATH": "/usr/bin:/bin"})
+    assert (entry["exit"], entry["as_shown"]) == (0, True)
+
+
+def test_commands_that_need_the_repository_are_left_out_with_the_wheel(tmp_path):
+    page = "```sh\nfalse\n```\n```console\n$ cat docs/README.md\n$ echo 1  # of docs/README.md\n1\n```\n"
+    entries = follow.follow_page("page.md", page, tmp_path, {"PATH": "/usr/bin:/bin"}, wheel=True)
+    assert [entry["command"] for entry in entries] == ["echo 1"]
+
+
+def test_hints_are_the_commands_in_an_error_without_words_that_are_left_open():
+    error = (
+        "no model; see `mnistctl train --list`, use `mnistctl train MODEL` or `mnistctl eval NAME`; "
+        "run pip install onnx onnxruntime"
+    )
+    assert follow.find_hints(error, {"MODEL": "logit"}) == [
+        "mnistctl train --list",
+        "mnistctl train logit",
+        "pip install onnx onnxruntime",
+    ]
+
+
+def test_following_hints_reports_one_that_fails(tmp_path, monkeypatch):
+    program = tmp_path / "mnistctl"
+    program.write_text(
+        '#!/bin/sh\ncase "$1" in bad) echo "use \\`mnistctl worse\\`" >&2; exit 2;; worse) exit 3;; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(follow, "FAILING", (follow.Hint("mnistctl bad"), follow.Hint("mnistctl good")))
+    entries = follow.follow_hints(tmp_path, {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert [follow.succeeded(entry) for entry in entries] == [True, True, False, False]
