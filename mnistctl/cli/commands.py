@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistctl.cli.errors import option_of
@@ -26,6 +27,14 @@ def start_command(model: "Model", options: "RunOptions") -> str:
     """The command that starts a run of this name, in these folders."""
     words = [*option_words(options, only=location_fields(options)), *setting_words(model)]
     return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
+
+
+def train_more_command(model: "Model", run_path: Path) -> str:
+    """The command that starts from the weights of the finished run at `run_path`."""
+    from mnistctl.artifacts import files
+
+    words = ["--init", shlex.quote(str(files.with_ending(run_path, "safetensors"))), *setting_words(model)]
+    return " ".join(["mnistctl train", shlex.quote(model.reference), "--epochs N", *words])
 
 
 def resume_command(model: "Model", options: "RunOptions") -> str:

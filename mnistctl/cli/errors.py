@@ -35,7 +35,7 @@ _ACTIONS = {
     "train_conv": "train one with `mnistctl train conv`",
     "start": "start one with `mnistctl train`",
     "list_settings": "see `mnistctl show --model MODEL`",
-    "train_more": "use --init with its .safetensors file",
+    "train_more": "use --init with its weights",
     "list_models": "see `mnistctl train --list`",
     "lower_lr": "use a lower --lr",
     "overwrite_lower_lr": "use --overwrite with a lower --lr",
@@ -48,6 +48,7 @@ _ACTIONS = {
 _EFFECTS = {
     "resume": "continues it",
     "start": "starts one",
+    "train_more": "trains its weights for N epochs more",
     "retry": "runs the failed ones again",
 }
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mnistctl.cli import completion
-from mnistctl.cli.commands import resume_command, start_command, train_command
+from mnistctl.cli.commands import resume_command, start_command, train_command, train_more_command
 from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import with_commands
 from mnistctl.cli.options import (
@@ -177,7 +177,12 @@ def _train(model: "Model", options: "RunOptions", session: _Session) -> None:
     if not resume:  # a checkpoint knows its data set
         ensure(options.get("dataset"), options.get("data_dir"), session.offline)
     to_resume = resume_command(model, options)
-    with with_commands(resume=to_resume, start=start_command(model, options)):
+    commands = {
+        "resume": to_resume,
+        "start": start_command(model, options),
+        "train_more": train_more_command(model, run_path),
+    }
+    with with_commands(**commands):
         events = run.train(
             model,
             options,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from mnistctl.artifacts import files
 from mnistctl.artifacts.outputs import owner_of
 from mnistctl.artifacts.rounding import format_percent
-from mnistctl.errors import CheckpointError, UsageError, suggest
+from mnistctl.errors import CheckpointError, UsageError, plural, suggest
 from mnistctl.models.sources import Model, format_value
 from mnistctl.schema import Schema
 from mnistctl.training import outputs
@@ -213,8 +213,9 @@ def check_same_run(existing: Existing, settings: RunSettings) -> Finished:
         path = files.with_ending(existing.run_path, "json")
         message = f"{path}: belongs to a different run ({_describe(record)}; {different})"
         if _only_longer(record, settings):
-            more = settings.recipe.epochs - record.recipe.epochs
-            message += f"; a finished run cannot go on, but its weights can be trained {more} epochs more"
+            message = (
+                f"{path}: finished after {plural(record.recipe.epochs, 'epoch')}; it cannot be continued"
+            )
             raise UsageError(message, remedies=("train_more", "overwrite", "name"))
         raise UsageError(message, remedies=("overwrite", "name", "out_dir"))
     return Finished(record, already=True)
