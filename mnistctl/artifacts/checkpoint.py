@@ -13,14 +13,14 @@ from safetensors.torch import save as pack
 from torch import Tensor
 
 from mnistctl.artifacts import files
-from mnistctl.errors import CheckpointError
+from mnistctl.errors import CheckpointError, OutputError
 
 FORMAT = 3  # of the header
 NET, RUN = "net", "run"  # kinds of checkpoints: the final weights of a run; the state of an unfinished run
 _OLDER_FORMATS = {NET: (2,), RUN: ()}  # which are read too
-_MAX_BYTES = 1 << 30  # bytes; the largest state here takes 20 MB
+MAX_BYTES = 1 << 30  # of a checkpoint; the largest state of a shipped model takes 20 MB, plus its pictures
 _REMEDIES = ("retrain",)  # of a damaged file
-_MAX_HEADER_BYTES = 1 << 22
+_MAX_HEADER_BYTES = 1 << 26  # a million learning rates take half of it; safetensors allows 100 MB
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
@@ -44,11 +44,18 @@ def save(path: Path, kind: str, header: Mapping[str, Any], tensors: Mapping[str,
         tensors: the tensors by name.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or is so large that it would not be read again.
     """
     copies = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     own = {"program": "mnistctl", "format": FORMAT, "kind": kind, "checksum": files.CHECKSUM_PLACEHOLDER}
-    files.write(path, files.add_checksum(pack(copies, {"mnistctl": json.dumps(dict(header) | own)})))
+    content = pack(copies, {"mnistctl": json.dumps(dict(header) | own)})
+    length = int.from_bytes(content[:8], "little")
+    for part, size, limit in (("header", length, _MAX_HEADER_BYTES), ("file", len(content), MAX_BYTES)):
+        if size > limit:
+            raise OutputError(
+                f"{path}: not written: a {part} of {size:,} bytes, of which {limit:,} can be read"
+            )
+    files.write(path, files.add_checksum(content))
 
 
 def load(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -62,7 +69,7 @@ def load(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         CheckpointError: the file is missing, damaged, foreign, of another format or kind, or not finite.
     """
     try:
-        content = files.read(path, _MAX_BYTES)
+        content = files.read(path, MAX_BYTES)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint", remedies=("train", "out_dir")) from None
     except OSError as error:

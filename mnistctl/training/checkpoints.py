@@ -1,9 +1,11 @@
 """The checkpoints of an unfinished run, in a folder next to its files: NAME.unfinished."""
 
+import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from mnistctl.artifacts import checkpoint, files
@@ -15,6 +17,8 @@ from mnistctl.training.options import RunOptions, saved_options
 from mnistctl.training.record import Resumption, RunSettings, Seconds
 
 _KEEP = 2  # the newest checkpoints; older ones are deleted
+# The rows of the epochs are not in the header, whose size is limited, but in this tensor: the bytes of JSON.
+_ROWS, _ROWS_TENSOR = ("epochs", "gan_epochs"), "rows"
 _NAME = re.compile(r"epoch-(\d{4,})\.safetensors")
 
 
@@ -126,7 +130,9 @@ class RunCheckpoints:
         if not self.folder.is_dir():
             raise OutputError(f"{self.folder}: was deleted")
         path = self.folder / f"epoch-{len(header.progress.all_epochs):04d}.safetensors"
-        checkpoint.save(path, checkpoint.RUN, header.to_json(), tensors)
+        body = header.to_json()
+        rows = {name: body["progress"].pop(name) for name in _ROWS}
+        checkpoint.save(path, checkpoint.RUN, body, tensors | {_ROWS_TENSOR: _to_tensor(rows)})
         for _, old in self._list()[:-_KEEP]:
             old.unlink(missing_ok=True)
 
@@ -168,10 +174,29 @@ class RunCheckpoints:
 def _read(path: Path) -> RunCheckpoint:
     body, tensors = checkpoint.load(path, checkpoint.RUN)
     try:
+        if _ROWS_TENSOR in tensors:
+            body["progress"] = body["progress"] | _from_tensor(tensors.pop(_ROWS_TENSOR))
         header = CheckpointHeader.from_json(body)
-    except ValueError as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(f"{path}: not the checkpoint of a run ({error})") from None
     epoch = tensors.get("epoch")
     if epoch is None or epoch.numel() != 1 or epoch.item() != len(header.progress.all_epochs):
         raise CheckpointError(f"{path}: the header is not of its epoch")
     return RunCheckpoint(path, header, tensors)
+
+
+def _to_tensor(rows: dict[str, list[object]]) -> Tensor:
+    """The rows of the epochs as bytes, uint8 [N]."""
+    return torch.frombuffer(bytearray(json.dumps(rows).encode()), dtype=torch.uint8)
+
+
+def _from_tensor(tensor: Tensor) -> dict[str, object]:
+    """The rows of the epochs from `_to_tensor`.
+
+    Raises:
+        ValueError: the tensor has something else.
+    """
+    rows = json.loads(tensor.numpy().tobytes())
+    if not isinstance(rows, dict) or not rows.keys() <= set(_ROWS):
+        raise ValueError("progress: no rows of epochs")
+    return rows

@@ -1,5 +1,6 @@
 """What a run trains: a classifier or a GAN. A task has the nets, and knows its results and its files."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from mnistctl.artifacts.grids import ImageArray, make_grid, write_gif, write_png
 from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
 from mnistctl.data.training_set import TrainingSet, describe_training_set
+from mnistctl.errors import UsageError
 from mnistctl.evaluation.figures import mismatch_figure
 from mnistctl.evaluation.metrics import Mismatches, compute_score, find_mismatches
 from mnistctl.inference.forward import generate_images
@@ -28,6 +30,7 @@ from mnistctl.training.events import AveragedWeights, Epoch, GanEpoch, Progress
 from mnistctl.training.outputs import grid_paths, write_log
 from mnistctl.training.record import Mismatch, RunMetrics
 
+_GRID_HEADER_BYTES = 200  # of a picture's tensor in the header of a checkpoint, at most
 TaskEvent = Progress | Epoch | AveragedWeights | GanEpoch | Mismatches | Saved
 
 
@@ -188,6 +191,11 @@ class ClassifierTask:
         write_png(files.with_ending(run_path, "png"), figure)
 
 
+def _grid_name(epoch: int) -> str:
+    """The name of the tensor with the picture of an epoch."""
+    return f"grids.{epoch:04d}"
+
+
 class GanTask:
     """Train a generator against a discriminator, and draw a grid of generated images after every epoch."""
 
@@ -206,6 +214,10 @@ class GanTask:
         black = np.zeros((len(self._fixed_inputs[0]), 28, 28), np.uint8)
         self._grid_shape = make_grid(black, self._columns).shape
         self._grids: list[ImageArray] = []
+        limit = checkpoint.MAX_BYTES * 7 // 8 // (math.prod(self._grid_shape) + _GRID_HEADER_BYTES)
+        if recipe.epochs > limit:
+            message = f"the pictures of more than {limit:,} epochs do not fit a checkpoint"
+            raise UsageError(message, field="epochs", value=recipe.epochs)
         self.parameters = sum(p.numel() for p in self._training.g_params + self._training.d_params)
         self.iterations = len(self._train) // recipe.batch_size
 
@@ -214,11 +226,14 @@ class GanTask:
         return self._training.epoch
 
     def state(self) -> dict[str, Tensor]:
-        grids = {f"grids.{epoch:04d}": torch.from_numpy(grid) for epoch, grid in enumerate(self._grids, 1)}
+        grids = {_grid_name(epoch): torch.from_numpy(grid) for epoch, grid in enumerate(self._grids, 1)}
         return self._training.state() | grids
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        names = sorted(name for name in state if name.startswith("grids."))
+        count = sum(name.startswith("grids.") for name in state)
+        names = [_grid_name(epoch) for epoch in range(1, count + 1)]
+        if not state.keys() >= set(names):
+            raise ValueError("not the state of this run: its grids are not numbered 1, 2, 3 and so on")
         self._training.restore({name: tensor for name, tensor in state.items() if name not in names})
         self._grids = [state[name].numpy() for name in names]
         expected = [(self._grid_shape, np.dtype(np.uint8))] * self.epoch

@@ -217,6 +217,9 @@ def append(path: Path, journal: TrialsJournal, entry: TrialRecord | ResumeNote) 
     """
     body = entry.to_json()
     content = _encode({"resumed": body} if isinstance(entry, ResumeNote) else body)
+    if journal.size + len(content) > _MAX_BYTES:
+        message = f"{path}: full; more than {_MAX_BYTES:,} bytes would not be read again"
+        raise OutputError(message, remedies=("name",))
     try:
         # "r+b" does not create the file: if it was deleted, another program may use the name now.
         with path.open("r+b") as file:

@@ -14,17 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from run_headers import header
 
 from mnistctl.artifacts import checkpoint, files, grids, json_file
 from mnistctl.data import idx
 from mnistctl.errors import OutputError
-from mnistctl.models import load
-from mnistctl.models.summary import summarize_recipe
-from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
-from mnistctl.training.environment import MachineInfo
+from mnistctl.training.checkpoints import RunCheckpoints
 from mnistctl.training.events import Epoch
-from mnistctl.training.options import RunOptions
-from mnistctl.training.record import DatasetFiles, RunSettings
 
 WEIGHTS = {"1.weight": torch.arange(7840.0).view(10, 784), "1.bias": torch.zeros(10)}
 IMAGE = np.zeros((28, 28), np.uint8)
@@ -42,26 +38,6 @@ KINDS = {
 
 def run_path_of(path):
     return path.parent.with_suffix("")
-
-
-def header(*epochs):
-    """The header of a checkpoint of logit after these epochs."""
-    return CheckpointHeader(
-        command="",
-        options=RunOptions(),
-        settings=RunSettings(
-            model="logit",
-            recipe=summarize_recipe(load("logit")),
-            seed=0,
-            device="cpu",
-            threads=1,
-            precision="float32",
-            dataset=DatasetFiles(name="sample", sha256={}),
-            versions={},
-        ),
-        machine=MachineInfo(processor="", cores=2, vectors="", system="", python=""),
-        progress=RunProgress(started="now", epochs=list(epochs)),
-    )
 
 
 class Failing(io.FileIO):
