@@ -10,26 +10,31 @@ from scipy import ndimage
 Grey: TypeAlias = NDArray[np.float32]  # [rows, columns]; black is 0 and white 255, or ink from 0 to 1
 Mask: TypeAlias = NDArray[np.bool_]  # [rows, columns]
 _COARSE = 96  # pixels on the longer side of the small copy from which the paper is estimated
+_SMALL = 64  # pixels on the longer side of images that are enlarged
+_ENLARGED = 100  # pixels on their longer side after that
+_DETAIL = 200  # pixels on the longer side of an area in which the width of strokes is measured
+_MARGIN = 0.3  # width of the margin that is added, in longer sides of the image
+_EVEN = 0.15  # largest spread of even paper, in differences between paper and ink
+_MOST_BARS = 3  # horizontal strokes of a digit
+_SOLID = 0.6  # smallest share of a sheet that has no ink
 
 
-def extract_ink(grey: Grey) -> Grey:
+def extract_ink(grey: Grey) -> tuple[Grey, int]:
     """The amount of ink at each pixel: 0 for paper, 1 if no light of the paper is left.
 
     Args:
         grey: an image [rows, columns], black 0 to white 255; dark ink on paper or light ink on a board.
-    """
-    # A small copy is enough for the paper and the light, which change slowly.
-    rows, columns = grey.shape
-    factor = max(1.0, max(rows, columns) / _COARSE)
-    size = max(4, round(columns / factor)), max(4, round(rows / factor))
-    small = np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
 
-    # Replace what surrounds a sheet of paper by the sheet's median grey. Otherwise it would look like ink.
-    sheet = _find_sheet(small) if min(small.shape) > _COARSE / 2 else None
-    if sheet is not None:
-        large = np.asarray(Image.fromarray(sheet).resize(grey.shape[::-1], Image.Resampling.NEAREST))
-        median = np.median(small[sheet])
-        grey, small = np.where(large, grey, median), np.where(sheet, small, median)
+    Returns:
+        The ink, [rows, columns], and the width of the margin around the image that was added. Without this
+        margin, the ink has the proportions of `grey`; it is larger if `grey` is small.
+    """
+    grey, margin = add_margin(hide_table(enlarge_small(grey)))
+    inside = slice(margin, grey.shape[0] - margin), slice(margin, grey.shape[1] - margin)
+
+    # The paper and the light change slowly, so a small copy is enough for them.
+    small = _small_copy(grey)
+    factor = max(grey.shape) / max(small.shape)
 
     # Invert an image of light ink on a dark board.
     light = _estimate_light(small)
@@ -45,13 +50,106 @@ def extract_ink(grey: Grey) -> Grey:
     # Subtract the paper. The first estimate uses a large window and leaves shadows in the ink. Once the width
     # of the strokes is known, a window of three strokes removes shadows.
     window = 0.4 * min(small.shape)
-    ink = _subtract_paper(grey, small, window, board)
+    ink = _subtract_paper(grey, _estimate_paper(small, window), board)
     for _ in range(2):
         narrow = max(5.0, 3 * stroke_width(foreground_mask(ink)[1]) / factor)
         if narrow < 0.75 * window:
             window = narrow
-            ink = _subtract_paper(grey, small, window, board)
-    return _remove_rules(ink)
+            ink = _subtract_paper(grey, _estimate_paper(small, window), board)
+    _remove_rules(ink[inside], _MOST_BARS + 1 if margin else 1)
+    return ink, margin
+
+
+def enlarge_small(grey: Grey) -> Grey:
+    """An image of at most 64 pixels, enlarged to 100; others are returned as they are.
+
+    Strokes must be some pixels wide, or their width, the paper and its noise cannot be measured.
+    """
+    if max(grey.shape) > _SMALL:
+        return grey
+    factor = _ENLARGED / max(grey.shape)
+    size = max(1, round(grey.shape[1] * factor)), max(1, round(grey.shape[0] * factor))
+    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC)).clip(0, 255)
+
+
+def hide_table(grey: Grey) -> Grey:
+    """An image of a sheet of paper on a table, with the table in the sheet's grey; others as they are.
+
+    Otherwise the table would look like ink.
+    """
+    small = _small_copy(grey)
+    sheet = _find_sheet(small) if min(small.shape) > _COARSE / 2 else None
+    if sheet is None:
+        return grey
+    large = np.asarray(Image.fromarray(sheet).resize(grey.shape[::-1], Image.Resampling.NEAREST))
+    return np.where(large, grey, np.median(small[sheet])).astype(np.float32)
+
+
+def add_margin(grey: Grey) -> tuple[Grey, int]:
+    """An image with a margin of its own paper, and the width of the margin: 0 if none was added.
+
+    An image that was cropped to a digit has hardly any paper at its border. The margin shows what is paper.
+    It is added only if the paper at the border is even. Otherwise its edge would look like ink.
+    """
+    small = _small_copy(grey)
+    light = small > otsu_threshold(small)
+    if light.all() or not light.any():
+        return grey, 0
+    of_paper = light if _is_paper_light(light) else ~light
+    sides = of_paper[0], of_paper[-1], of_paper[:, 0], of_paper[:, -1]
+    if sum(side.mean() < 0.05 for side in sides) > 1:  # the edges of something around the paper, not a stroke
+        return grey, 0
+    paper, ink = border_pixels(small)[border_pixels(of_paper)], float(np.median(small[~of_paper]))
+    level = float(np.median(paper))
+    # The blurred edges of strokes are between paper and ink, so look less far into that direction.
+    spread = np.ptp(np.percentile(paper, (25, 95) if level > ink else (5, 75)))
+    if spread > _EVEN * abs(level - ink):
+        return grey, 0
+    width = round(_MARGIN * max(grey.shape))
+    return np.pad(grey, width, constant_values=level), width
+
+
+def _is_paper_light(light: Mask) -> bool:
+    """Whether the light pixels of an image, not the dark ones, are the paper.
+
+    Most of the border is paper. If this is not clear, strokes touch the border. They are connected, and they
+    cut the paper into pieces.
+    """
+    share = float(border_pixels(light).mean())
+    if 0.3 < share < 0.7:
+        of_light, of_dark = _share_of_largest(light), _share_of_largest(~light)
+        if abs(of_light - of_dark) > 0.1:
+            return of_light < of_dark
+    return share > 0.5
+
+
+def _share_of_largest(region: Mask) -> float:
+    """The size of the largest connected part of a region, relative to the region."""
+    sizes = np.bincount(ndimage.label(region)[0].ravel())[1:]
+    return float(sizes.max() / sizes.sum())
+
+
+def _small_copy(grey: Grey) -> Grey:
+    """The image, at most 96 pixels long."""
+    factor = max(1.0, max(grey.shape) / _COARSE)
+    size = max(4, round(grey.shape[1] / factor)), max(4, round(grey.shape[0] / factor))
+    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
+
+
+def otsu_threshold(values: NDArray[Any]) -> int:
+    """The threshold that best separates dark from light: dark values are at most this.
+
+    Source: Otsu, IEEE Transactions on Systems, Man, and Cybernetics 9 (1979) 62.
+
+    Args:
+        values: greys from 0 to 255, of any shape.
+    """
+    bins = np.arange(257)
+    counts = np.histogram(values, bins)[0].astype(np.float64)
+    below, sums = np.cumsum(counts), np.cumsum(counts * bins[:-1])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = (sums[-1] * below / below[-1] - sums) ** 2 / (below * (below[-1] - below))
+    return int(np.nanargmax(np.where(np.isfinite(variance), variance, 0)))
 
 
 def _resize_to(small: NDArray[Any], grey: Grey) -> NDArray[Any]:
@@ -62,23 +160,23 @@ def _resize_to(small: NDArray[Any], grey: Grey) -> NDArray[Any]:
 def _find_sheet(small: Grey) -> Mask | None:
     """The inside of a sheet of paper on a table, if the table shows on most sides of the image; else None.
 
-    Otsu's threshold (IEEE Transactions on Systems, Man, and Cybernetics 9, 1979, page 62) separates the sheet
-    from the table. A sheet is a large, nearly rectangular region.
+    Otsu's threshold separates the sheet from the table. A sheet is a large, nearly rectangular, solid and
+    even region.
     """
-    bins = np.arange(257)
-    counts = np.histogram(small, bins)[0].astype(np.float64)
-    below, sums = np.cumsum(counts), np.cumsum(counts * bins[:-1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = (sums[-1] * below / below[-1] - sums) ** 2 / (below * (below[-1] - below))
-    light = small > np.nanargmax(np.where(np.isfinite(variance), variance, 0))
+    light = small > otsu_threshold(small)
+    contrast = float(small[light].mean() - small[~light].mean()) if 0 < light.mean() < 1 else 0.0
     for region in (light, ~light):
         if border_pixels(region).mean() > 0.4:
             continue
         labels = ndimage.label(ndimage.binary_fill_holes(region))[0]
         for n, box in enumerate(ndimage.find_objects(labels), 1):
-            area = (labels == n).sum()
-            if area > 0.25 * small.size and area > 0.8 * labels[box].size:
-                inside: Mask = ndimage.binary_erosion(labels == n, iterations=3)  # without the sheet's edge
+            whole = labels == n
+            area, paper = whole.sum(), small[region & whole]
+            rectangular = area > 0.25 * small.size and area > 0.8 * labels[box].size
+            # A closed stroke, as of a 0, is not solid. A thick blurred stroke is not even.
+            solid = len(paper) > _SOLID * area
+            if rectangular and solid and np.ptp(np.percentile(paper, (25, 75))) < 0.3 * contrast:
+                inside: Mask = ndimage.binary_erosion(whole, iterations=3)  # without the sheet's edge
                 return inside
     return None
 
@@ -124,17 +222,29 @@ def _is_light_on_dark(difference: Grey) -> bool:
     return bool(np.mean(difference**3) > 0)
 
 
-def _subtract_paper(grey: Grey, small: Grey, window: float, board: bool) -> Grey:
-    """The ink, given a window that is wider than the strokes.
+def _estimate_paper(small: Grey, window: float) -> Grey:
+    """The paper without its ink.
+
+    A closing fills everything that is dark and narrower than the window. Strokes must be narrower.
 
     Args:
-        grey, small: the image with even light, and its small copy.
+        small: a small copy of the image, with even light.
         window: side of the window, in pixels of `small`.
+    """
+    square = (int(window) | 1, int(window) | 1)
+    paper: Grey = ndimage.gaussian_filter(ndimage.grey_closing(small, square), 1)
+    return paper
+
+
+def _subtract_paper(grey: Grey, paper: Grey, board: bool) -> Grey:
+    """The ink of an image with even light.
+
+    Args:
+        grey: the image.
+        paper: the paper, of any size.
         board: the image is an inverted one of a board.
     """
-    # A closing fills everything that is dark and narrower than the window. Only the paper is left.
-    square = (int(window) | 1, int(window) | 1)
-    paper = _resize_to(ndimage.gaussian_filter(ndimage.grey_closing(small, square), 1), grey)
+    paper = _resize_to(paper, grey)
     ink = (paper - grey) / 255 if board else 1 - grey / np.maximum(paper, 1)
     # The closing is a little lighter than most of the paper. Let the median of what is not ink be 0.
     zero = np.median(ink[ink < max(0.5 * ink.max(), ink.min()) + 1e-6])
@@ -150,9 +260,14 @@ def foreground_mask(ink: Grey) -> tuple[Grey, Mask]:
 
 def stroke_width(strokes: Mask) -> float:
     """The mean width of strokes in pixels: four times the mean distance to the edge, as for a long stroke."""
-    distances = ndimage.distance_transform_edt(np.pad(strokes, 1))
+    rows, columns = (np.flatnonzero(strokes.any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return 0.0
+    box = strokes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    step = 1 + max(box.shape) // _DETAIL  # every second pixel is enough in a large box
+    distances = ndimage.distance_transform_edt(np.pad(box[::step, ::step], 1))
     distances = distances[distances > 0]
-    return 4 * (float(distances.mean()) - 0.5) if len(distances) else 0.0
+    return 4 * step * (float(distances.mean()) - 0.5) if len(distances) else 0.0
 
 
 def noise_level(ink: Grey) -> float:
@@ -161,28 +276,36 @@ def noise_level(ink: Grey) -> float:
     return 1.4826 * float(np.median(-below)) if len(below) else 0.0
 
 
-def _remove_rules(ink: Grey) -> Grey:
+def _remove_rules(ink: Grey, least: int) -> None:
     """Remove the lines of ruled or squared paper: they cross the whole image, tilted by at most 6 degrees.
 
     Lines are rows that are dark in at least 80 % of their length. A single line is removed only if it is thin
     and fainter than the ink, because the bar of a 7 may cross the whole image, too.
 
     Args:
-        ink: is changed in place, and returned.
+        ink: is changed in place.
+        least: fewer lines are left alone.
     """
     for view in (ink, ink.T):  # horizontal lines, then vertical ones
         noise = noise_level(view)
+        if not _reach_both_borders(view, max(2 * noise, 0.02)):
+            continue
         slope, darkness = _find_rules(view)
         lines = darkness > max(2 * noise, 0.02)
-        several, faint = ndimage.label(lines)[1] > 1, darkness.max() < 0.75 * np.percentile(view, 99)
-        if 0 < lines.mean() < (0.25 if several else 0.04 if faint else 0):
+        count, faint = ndimage.label(lines)[1], darkness.max() < 0.75 * np.percentile(view, 99)
+        if count >= least and lines.mean() < (0.25 if count > 1 else 0.04 if faint else 0):
             # Subtract the lines, except where something much darker crosses them: a stroke.
             columns = np.arange(view.shape[1])
             median = np.percentile(_shear_rows(view, columns, slope), 45, axis=1)
             line = median * ndimage.binary_dilation(lines, iterations=2)
             rules = _shear_rows(np.broadcast_to(line[:, None], view.shape), columns, -slope)
             view[...] = np.where(view < 2 * rules + 2 * noise, view - rules, view)
-    return ink
+
+
+def _reach_both_borders(ink: Grey, least: float) -> bool:
+    """Whether there is ink at the left and at the right border, as where ruled lines end."""
+    width = max(2, ink.shape[1] // 100)
+    return bool(min(np.median(end, axis=1).max() for end in (ink[:, :width], ink[:, -width:])) > least)
 
 
 def _find_rules(ink: Grey) -> tuple[float, NDArray[Any]]:

@@ -49,7 +49,9 @@ def test_enlarged_digit_is_converted_back(n, factor, margin, inverted):
 
 def test_digit_of_mnist_is_hardly_changed():
     converted = [photos.to_mnist(DIGITS.images[n].astype(np.float32)) for n in range(50)]
-    assert np.mean([difference(image, n) for n, image in enumerate(converted)]) < 0.15
+    # It is enlarged, cropped and reduced again, so that its edges differ by less than half a pixel.
+    assert np.mean([difference(image, n) for n, image in enumerate(converted)]) < 0.35
+    assert min(correlation(image, n) for n, image in enumerate(converted)) > 0.9
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
@@ -73,6 +75,21 @@ def test_ink_of_any_colour_is_found_on_a_transparent_image(ink, tmp_path):
     image = Image.new("RGBA", alpha.size, (*ink, 0))
     image.putalpha(alpha)
     assert difference(save_and_convert(image, tmp_path / "digit.png"), 3) < 0.6
+
+
+@pytest.mark.parametrize("worst", [np.inf, -np.inf, np.nan])
+def test_pixels_that_are_no_finite_numbers_are_paper(worst, tmp_path):
+    values = np.asarray(enlarged(3), np.float32) / 255
+    values[:2, :5] = worst
+    Image.fromarray(values).save(tmp_path / "digit.tif")
+    assert difference(photos.to_mnist(photos.load_image(tmp_path / "digit.tif")[0]), 3) < 0.6
+
+
+@pytest.mark.parametrize("margin", [3, 90])
+def test_sheet_with_a_transparent_margin_is_cropped_to_the_sheet(margin, tmp_path):
+    sheet = Image.new("RGBA", (200 + 2 * margin,) * 2)
+    sheet.paste(enlarged(3).convert("RGBA").resize((200, 200)), (margin, margin))
+    assert difference(save_and_convert(sheet, tmp_path / "digit.png"), 3) < 0.6
 
 
 def test_palette_with_transparency_is_read(tmp_path):
@@ -153,7 +170,7 @@ def test_damaged_file_is_read_or_gives_an_output_error(tmp_path_factory, data):
         return
     assert grey.dtype == np.float32
     assert frames >= 1
-    assert max(grey.shape) <= 640
+    assert max(grey.shape) <= 512
     photos.to_mnist(grey)
 
 

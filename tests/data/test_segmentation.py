@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from digit_images import enlarged
+from digit_images import DIGITS, enlarged
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from scipy import ndimage
 
 from mnistctl.data import photos
 
@@ -59,6 +61,77 @@ def test_disturbances_are_removed(disturb):
     ]
     assert np.median(differences) < 0.25
     assert max(differences) < 0.7
+
+
+def cropped(n):
+    """Digit `n` of the sample, cropped to its strokes: uint8 [rows, columns]."""
+    digit = DIGITS.images[n]
+    rows, columns = (np.flatnonzero((digit > 100).any(axis)) for axis in (1, 0))
+    return digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def resized(pixels, height):
+    size = round(pixels.shape[1] * height / len(pixels)), height
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC), np.float32)
+
+
+@pytest.mark.parametrize("height", [28, 60, 120, 280])
+@pytest.mark.parametrize("inverted", [True, False])
+def test_digit_cropped_to_its_strokes_is_read_as_with_a_margin(height, inverted):
+    for n in range(8):
+        tight, wide = resized(cropped(n), height), resized(np.pad(cropped(n), 6), height * 2)
+        one, other = (
+            photos.to_mnist(255 - each if inverted else each).astype(float) for each in (tight, wide)
+        )
+        blurred = [ndimage.gaussian_filter(each, 1.5).ravel() for each in (one, other)]
+        assert np.corrcoef(*blurred)[0, 1] > 0.8
+
+
+def test_digit_of_8x8_pixels_is_found():
+    for n in range(8):
+        small = np.asarray(Image.fromarray(cropped(n)).resize((8, 8), Image.Resampling.BOX), np.float32)
+        rows, columns = (np.flatnonzero(photos.to_mnist(small).any(axis)) for axis in (1, 0))
+        assert max(len(rows), len(columns)) > 18
+        assert min(len(rows), len(columns)) > 9
+
+
+def test_white_grid_around_a_digit_is_not_its_paper():
+    for n in range(7):  # digits that do not touch the grid
+        plain = photos.to_mnist(DIGITS.images[n].astype(np.float32)).astype(int)
+        in_grid = photos.to_mnist(np.pad(DIGITS.images[n], 2, constant_values=255).astype(np.float32))
+        assert np.abs(in_grid - plain).sum() < 0.8 * plain.sum()
+
+
+def stroked(*boxes, side=200, grey=30):
+    """A page with bars of ink: each from row to row, and from column to column."""
+    page = np.full((side, side), 250, np.float32)
+    for top, bottom, left, right in boxes:
+        page[top:bottom, left:right] = grey
+    return page
+
+
+def test_closed_stroke_is_not_a_sheet_on_a_table():
+    box = stroked((30, 45, 40, 160), (155, 170, 40, 160), (30, 170, 40, 55), (30, 170, 145, 160))
+    digit = photos.to_mnist(box)
+    assert digit[14, 14] == 0
+    assert digit.max(0)[5:9].max() > 200
+    assert digit.max(0)[19:24].max() > 200
+
+
+@pytest.mark.parametrize("bar", [(40, 52, 20, 180), (150, 162, 15, 190)], ids=["of a 7", "of a 2"])
+def test_long_bar_is_not_a_ruled_line(bar):
+    page = stroked(bar, (40, 162, 120, 132))
+    assert (photos.to_mnist(page) > 128).sum(1).max() > 15
+
+
+def test_dithered_digit_is_read_as_a_grey_one():
+    for n in range(4):
+        page = enlarged(n, 8, 4).convert("L").point(lambda grey: 60 + grey * 0.68)
+        one, other = (
+            photos.to_mnist(np.asarray(each.convert("L"), np.float32)).astype(float)
+            for each in (page, page.convert("1"))
+        )
+        assert np.corrcoef(*(ndimage.gaussian_filter(each, 1.5).ravel() for each in (one, other)))[0, 1] > 0.9
 
 
 def test_separate_strokes_of_a_five_are_joined():

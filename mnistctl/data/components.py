@@ -1,0 +1,86 @@
+"""Finding the digit among the connected parts of the ink in an image."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from mnistctl.data import segmentation
+from mnistctl.data.segmentation import Grey, Mask
+
+TOUCHING = np.ones((3, 3))  # pixels that touch at a corner are connected
+
+
+def find_digit(ink: Grey) -> Mask | None:
+    """The pixels of the digit: the component with the most ink, and other components near it.
+
+    A digit may consist of several components, as a 5 whose bar is apart.
+    """
+    blurred, foreground = segmentation.foreground_mask(ink)
+    main = _main_component(blurred, foreground)
+    if main is None:
+        return None
+
+    # Remove what is much fainter than the digit, such as traces of lines and shadows.
+    foreground &= blurred > 0.35 * np.percentile(blurred[main], 90)
+    main = _main_component(blurred, foreground)
+    if main is None:
+        return None
+
+    # Add components from large to small, unless they are specks, shadows along the border, or far away.
+    labels, count = ndimage.label(foreground, TOUCHING)
+    masses = ndimage.sum_labels(blurred, labels, np.arange(1, count + 1))
+    boxes = ndimage.find_objects(labels)
+    border = _lie_along_border(labels, boxes)
+    first = int(labels[main][0])
+    chosen, box = {first}, boxes[first - 1]
+    for n in np.argsort(-masses) + 1:
+        if n in chosen or masses[n - 1] < 0.03 * masses[first - 1] or border[n - 1]:
+            continue
+        if box_gap(box, boxes[n - 1]) < 0.25 * longer_side(box):
+            chosen.add(int(n))
+    mask: Mask = np.isin(labels, list(chosen))
+    return mask
+
+
+def _main_component(blurred: Grey, foreground: Mask) -> Mask | None:
+    """The component with the most ink, or None if all components are too small.
+
+    Components along the border count only if there are no others, and if they are dark enough.
+    """
+    labels, count = ndimage.label(foreground, TOUCHING)
+    if not count:
+        return None
+    masses = ndimage.sum_labels(blurred, labels, np.arange(1, count + 1))
+    boxes = ndimage.find_objects(labels)
+    large = np.array([longer_side(box) >= max(6, 0.05 * max(blurred.shape)) for box in boxes])
+    if not large.any():
+        return None
+    masses[~large] = 0
+    inner = large & ~_lie_along_border(labels, boxes)
+    if inner.any():
+        masses[~inner] = 0
+    elif blurred[foreground].max() < 0.2:
+        return None
+    main: Mask = labels == 1 + int(masses.argmax())
+    return main
+
+
+def _lie_along_border(labels: NDArray[np.int32], boxes: list[tuple[slice, ...]]) -> Mask:
+    """For each component, whether it lies along the border of the image, as a shadow does.
+
+    A component that only touches the border, as a digit that is cut off, does not.
+    """
+    on_border = np.bincount(segmentation.border_pixels(labels), minlength=len(boxes) + 1)[1:]
+    along: Mask = on_border > 0.3 * np.array([longer_side(box) for box in boxes])
+    return along
+
+
+def longer_side(box: tuple[slice, ...]) -> int:
+    side: int = max(s.stop - s.start for s in box)
+    return side
+
+
+def box_gap(one: tuple[slice, ...], other: tuple[slice, ...]) -> int:
+    """The number of pixels between two boxes, along the axis on which they are further apart."""
+    gap: int = max(max(a.start - b.stop, b.start - a.stop) for a, b in zip(one, other, strict=True))
+    return gap
