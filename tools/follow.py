@@ -10,8 +10,8 @@ Three kinds of fenced blocks count:
 - `python`, if the line before it ends with the name of a file, as in "`net.py`:": it is written to that file.
 - All other blocks are not run.
 
-Numbers may differ, since they depend on the processor and the clock; `...` stands for any lines. Then the
-hints are followed: commands that fail, and what their errors say to type.
+Numbers and digests may differ, since they depend on the processor and the clock; `...` stands for any lines.
+Then the hints are followed: commands that fail, and what their errors say to type.
 
 FILE receives what each command printed and how long it took. `--data` serves the gzipped files of a folder as
 a mirror on 127.0.0.1, for machines without internet access. `--update` writes the numbers that were printed
@@ -41,7 +41,7 @@ TESTS = "python -m pytest"
 WHEEL_PAGES = "README.md", "docs/own-recipes.md"  # whose commands are for those without the repository, too
 HINTS = "hints"  # in place of a page
 
-_NUMBER = r"[+-]?\d[\d.,]*"
+_NUMBER = r"\b[0-9a-f]{12}\b|[+-]?\d[\d.,]*"  # or the beginning of a digest
 _ANY_LINES = "(?:[^\n]*\n)*?"
 
 
@@ -176,7 +176,7 @@ def match_output(expected: list[str], printed: str) -> list[str] | None:
 def _line_pattern(line: str) -> str:
     words = [re.split(f"({_NUMBER})", word) for word in line.split()]
     texts = (
-        "".join(_NUMBER if re.fullmatch(_NUMBER, part) else re.escape(part) for part in word)
+        "".join(f"(?:{_NUMBER})" if re.fullmatch(_NUMBER, part) else re.escape(part) for part in word)
         for word in words
     )
     return r"[^\S\n]*" + r"[^\S\n]+".join(texts)

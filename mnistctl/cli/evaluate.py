@@ -38,6 +38,7 @@ from mnistctl.cli.options import (
 )
 from mnistctl.cli.recipes import find_recipes
 from mnistctl.errors import UsageError
+from mnistctl.models.pretrained import WEIGHTS
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.charts import LearningCurves
@@ -234,7 +235,8 @@ def _evaluate_classifier(options: EvalOptions) -> None:
         )
     record_path = path.with_suffix(".json")
     curves = learning_curves(record_path, classifier.digest)
-    notes = [] if curves else [f"no learning curves: {record_path} is not the record of this net"]
+    what = "is not the record of this net" if record_path.exists() else "is missing"
+    notes = [] if curves or path.parent == WEIGHTS else [f"no learning curves: {record_path} {what}"]
     paths = save_figures(evaluation, figure_path, curves)
     export = None
     if options.predictions is not None:

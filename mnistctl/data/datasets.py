@@ -198,16 +198,24 @@ def load(name: str, data_dir: Path | None, split: Split) -> tuple[Arrays, dict[s
             raise _missing_error(dataset, folder, file)
         try:
             content, checksums[file.name] = read_verified(path, file)
+            arrays[file.kind] = _check_shape(path, idx.to_array(content), file.kind)
         except idx.IdxError as error:
-            if not dataset.mirrors:
-                raise
-            remedies = ["own", "download_overwrite"] if isinstance(error, OtherFileError) else ["download"]
+            remedies = _remedies(dataset, error)
             raise DataError(str(error), field="dataset", value=name, remedies=remedies) from None
-        arrays[file.kind] = _check_shape(path, idx.to_array(content), file.kind)
     images, labels = arrays["images"], arrays["labels"]
     if len(images) != len(labels):
-        raise DataError(f"{folder}: the {split} files hold {len(images)} images but {len(labels)} labels")
+        message = f"{folder}: the {split} files hold {len(images)} images but {len(labels)} labels"
+        raise DataError(message, field="dataset", value=name, remedies=_remedies(dataset))
     return Arrays(images, labels), checksums
+
+
+def _remedies(dataset: Dataset, error: idx.IdxError | None = None) -> list[str]:
+    """What helps if a file of the data set cannot be used."""
+    if dataset.name == "sample":
+        return ["reinstall"]
+    if not dataset.mirrors:
+        return ["import_pictures", "data_dir"]
+    return ["own", "download_overwrite"] if isinstance(error, OtherFileError) else ["download"]
 
 
 def _missing_error(dataset: Dataset, folder: Path, file: File) -> DataError:

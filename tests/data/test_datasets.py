@@ -108,6 +108,18 @@ def test_sound_files_that_are_not_those_of_mnist_are_named_as_somebodys_own(tmp_
     assert describe_error(caught.value).endswith("run `mnistctl download --dataset mnist`")
 
 
+def test_unusable_file_of_ones_own_says_what_to_do(tmp_path):
+    write_own(tmp_path, train_labels=np.zeros(3, np.uint8))
+    hint = "make the files from pictures with `mnistctl import FOLDER --data-dir DIR` or use --data-dir"
+    with pytest.raises(DataError) as caught:
+        datasets.load("own", tmp_path, "train")
+    assert describe_error(caught.value).endswith(f"hold 20 images but 3 labels; {hint}")
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(b"junk")
+    with pytest.raises(DataError) as caught:
+        datasets.load("own", tmp_path, "train")
+    assert describe_error(caught.value).endswith(hint)
+
+
 def test_missing_file_is_named_with_its_folder(tmp_path):
     with pytest.raises(DataError, match=f"{tmp_path}.*train-images-idx3-ubyte is missing"):
         datasets.load("own", tmp_path, "train")

@@ -72,6 +72,11 @@ def test_output_must_be_as_shown_except_for_numbers(printed, same):
     assert (follow.match_output(["1 found", "..."], printed) is not None) is same
 
 
+def test_digests_may_differ_and_other_words_may_not():
+    assert follow.match_output(["SHA-256 a78b5c8a1c6a"], "SHA-256 9d2f0f21d295") == ["SHA-256 9d2f0f21d295"]
+    assert follow.match_output(["SHA-256 a78b5c8a1c6a"], "SHA-256 words") is None
+
+
 def test_update_writes_the_printed_numbers_into_the_page():
     entries = [
         {"output": ["built 4 files"]},

@@ -69,7 +69,7 @@ def test_what_is_no_checkpoint_is_named_and_says_what_to_give(name, message, out
     ran = mnistctl("eval", name)
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (5, "", 1)
     assert message in ran.stderr
-    assert "train one with `mnistctl train MODEL` or use the name pretrained" in ran.stderr
+    assert "train one with `mnistctl train MODEL` or use pretrained or pretrained-cgan" in ran.stderr
 
 
 @pytest.mark.parametrize("command", ["eval", "generate"])
