@@ -46,7 +46,13 @@ def save(path: Path, kind: str, header: Mapping[str, Any], tensors: Mapping[str,
     Raises:
         OutputError: the file cannot be written, or is so large that it would not be read again.
     """
-    copies = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    copies: dict[str, Tensor] = {}
+    written: set[int] = set()  # the addresses of memory that has a name: layers may share their weights
+    for name, tensor in tensors.items():
+        copy = tensor.detach().cpu().contiguous()
+        address = copy.untyped_storage().data_ptr()
+        copies[name] = copy.clone() if address in written else copy
+        written.add(address)
     own = {"program": "mnistctl", "format": FORMAT, "kind": kind, "checksum": files.CHECKSUM_PLACEHOLDER}
     content = pack(copies, {"mnistctl": json.dumps(dict(header) | own)})
     length = int.from_bytes(content[:8], "little")

@@ -1,7 +1,10 @@
 """What the command line says about recipes: models, recipe files, settings, and files with options."""
 
+import re
+import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ if TYPE_CHECKING:
     from mnistctl.inference.load import Recipes
     from mnistctl.models.sources import Model, SettingValue
     from mnistctl.training.options import RunOptions
+    from mnistctl.training.record import RunRecord
 
 # The options of a run that `train` and `trials` share with a configuration file, by field of RunOptions.
 OPTION_FIELDS = (
@@ -38,6 +42,7 @@ def choose_run(
     assignments: Sequence[str] | None,
     config: Path | None,
     like: Path | None,
+    init: str | None = None,
 ) -> "tuple[Model, RunOptions]":
     """The model and the options of a run, from the command line, a configuration file and a record.
 
@@ -47,6 +52,7 @@ def choose_run(
         assignments: settings, each as `KEY=VALUE`.
         config: a configuration file. The command line has precedence.
         like: the record of a run to repeat. The command line has precedence.
+        init: name or path of the trained model whose weights the training starts from.
 
     Raises:
         UsageError: the model does not exist, a setting or an option does not exist or has a wrong value, or
@@ -56,7 +62,8 @@ def choose_run(
     if config is not None and like is not None:
         raise UsageError("give one of --config and --like")
     if like is not None:
-        return _repeat(like, reference, given, parse_assignments(assignments))
+        model, options = _repeat(like, reference, given, parse_assignments(assignments), init)
+        return model, _with_initial_weights(options, init)
     if reference is None:
         names = ", ".join(CLASSIFIERS | GENERATORS)
         raise UsageError(
@@ -65,7 +72,8 @@ def choose_run(
     from mnistctl.models.sources import find
 
     model = find(reference, title=given.get("name"))
-    return configure(model, given, parse_assignments(assignments), config)
+    model, options = configure(model, given, parse_assignments(assignments), config)
+    return model, _with_initial_weights(options, init)
 
 
 def configure(
@@ -83,7 +91,7 @@ def configure(
         if key in texts and key in options:
             message = f"{key} is given as an option, too"
             raise UsageError(message, field="settings", value=f"{key}={texts[key]}")
-    settings: dict[str, SettingValue] = {}
+    settings = dict(model.settings)
     if config is not None:
         settings, of_config = read_config(config, model)
         options = of_config | options
@@ -91,14 +99,15 @@ def configure(
         from mnistctl.models.settings import parse_settings
 
         with model.reporting_errors():
-            parsed = parse_settings(model.load(), texts)
+            parsed = parse_settings(model.with_settings(settings).load(), texts)
         # A named optimizer or schedule replaces the one of the file, with its arguments.
         parts = [f"{part}." for part in ("optimizer", "schedule") if part in parsed]
         settings = {k: v for k, v in settings.items() if not k.startswith(tuple(parts))} | parsed
     if settings:
         from mnistctl.models.settings import find_changes
 
-        settings = find_changes(model.load(), settings)
+        with model.reporting_errors():
+            settings = find_changes(model.with_settings({}).load(), settings)
     for key in _SETTINGS_WITH_OPTION:
         if key in settings:
             options.setdefault(key, settings[key])
@@ -118,6 +127,9 @@ def parse_assignments(assignments: Sequence[str] | None) -> dict[str, str]:
         key = key.strip()
         if not equals or not key:
             raise UsageError("give KEY=VALUE", field="settings", value=f"{assignment:.80}")
+        if key in OPTION_FIELDS and key not in _SETTINGS_WITH_OPTION:
+            message = f"{key} is an option, not a setting"
+            raise UsageError(message, field="settings", value=f"{assignment:.80}", remedies=(key,))
         if key in texts:
             raise UsageError(f"{key} is set twice", field="settings", value=f"{assignment:.80}")
         texts[key] = text
@@ -135,14 +147,7 @@ def read_config(path: Path, model: "Model") -> "tuple[dict[str, SettingValue], d
     """
     from mnistctl.models.settings import check_settings, list_settings
 
-    try:
-        with path.open("rb") as file:
-            body = tomllib.loads(file.read(_MAX_BYTES).decode())
-    except OSError as error:
-        raise UsageError(f"cannot be read ({error.strerror})", field="config", value=path) from None
-    except (ValueError, RecursionError) as error:  # also what is no UTF-8
-        raise UsageError(f"not a TOML file ({error})", field="config", value=path) from None
-    values = dict(_flatten(body))
+    values = _read_toml(path)
     options = {key: values.pop(key) for key in OPTION_FIELDS if key in values}
     with model.reporting_errors():
         known = list_settings(model.load())
@@ -155,7 +160,29 @@ def read_config(path: Path, model: "Model") -> "tuple[dict[str, SettingValue], d
     try:
         return check_settings(model.load(), settings), _check_options(options)
     except UsageError as error:
-        raise UsageError(f"{path}: {error}".replace("settings ", "", 1)) from None
+        value = "" if error.value is None else f"{error.value}: "
+        raise UsageError(f"{path}: {value}{error.message}", remedies=error.remedies) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    """The values in a TOML file by dotted key.
+
+    Raises:
+        UsageError: the file cannot be read, or is none.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            message = f"larger than {_MAX_BYTES >> 20} MiB, so not a configuration file"
+            raise UsageError(message, field="config", value=path)
+        return dict(_flatten(tomllib.loads(content.decode("utf-8-sig"))))
+    except OSError as error:
+        raise UsageError(f"cannot be read ({error.strerror})", field="config", value=path) from None
+    except UnicodeDecodeError:
+        raise UsageError("not a text file in UTF-8", field="config", value=path) from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"not a TOML file ({error})", field="config", value=path) from None
 
 
 def _flatten(table: Mapping[str, object], prefix: str = "") -> list[tuple[str, Any]]:
@@ -177,40 +204,43 @@ def _check_options(options: Mapping[str, object]) -> dict[str, Any]:
         UsageError: one has another type.
     """
     from mnistctl.data.datasets import get_dataset
-    from mnistctl.training.options import RunOptions
 
-    try:
-        checked = RunOptions.from_json(dict(options))
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    if checked.dataset is not None:
-        get_dataset(checked.dataset)
-    if checked.precision not in (None, "float32", "bf16"):
-        raise UsageError(f"precision {checked.precision!r:.40}: choose float32 or bf16")
-    return {field: getattr(checked, field) for field in options}
+    for field, value in options.items():
+        kind, wanted = (int, "a whole number") if field in ("seed", "threads") else (str, "text in quotes")
+        if type(value) is not kind:
+            raise UsageError(f"{field}: give {wanted}")
+    if "dataset" in options:
+        get_dataset(str(options["dataset"]))
+    if options.get("precision", "float32") not in ("float32", "bf16"):
+        raise UsageError(f"precision {options['precision']!r:.40}: choose float32 or bf16")
+    folders = {field: Path(str(options[field])) for field in ("data_dir", "out_dir") if field in options}
+    return {**options, **folders}
 
 
 def _repeat(
-    path: Path, reference: str | None, given: Mapping[str, Any], texts: Mapping[str, str]
+    path: Path,
+    reference: str | None,
+    given: Mapping[str, Any],
+    texts: Mapping[str, str],
+    init: str | None,
 ) -> "tuple[Model, RunOptions]":
     """The model and the options of the run that the record at `path` is of."""
-    from mnistctl.models.sources import find, find_saved
+    from mnistctl.models.sources import RecipeError, find
     from mnistctl.models.summary import summarize_recipe
     from mnistctl.training.record import read_record
 
-    record = read_record(path)
+    try:
+        record = read_record(path)
+    except CheckpointError as error:
+        raise CheckpointError(error.message) from None  # its remedies are those of a run of this name
     if record is None:
         raise CheckpointError(f"{path}: no such record")
     named = None if reference is None else find(reference, title=given.get("name"))
-    recipes = [] if named is None or named.text is None else [named]
-    model = find_saved(path, record.model, record.origin, recipes)
+    model = _find_recorded(path, record, named)
     if named is not None and (named.kind, named.base) != (model.kind, model.base):
         raise CheckpointError(f"{path}: is the record of {record.model}, not of {named.name}")
-    if record.initial_weights is not None:
-        message = (
-            f"{path}: that run started from the weights of another one, so its record cannot be repeated"
-        )
-        raise CheckpointError(message, remedies=("init",))
+    if record.initial_weights is not None and init is None:
+        raise CheckpointError(f"{path}: that run started from trained weights", remedies=("init",))
     recorded = {
         "epochs": record.recipe.epochs,
         "batch_size": record.recipe.batch_size,
@@ -221,15 +251,22 @@ def _repeat(
         "device": record.device,
         "threads": record.threads,
     }
-    same, repeated = configure(model, recorded, {}, None)
-    if summarize_recipe(repeated.recipe(same)) != record.recipe:
+    try:
+        same, repeated = configure(model, recorded, {}, None)
+        with same.reporting_errors():
+            recipe = summarize_recipe(repeated.recipe(same))
+    except RecipeError:
+        raise
+    except UsageError as error:
+        value = "" if error.value is None else f"{error.value}: "
+        raise CheckpointError(f"{path}: {value}{error.message}") from None
+    if recipe != record.recipe:
         raise CheckpointError(f"{path}: this version of mnistctl has another recipe of {record.model}")
     for key in _SETTINGS_WITH_OPTION:
         if key in texts and given.get(key) is None:
             recorded.pop(key)
     changed = recorded | {field: value for field, value in given.items() if value is not None}
-    changed_model, options = configure(model.with_settings({}), changed, texts, None)
-    return changed_model.with_settings(model.settings | changed_model.settings), options
+    return configure(model, changed, texts, None)
 
 
 def find_recipes(
@@ -252,15 +289,36 @@ def find_recipes(
     return Recipes(tuple(models), allow_inexact)
 
 
-def find_initial_weights(net: str, out_dir: Path) -> Path:
-    """The checkpoint to start a training from.
+def _find_recorded(path: Path, record: "RunRecord", named: "Model | None") -> "Model":
+    """The model of the record at `path`; `named` is the model that the user named, if any.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: it is unknown here, or its recipe file was not named or has other contents.
     """
+    from mnistctl.models.sources import find_saved
+
+    origin = record.origin
+    if origin is not None and origin.kind == "file" and (named is None or named.text is None):
+        message = f"{path}: its net is defined in a file of your own, {origin.file}"
+        raise CheckpointError(message, remedies=("name_file",))
+    try:
+        return find_saved(path, record.model, origin, [] if named is None or named.text is None else [named])
+    except CheckpointError as error:
+        remedies = [remedy for remedy in error.remedies if remedy != "allow_inexact"]
+        raise CheckpointError(error.message, remedies=remedies) from None
+
+
+def _with_initial_weights(options: "RunOptions", init: str | None) -> "RunOptions":
+    """The options with the checkpoint to start a training from, if one is named.
+
+    Raises:
+        CheckpointError: there is none of this name.
+    """
+    if init is None:
+        return options
     from mnistctl.inference.load import find_checkpoint
 
-    return find_checkpoint(net, out_dir)
+    return replace(options, init=find_checkpoint(init, options.out_dir))
 
 
 def copy_recipe(name: str, file: str | None) -> None:
@@ -272,12 +330,14 @@ def copy_recipe(name: str, file: str | None) -> None:
     """
     from mnistctl.cli.output.terminal import print_line
     from mnistctl.models import check_name
-    from mnistctl.models.sources import ENDING
+    from mnistctl.models.sources import ENDING, is_taken
 
     check_name(name)
     if file is None or not file.endswith(ENDING):
         message = f"name the file to write, which ends in {ENDING}"
         raise UsageError(message, field="copy", value=name)
+    if is_taken(stem := Path(file).name.removesuffix(ENDING)):
+        raise UsageError(f"{file}: a model is already called {stem}; name another file")
     try:
         with Path(file).open("x", encoding="utf-8") as new:  # never replaces a file
             new.write(_copy(name, Path(file)))
@@ -290,23 +350,50 @@ def copy_recipe(name: str, file: str | None) -> None:
 
 def _copy(name: str, path: Path) -> str:
     """The page of a shipped model as the text of a recipe file at `path`."""
+    code = _page_of(name)
+    base = re.search(r"^from mnistctl\.models import (\w+)\n\n?", code, re.MULTILINE)
+    if base is not None and "def " not in code:  # a variant of another page, which the file has in it
+        code = code.replace(base[0], "").replace(f"{base[1]}.recipe", "recipe")
+        imports, _, recipe = code.partition("\n\n")
+        code = f"{imports}\n{_page_of(base[1])}\n{recipe}"
+    file = shlex.quote(str(path))
+    what = _GENERATOR_HEADER if name in GENERATORS else _CLASSIFIER_HEADER
+    compare = f"Compare it with {name}:"
+    return what.format(name=name, file=file, compare=f"{compare:24}") + code
+
+
+def _page_of(name: str) -> str:
+    """The code of a shipped model, without the docstring, whose results are not those of a copy."""
     from mnistctl import models
 
     page = Path(models.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
-    code = page.split('"""', 2)[2].lstrip()  # without the docstring, whose results are not those of a copy
-    return _COPY_HEADER.format(name=name, file=path) + code
+    return page.split('"""', 2)[2].lstrip()
 
 
-_COPY_HEADER = '''"""A recipe of your own, which began as a copy of {name}.
+_CLASSIFIER_HEADER = '''"""A recipe of your own, which began as a copy of {name}.
 
 Train it:                mnistctl train {file}
-Compare it with {name}:  mnistctl trials {name} {file} -n 6
+{compare} mnistctl trials {name} {file} -n 6
 Look at its layers:      mnistctl show --model {file}
 Evaluate it:             mnistctl eval {file}
 
-Change what you like. `recipe` at the end is what is trained. Its net may be any torch.nn.Module that takes
-pixels [N, 1, 28, 28] in [-1, 1] and gives logits [N, 10]. Arguments of `net` with default values can be set
-for a run: `--set net.NAME=VALUE`. All fields: docs/own-recipes.md.
+Change what you like. `recipe` is what is trained. Its net may be any torch.nn.Module that takes pixels
+[N, 1, 28, 28] in [-1, 1] and gives logits [N, 10]. Arguments of `net` with default values can be set for a
+run: `--set net.NAME=VALUE`. All fields: docs/own-recipes.md.
+"""
+
+'''
+_GENERATOR_HEADER = '''"""A recipe of your own, which began as a copy of {name}.
+
+Train it:                mnistctl train {file}
+Look at its layers:      mnistctl show --model {file}
+Generate images:         mnistctl generate {file}
+Evaluate it:             mnistctl eval {file} --judge pretrained
+
+Change what you like. `recipe` is what is trained. Its generator may be any torch.nn.Module that takes noise
+[N, 100, 1, 1] and gives images [N, 1, 28, 28] in [-1, 1], its discriminator any that takes images and gives
+logits [N]. Their arguments with default values can be set for a run: `--set generator.NAME=VALUE`. All
+fields: docs/own-recipes.md.
 """
 
 '''

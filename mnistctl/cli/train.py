@@ -1,6 +1,6 @@
 """The command train: one run of a model."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,7 +35,7 @@ from mnistctl.cli.options import (
     flag,
     refuse_ignored,
 )
-from mnistctl.cli.recipes import OPTION_FIELDS, choose_run, copy_recipe, find_initial_weights
+from mnistctl.cli.recipes import OPTION_FIELDS, choose_run, copy_recipe
 from mnistctl.models import CLASSIFIERS, GENERATORS
 
 if TYPE_CHECKING:
@@ -140,12 +140,9 @@ def train(
     given: dict[str, Any] = {field: context.params[field] for field in OPTION_FIELDS}
     if context.get_parameter_source("out_dir").name == "DEFAULT":  # type: ignore[union-attr]
         del given["out_dir"]  # a configuration file may have another folder
-    chosen, options = choose_run(model, given, set_, config, like)
-    _train(
-        chosen,
-        replace(options, init=None if init is None else find_initial_weights(init, options.out_dir)),
-        _Session(offline, overwrite, tensorboard, resume, allow_inexact, quiet, json),
-    )
+    chosen, options = choose_run(model, given, set_, config, like, init)
+    session = _Session(offline, overwrite, tensorboard, resume, allow_inexact, quiet, json)
+    _train(chosen, options, session)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ _MEANT_OPTIONS = {
     "--momentum": "--set optimizer.momentum=NUMBER",
     "--weight-decay": "--set optimizer.weight_decay=NUMBER",
     "--dropout": "--set net.dropout=NUMBER",
+    "--label-smoothing": "--set label_smoothing=NUMBER",
+    "--schedule": "--set schedule=NAME",
     "--scheduler": "--set schedule=NAME",
     "--batchsize": "--batch-size",
     "--bs": "--batch-size",

@@ -1,7 +1,6 @@
 """Find and load trained nets: a checkpoint by its run's name or path, a net by its kind."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mnistctl.data.training_set import TrainingSet
 from mnistctl.errors import CheckpointError, UnfinishedRunError, UsageError, suggest
 from mnistctl.models.pretrained import WEIGHTS, pretrained_path
 from mnistctl.models.recipe import ClassifierRecipe, GanRecipe, Recipe
+from mnistctl.models.reporting import reporting_errors
 from mnistctl.models.sources import ENDING, Model, Origin, RecipeError, find_saved
 from mnistctl.schema import Schema
 
@@ -74,7 +74,7 @@ def _find_by_recipe(file: Path, out_dir: Path) -> Path:
         return files.with_ending(out_dir / matching[0], "safetensors")
     if not matching:
         raise CheckpointError(f"no trained model {name!r} in {out_dir}", remedies=["train"])
-    message = f"{out_dir} has several runs of {file}: {', '.join(matching)}; name one of them"
+    message = f"{out_dir} has several runs of {file}: {', '.join(matching)}; give the name of one of them"
     raise CheckpointError(message, remedies=["recipe"])
 
 
@@ -133,17 +133,13 @@ class Recipes:
     models: tuple[Model, ...] = ()
     allow_inexact: bool = False
 
-    @contextmanager
-    def reporting_errors(self) -> Iterator[None]:
-        """Turn an error that one of the files raises in the block into one line with the file and the line.
+    def reporting_errors(self) -> AbstractContextManager[None]:
+        """Turn an error that one of the files raises in a block into one line with the file and the line.
 
         Raises:
             RecipeError: in the block: a file raised an error.
         """
-        with ExitStack() as stack:
-            for model in self.models:
-                stack.enter_context(model.reporting_errors())
-            yield
+        return reporting_errors(*(model.source for model in self.models))
 
 
 NO_RECIPES = Recipes()

@@ -180,8 +180,12 @@ class Setting:
         typed = self._with_type(value)
         if typed is not ...:
             return typed  # type: ignore[no-any-return]
-        shown = f"{self.key}={format_value(value) if text is None else text}"
-        raise UsageError(f"give {self.values}", field="settings", value=f"{shown:.80}")
+        if text is None:
+            text = format_value(value)
+        message = f"give {self.values}"
+        if self.choices:
+            message = f"{suggest(text, self.choices)} choose one of {self.values}".lstrip("; ")
+        raise UsageError(message, field="settings", value=f"{f'{self.key}={text}':.80}")
 
     def _with_type(self, value: Any) -> Any:
         """`value` with this setting's type; an ellipsis if it is none of its values."""
@@ -290,7 +294,9 @@ def check_settings(recipe: Recipe, values: Mapping[str, object]) -> dict[str, Se
 def _get(settings: Mapping[str, Setting], key: str, value: object) -> Setting:
     if key in settings:
         return settings[key]
-    hint = suggest(key, settings).removesuffix(";")
+    last = key.rpartition(".")[2]
+    alike = [known for known in settings if known.rpartition(".")[2] == last]
+    hint = f"; did you mean {alike[0]}?" if alike else suggest(key, settings).removesuffix(";")
     text = value if isinstance(value, str) else format_value(value)  # type: ignore[arg-type]
     message = f"there is no such setting{hint}"
     raise UsageError(message, field="settings", value=f"{key}={text}"[:80], remedies=("list_settings",))

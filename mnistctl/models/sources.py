@@ -108,21 +108,28 @@ class Model:
         """How the user names the model: the path of its file, or its name without the settings."""
         return self.base if self.path is None else str(self.path)
 
+    @property
+    def source(self) -> str:
+        """How errors call what the recipe was read from: the file as named, or the name and the package."""
+        if self.path is not None:
+            return str(self.path)
+        return f"{self.base} ({self.package})" if self.kind == "package" else self.name
+
     def with_settings(self, settings: Mapping[str, SettingValue]) -> "Model":
         """The model with these settings changed, and no others."""
         return replace(self, settings=dict(settings))
 
     def reporting_errors(self) -> AbstractContextManager[None]:
-        """Turn an error that the model's file raises in a block into one line with the file and the line.
+        """Turn an error of the model's own code in a block into one line with the file and the line.
 
         Raises:
-            RecipeError: in the block: the file raised an error.
+            RecipeError: in the block: the code raised an error.
         """
-        if self.path is None:
+        if self.kind == "shipped":
             return nullcontext()
-        from mnistctl.models.loading import reporting_errors
+        from mnistctl.models.reporting import reporting_errors
 
-        return reporting_errors(str(self.path))
+        return reporting_errors(self.source)
 
     def load(self) -> "Recipe":
         """The recipe with the model's settings. This executes the file, or imports the package.
@@ -168,7 +175,7 @@ def find(reference: str, *, title: str | None = None) -> Model:
     packages = package_models()
     if reference in packages:
         return Model(base=reference, kind="package", package=packages[reference])
-    if Path(f"{reference}{ENDING}").is_file():
+    if reference and Path(f"{reference}{ENDING}").is_file():
         raise UsageError(f"no model is called {reference!r}; did you mean {reference}{ENDING}?")
     raise unknown_model_error(reference, [*_SHIPPED, *packages])
 
@@ -187,12 +194,16 @@ def _find_file(path: Path, title: str | None) -> Model:
     stem = path.name.removesuffix(ENDING)
     if not stem:
         raise UsageError(f"{path}: give the file a name before {ENDING}")
-    if stem not in _SHIPPED and stem not in package_models():
+    if not is_taken(stem):
         return Model(base=stem, kind="file", path=path, text=text)
     if title is None:
-        message = f"{path}: a model is already called {stem}; rename the file"
-        raise UsageError(message, remedies=("name",))
+        raise UsageError(f"{path}: a model is already called {stem}", remedies=("rename_file", "name"))
     return Model(base=stem, kind="file", title=title, path=path, text=text)
+
+
+def is_taken(name: str) -> bool:
+    """Whether a shipped model or a package's has this name."""
+    return name in _SHIPPED or name in package_models()
 
 
 def _read(path: Path) -> str:

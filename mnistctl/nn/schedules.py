@@ -3,8 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 Schedule = Callable[[float, int], tuple[float, ...]]  # (peak learning rate, epochs) to one rate per epoch
+
+MAX_RATE = 1e30  # of learning; torch's optimizers cannot take a step with a rate beyond float32
 
 
 @dataclass(frozen=True)
@@ -53,3 +56,12 @@ SCHEDULES = {"constant": Constant, "cosine": Cosine, "cycle": Cycle}
 def hold_after(rates: tuple[float, ...], epoch: int) -> tuple[float, ...]:
     """`rates` up to `epoch`, counted from 1, whose rate is held in all later epochs."""
     return rates[:epoch] + rates[epoch - 1 : epoch] * (len(rates) - epoch)
+
+
+def wrong_rates(rates: Any, epochs: int) -> str:
+    """What is wrong with the learning rates that a schedule gives for so many epochs; empty if nothing is."""
+    if len(rates) != epochs:
+        return f"{len(rates)} learning rates for {epochs} epochs"
+    if not all(isinstance(rate, int | float) and 0 <= rate <= MAX_RATE for rate in rates):
+        return f"a learning rate that is not a number from 0 to {MAX_RATE:g}"
+    return ""

@@ -8,6 +8,7 @@ from mnistctl import models
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models.pretrained import PRETRAINED
 from mnistctl.models.sources import Model, to_model
+from mnistctl.nn.schedules import MAX_RATE, wrong_rates
 from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
@@ -98,7 +99,9 @@ class RunOptions(Schema):
         Raises:
             UsageError: there is no such model, its file is wrong, or a number is out of range.
         """
-        return self.apply(to_model(model).load())
+        model = to_model(model)
+        with model.reporting_errors():
+            return self.apply(model.load())
 
     def apply(self, recipe: "Recipe") -> "Recipe":
         """`recipe` with the number of epochs, the batch size and the rate of these options.
@@ -116,14 +119,18 @@ class RunOptions(Schema):
                 raise UsageError(f"give {low} or more", field=field, value=value)
             if value is not None and value > high:
                 raise UsageError(f"give {high} or less", field=field, value=value)
-        if self.lr is not None and not 0 < self.lr < float("inf"):
-            raise UsageError("give a number above 0", field="lr", value=f"{self.lr:g}")
-        return replace(
+        if self.lr is not None and not 0 < self.lr <= MAX_RATE:
+            message = f"give a number above 0, at most {MAX_RATE:g}"
+            raise UsageError(message, field="lr", value=f"{self.lr:g}")
+        changed = replace(
             recipe,
             epochs=recipe.epochs if self.epochs is None else self.epochs,
             batch_size=recipe.batch_size if self.batch_size is None else self.batch_size,
             peak_lr=recipe.peak_lr if self.lr is None else self.lr,
         )
+        if changed != recipe and (wrong := wrong_rates(changed.learning_rates(), changed.epochs)):
+            raise UsageError(f"with these epochs and this rate, the recipe's schedule gives {wrong}")
+        return changed
 
     def classifier_recipe(self, model: str | Model) -> "ClassifierRecipe":
         """As `recipe`, for a model that must be a classifier.

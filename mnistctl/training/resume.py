@@ -250,5 +250,5 @@ def _only_longer(record: RunRecord, settings: RunSettings) -> bool:
 
 def _describe(record: RunRecord) -> str:
     accuracy = "" if record.accuracy is None else f", {format_percent(record.accuracy)} %"
-    settings = f"{record.model}, {record.recipe.epochs} epochs, seed {record.seed}"
+    settings = f"{record.model}, {plural(record.recipe.epochs, 'epoch')}, seed {record.seed}"
     return f"{settings}{accuracy} in {record.seconds:.1f} s"

@@ -154,7 +154,10 @@ def execute(config: RunConfig, stopwatch: Stopwatch | None = None) -> Iterator[E
     stopwatch = stopwatch or Stopwatch()
     existing = config.existing
     checkpoints = RunCheckpoints(existing.run_path)
-    task = config.context.make_task()
+    try:
+        task = config.context.make_task()
+    except CheckpointError as error:
+        raise CheckpointError(error.message, field=error.field, value=config.options.init) from None
 
     # Start with an empty folder of checkpoints, or go back to the newest checkpoint.
     if existing.checkpoint is None:

@@ -1,0 +1,288 @@
+"""Check that a recipe can be trained, before anything is trained."""
+
+import ast
+import copy
+import inspect
+import linecache
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
+
+from mnistctl.errors import MnistctlError
+from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe, Recipe
+from mnistctl.models.reporting import describe_error, reporting_errors
+from mnistctl.models.settings import list_settings
+from mnistctl.models.sources import RecipeError
+from mnistctl.nn.layers import ConditionedNet
+from mnistctl.nn.optim import make_optimizer, optimizer_step, without_dynamo
+from mnistctl.nn.schedules import wrong_rates
+
+# The types of a recipe's fields that are no functions, and how errors call them.
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "epochs": ((int,), "a whole number"),
+    "batch_size": ((int,), "a whole number"),
+    "peak_lr": ((int, float), "a number"),
+    "shuffle": ((bool,), "True or False"),
+    "label_smoothing": ((int, float), "a number"),
+    "swa_fraction": ((int, float, type(None)), "a number or None"),
+    "seed_offset": ((int,), "a whole number"),
+    "baseline": ((ClassifierRecipe, type(None)), "a ClassifierRecipe or None"),
+    "conditional": ((bool,), "True or False"),
+    "real_targets": ((tuple,), "two numbers in parentheses"),
+}
+_FUNCTIONS = {
+    "net": "the function or class that makes the net",
+    "generator": "the function or class that makes the net",
+    "discriminator": "the function or class that makes the net",
+    "optimizer": "a torch.optim class, or functools.partial(CLASS, lr=...)",
+    "lr_schedule": "a schedule, as Constant()",
+    "loss": "a function of logits and labels, as nn.CrossEntropyLoss()",
+}
+
+
+def check_recipe(recipe: Recipe, source: str) -> None:
+    """Check a recipe: its values, its nets, its optimizer, its schedule and its loss.
+
+    A training step is taken with two black images.
+
+    Args:
+        recipe: the recipe.
+        source: its file as the user named it, or what errors are to call it.
+
+    Raises:
+        RecipeError: it cannot be trained.
+    """
+    check = _Check(recipe, source)
+    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+        check.run()
+
+
+@dataclass
+class _Check:
+    """Checks of one recipe. An error names the line of the part that is wrong, if it is in the file."""
+
+    recipe: Recipe
+    source: str
+
+    def run(self) -> None:
+        self._check_types()
+        self._check_values()
+        self._check_schedule()
+        if isinstance(self.recipe, ClassifierRecipe):
+            self._check_classifier(self.recipe)
+        else:
+            self._check_gan(self.recipe)
+
+    def _fail(self, message: str, part: object = None, field: str | None = None) -> RecipeError:
+        line = _line_of(part, self.source) or _line_of_field(field, self.source)
+        where = self.source if line is None else f"{self.source}, line {line}"
+        return RecipeError(f"{where}: {message}")
+
+    @contextmanager
+    def _attempt(self, what: str, field: str, part: object = None) -> Iterator[None]:
+        """Report an error in the block, with the line of the file where it was raised or `part` is."""
+        try:
+            with reporting_errors(self.source):
+                yield
+        except RecipeError as error:
+            if error.message.startswith(f"{self.source}, line"):
+                raise
+            text = error.message.removeprefix(f"{self.source}: ")
+            raise self._fail(f"{what}: {text}", part, field) from None
+        except Exception as error:
+            if isinstance(error, MnistctlError):
+                raise
+            raise self._fail(f"{what}: {describe_error(error)}", part, field) from None
+
+    def _check_types(self) -> None:
+        for field, (types, wanted) in _TYPES.items():
+            value = getattr(self.recipe, field, ...)
+            if value is not ... and type(value) not in types:
+                raise self._fail(f"{field} is {value!r:.40}; give {wanted}", field=field)
+        for field, wanted in _FUNCTIONS.items():
+            value = getattr(self.recipe, field, ...)
+            if value is ... or (field == "loss" and value is None):
+                continue
+            makes_wrong = field == "loss" and isinstance(value, type) and issubclass(value, nn.Module)
+            is_made = field in ("net", "generator", "discriminator") and isinstance(value, nn.Module)
+            if not callable(value) or makes_wrong or is_made:
+                what = f"the class {value.__name__}" if makes_wrong else f"of type {type(value).__name__}"
+                raise self._fail(f"{field} is {what}; give {wanted}", field=field)
+
+    def _check_values(self) -> None:
+        for key, setting in list_settings(self.recipe).items():
+            value = setting.value
+            numbers = value if isinstance(value, tuple) else (value,)
+            if key in ("optimizer", "schedule") or (value is None and setting.optional):
+                continue
+            for number in numbers:
+                if isinstance(number, int | float) and number not in setting.range:
+                    field = "peak_lr" if key == "lr" else key.partition(".")[0]
+                    raise self._fail(f"{key} is {value}; give {setting.values}", field=field)
+
+    def _check_schedule(self) -> None:
+        recipe = self.recipe
+        with self._attempt("lr_schedule", "lr_schedule", recipe.lr_schedule):
+            rates = recipe.learning_rates()
+        if message := wrong_rates(rates, recipe.epochs):
+            raise self._fail(f"lr_schedule gives {message}", recipe.lr_schedule, "lr_schedule")
+
+    def _make(self, field: str) -> nn.Module:
+        """The net, after the checks that do not need its inputs."""
+        function = getattr(self.recipe, field)
+        with self._attempt(field, field, function):
+            net = function()
+        message = ""
+        if not isinstance(net, nn.Module):
+            message = f" gives a {type(net).__name__}, not a torch.nn.Module"
+        elif any(isinstance(p, UninitializedTensorMixin) for p in net.parameters()):
+            message = " has lazy layers; give their sizes"
+        elif not any(p.requires_grad for p in net.parameters()):
+            message = " has no parameters to train"
+        else:
+            for name, value in net.state_dict().items():
+                if not isinstance(value, Tensor):
+                    message = f" has the state {name}, a {type(value).__name__}; only tensors can be saved"
+                elif value.device.type != "cpu":
+                    message = f" makes {name} on the device {value.device}; leave it on the processor"
+                elif not bool(value.isfinite().all()):
+                    message = f": {name} has numbers that are not finite; register it with persistent=False"
+        if message:
+            raise self._fail(f"{field}(){message}", function, field)
+        return net  # type: ignore[no-any-return]
+
+    def _call(self, field: str, net: nn.Module, shape: tuple[int, ...], *inputs: Tensor) -> Tensor:
+        """The output of the net in training mode. It must have this shape in evaluation mode, too."""
+        forward = getattr(type(net), "forward", None)
+        needed = _needed_inputs(net)
+        if needed is not None and len(needed) != len(inputs):
+            names = f" ({', '.join(needed)})" if needed else ""
+            message = f"forward takes {len(needed)} inputs{names}, and gets {len(inputs)}"
+            raise self._fail(message, forward, field)
+        own = forward if _line_of(forward, self.source) else getattr(self.recipe, field)
+        output: Any = None
+        for training in (False, True):
+            net.train(training)
+            with self._attempt(f"{field}'s forward pass", field, own):
+                output = net(*inputs)
+            message = ""
+            if not isinstance(output, Tensor):
+                message = f"a {type(output).__name__}, not a tensor"
+            elif output.shape != shape:
+                message = f"{list(output.shape)} for {len(inputs[0])} images, not {list(shape)}"
+            elif not output.is_floating_point():
+                message = f"{output.dtype}, not floating point numbers"
+            elif not output.requires_grad:
+                message = "an output without gradients; leave out torch.no_grad and detach"
+            if message:
+                raise self._fail(f"{field}() gives {message}", own, field)
+        return output  # type: ignore[no-any-return]
+
+    def _check_classifier(self, recipe: ClassifierRecipe) -> None:
+        if (baseline := recipe.baseline) is not None:
+            if not recipe.swa_epochs or baseline.swa_epochs:
+                message = "a baseline has no swa_fraction, and is for a recipe with one"
+                raise self._fail(message, field="baseline")
+            _Check(baseline, self.source).run()
+        if recipe.loss is not None and recipe.label_smoothing:
+            message = "label_smoothing is of the cross entropy, which `loss` replaces"
+            raise self._fail(message, recipe.loss, "label_smoothing")
+        net = self._make("net")
+        logits = self._call("net", net, (2, 10), torch.zeros(2, 1, 28, 28))
+        if recipe.swa_epochs:
+            with self._attempt("a copy of the net, which weight averaging needs", "net", type(net)):
+                copy.deepcopy(net)
+        labels = torch.tensor([1, 2])
+        loss: Any = F.cross_entropy(logits.float(), labels)
+        if recipe.loss is not None:
+            with self._attempt("loss", "loss", recipe.loss):
+                loss = recipe.loss(logits.float(), labels)
+            if not (isinstance(loss, Tensor) and loss.dim() == 0 and loss.requires_grad):
+                message = "loss(logits, labels) gives no single number with a gradient"
+                raise self._fail(message, recipe.loss, "loss")
+        with self._attempt("the backward pass", "net", type(net)):
+            loss.backward()
+        self._check_optimizer(net)
+
+    def _check_gan(self, recipe: GanRecipe) -> None:
+        low, high = recipe.real_targets
+        if low > high:
+            raise self._fail(f"real_targets is {low}, {high}; give the lower one first", field="real_targets")
+        nets = {field: self._make(field) for field in ("generator", "discriminator")}
+        condition = recipe.condition(torch.zeros(2, dtype=torch.int64))
+        if recipe.conditional and not isinstance(nets["generator"], ConditionedNet):
+            message = "the generator of a conditional recipe must be a mnistctl.nn.layers.ConditionedNet"
+            raise self._fail(message, recipe.generator, "generator")
+        noise, images = torch.zeros(2, NOISE_SIZE, 1, 1), torch.zeros(2, 1, 28, 28)
+        self._call("generator", nets["generator"], (2, 1, 28, 28), noise, *condition)
+        self._call("discriminator", nets["discriminator"], (2,), images, *condition)
+        for net in nets.values():
+            for param in (param for param in net.parameters() if param.requires_grad):
+                param.grad = torch.zeros_like(param)
+            self._check_optimizer(net)
+
+    def _check_optimizer(self, net: nn.Module) -> None:
+        """Check an optimizer of the net, whose gradients are there, and that its state can be saved."""
+        create, params = self.recipe.optimizer, list(net.parameters())
+        with self._attempt("optimizer", "optimizer", create), without_dynamo():
+            optimizer: object = create(params)
+        if not isinstance(optimizer, torch.optim.Optimizer):
+            message = f"optimizer gives a {type(optimizer).__name__}, not a torch.optim.Optimizer"
+            raise self._fail(message, create, "optimizer")
+        closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+        if closure is not None and closure.default is closure.empty:
+            message = f"{type(optimizer).__name__} needs a closure, so it cannot be used here"
+            raise self._fail(message, create, "optimizer")
+        with self._attempt("the optimizer's step", "optimizer", create):
+            optimizer = make_optimizer(create, params)
+            optimizer_step(optimizer)
+        for values in optimizer.state_dict()["state"].values():
+            for name, value in values.items():
+                if not isinstance(value, Tensor | int | float | None):
+                    message = (
+                        f"the optimizer keeps a {type(value).__name__}, {name}; only tensors and numbers"
+                    )
+                    raise self._fail(f"{message} can be saved", create, "optimizer")
+
+
+def _needed_inputs(net: nn.Module) -> list[str] | None:
+    """The names of the inputs of `forward` without defaults; None if it takes any number."""
+    try:
+        parameters = inspect.signature(net.forward).parameters.values()
+    except (TypeError, ValueError):  # a function in C without a signature
+        return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return [p.name for p in parameters if p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+
+
+def _line_of(part: object, source: str) -> int | None:
+    """The line of the file where a function or a class is defined; None if it is not defined there."""
+    part = getattr(part, "func", part)  # of a partial
+    if inspect.isclass(part):
+        part = part.__init__ if "__init__" in vars(part) else getattr(part, "forward", part)
+    code = getattr(inspect.unwrap(part), "__code__", None) if callable(part) else None
+    return code.co_firstlineno if code is not None and code.co_filename == source else None
+
+
+def _line_of_field(field: str | None, source: str) -> int | None:
+    """The line of the file that gives the field of `recipe`, else that of `recipe`; None if there is none."""
+    if source not in linecache.cache:
+        return None
+    line = None
+    for statement in ast.parse("".join(linecache.getlines(source))).body:
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if any(isinstance(target, ast.Name) and target.id == "recipe" for target in targets):
+            line = statement.lineno
+            call = statement.value  # type: ignore[attr-defined]
+            keywords: Mapping[str | None, int] = {}
+            if isinstance(call, ast.Call):
+                keywords = {keyword.arg: keyword.value.lineno for keyword in call.keywords}
+            line = keywords.get(field, line)
+    return line
