@@ -206,8 +206,11 @@ class _Check:
             if not (isinstance(loss, Tensor) and loss.dim() == 0 and loss.requires_grad):
                 message = "loss(logits, labels) gives no single number with a gradient"
                 raise self._fail(message, recipe.loss, "loss")
+        params = [param for param in net.parameters() if param.requires_grad]
         with self._attempt("the backward pass", "net", type(net)):
-            loss.backward()
+            gradients = torch.autograd.grad(loss, params, allow_unused=True)
+        for param, gradient in zip(params, gradients, strict=True):
+            param.grad = gradient
         self._check_optimizer(net)
 
     def _check_gan(self, recipe: GanRecipe) -> None:

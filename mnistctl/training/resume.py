@@ -19,6 +19,7 @@ from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Change, RunRecord, RunSettings, read_record
 
 T = TypeVar("T")
+_NAMES = {"name": "dataset", "sha256": "contents of the recipe file"}  # of settings, in errors
 _MAX_SHOWN = 3  # settings in a message
 
 
@@ -236,7 +237,7 @@ def _flatten(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The values of the JSON object by name, those of objects in it included."""
     for name, value in body.items():
         if isinstance(value, dict):
-            yield from (("dataset" if key == "name" else key, inner) for key, inner in _flatten(value))
+            yield from ((_NAMES.get(key, key), inner) for key, inner in _flatten(value) if key != "text")
         else:
             yield name, value
 
