@@ -41,6 +41,7 @@ _ACTIONS = {
     "recipe": "name that file with --recipe",
     "rename_file": "rename the file",
     "list_models": "see `mnistctl train --list`",
+    "shuffle": "use --set shuffle=true",
     "lower_lr": "use a lower --lr",
     "overwrite_lower_lr": "use --overwrite with a lower --lr",
     "sample": "use --dataset sample",

@@ -8,6 +8,7 @@ from mnistctl.data.likeness import Framing, Likeness, Pictures, View, compare_pi
 from mnistctl.data.training_set import Polarity, TrainingSet, describe_style, mean_pictures
 
 _SHIFT = 1.5  # pixels; a smaller displacement is not mentioned
+_MIN_SHARE = 0.001  # of digits that were used in training; fewer hardly change an accuracy
 _SIZES = (0.85, 1.15)  # relative sizes between these are not mentioned
 
 
@@ -71,7 +72,7 @@ def _describe_used(training: TrainingSet, arrays: Arrays) -> Warned | None:
     """A warning if digits were used in training. If not all can be checked, it estimates their number."""
     total = len(arrays.labels)
     used, checked = training.count_used(arrays.images)
-    if not used:
+    if used < max(1, _MIN_SHARE * checked):
         return None
     if used == total:
         which = f"all {total:,} digits"

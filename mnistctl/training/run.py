@@ -14,6 +14,7 @@ from mnistctl.nn.device import autocast_for, get_device, set_threads
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
 from mnistctl.training.config import RunConfig, resolve
+from mnistctl.training.doubts import check_loss
 from mnistctl.training.events import Epoch, Finished, GanEpoch, Started
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Resumption, RunRecord
@@ -170,10 +171,12 @@ def execute(config: RunConfig, stopwatch: Stopwatch | None = None) -> Iterator[E
     else:
         progress = _restore(config, task)
         stopwatch.continue_from(progress)
+    yield from task.check_data()
     yield _started(config, task)
     yield from progress.all_epochs
 
     # Train. An epoch counts once its checkpoint is on disk, so it is saved before it is reported.
+    loss_is_large = False
     try:
         for event in task.fit():
             if isinstance(event, Epoch | GanEpoch):
@@ -181,6 +184,9 @@ def execute(config: RunConfig, stopwatch: Stopwatch | None = None) -> Iterator[E
                 stopwatch.update(progress)
                 checkpoints.save(_header(config, progress), task.state())
             yield event
+            if not loss_is_large and isinstance(event, Epoch | GanEpoch) and (warning := check_loss(event)):
+                loss_is_large = True  # said once
+                yield warning
     except DivergedError as error:
         message = f"{error.message}; the checkpoint after epoch {task.epoch} is kept"
         raise DivergedError(message, remedies=("overwrite_lower_lr",)) from None

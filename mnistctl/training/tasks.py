@@ -1,7 +1,7 @@
 """What a run trains: a classifier or a GAN. A task has the nets, and knows its results and its files."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mnistctl.artifacts import checkpoint, files
-from mnistctl.artifacts.files import Saved
+from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.grids import ImageArray, make_grid, write_gif, write_png
 from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
@@ -26,6 +26,7 @@ from mnistctl.models.recipe import ClassifierRecipe, GanRecipe
 from mnistctl.models.sources import Model
 from mnistctl.training import classifier, gan
 from mnistctl.training.checkpoints import RunProgress
+from mnistctl.training.doubts import check_data
 from mnistctl.training.events import AveragedWeights, Epoch, GanEpoch, Progress
 from mnistctl.training.outputs import grid_paths, write_log
 from mnistctl.training.record import Mismatch, RunMetrics
@@ -108,6 +109,9 @@ class Task(Protocol):
             ValueError: it is the state of another run.
         """
 
+    def check_data(self) -> Sequence[Warned]:
+        """Warnings about the digits."""
+
     def fit(self) -> Iterator[TaskEvent]:
         """Train from the epoch after the finished ones to the recipe's last one."""
 
@@ -153,6 +157,10 @@ class ClassifierTask:
     def training_set(self) -> TrainingSet:
         """What the checkpoint keeps about the training digits."""
         return describe_training_set(self._context.train, self._context.dataset)
+
+    def check_data(self) -> Sequence[Warned]:
+        context = self._context
+        return check_data(self.training_set, context.train, context.test, shuffle=self._recipe.shuffle)
 
     def fit(self) -> Iterator[Progress | Epoch | AveragedWeights]:
         for event in classifier.fit(self._training, self._recipe, self._train, self._test):
@@ -239,6 +247,9 @@ class GanTask:
         expected = [(self._grid_shape, np.dtype(np.uint8))] * self.epoch
         if [(grid.shape, grid.dtype) for grid in self._grids] != expected:
             raise ValueError("not the state of this run: it must have one grid per epoch")
+
+    def check_data(self) -> Sequence[Warned]:
+        return ()  # they are shuffled, and the test digits are not used
 
     def fit(self) -> Iterator[Progress | GanEpoch]:
         paths = grid_paths(self._context.run_path, self._recipe.epochs)

@@ -14,11 +14,13 @@ from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.outputs import CHART, TRIALS, Output, check_outputs
 from mnistctl.data import datasets
+from mnistctl.data.training_set import describe_training_set
 from mnistctl.errors import CheckpointError, FailedTrialsError, UnmetError, UsageError
 from mnistctl.models.published import load_published
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import autocast_for, get_device
+from mnistctl.training.doubts import check_data
 from mnistctl.training.environment import MachineInfo, machine_info, versions
 from mnistctl.training.outputs import require_unused
 from mnistctl.training.record import DatasetFiles
@@ -170,6 +172,7 @@ def execute(
     # An executor that cannot be made leaves no journal. The pool stops the workers, however this block ends.
     with SlotPool(slots, run_trial, settings) as pool:
         entries = _prepare_journal(config, command)
+        yield from _check_data(config)
         yield _started_event(config, settings, sum(slot.width for slot in slots) if backend.local else None)
         for record in entries.trials.values():
             if (record.model, record.seed) not in config.remaining:
@@ -363,6 +366,16 @@ def _trial_settings(options: TrialsOptions, shared: SharedSettings) -> TrialSett
         models={model.name: model for model in options.models},
         recipe_sha256={model.name: model.sha256 for model in options.models if model.sha256 is not None},
     )
+
+
+def _check_data(config: TrialsConfig) -> Iterator[Warned]:
+    """Warnings about the user's own digits. Those of the known data sets are in order."""
+    run, recipes = config.options.options, config.header.settings.recipes.values()
+    if run.get("dataset") != "own":
+        return
+    train, test = (datasets.load("own", run.get("data_dir"), split)[0] for split in ("train", "test"))
+    shuffle = all(recipe.shuffle for recipe in recipes)
+    yield from check_data(describe_training_set(train, "own"), train, test, shuffle=shuffle)
 
 
 def _started_event(config: TrialsConfig, settings: TrialSettings, workers: int | None) -> TrialsStarted:

@@ -1,0 +1,49 @@
+"""Reasons to doubt a training: its digits, such as sorted ones, and its losses."""
+
+import math
+
+from mnistctl.artifacts.files import Warned
+from mnistctl.data.datasets import Arrays, is_sorted_by_label
+from mnistctl.data.training_set import TrainingSet
+from mnistctl.evaluation.doubts import check_digits
+from mnistctl.training.events import Epoch, GanEpoch
+
+_LARGE_LOSS = 100.0  # no training that learns has it; guessing one of ten digits has log(10)
+
+
+def check_data(
+    training: TrainingSet, train: Arrays, test: Arrays, *, shuffle: bool | None
+) -> tuple[Warned, ...]:
+    """Warnings about the digits of a classifier's training.
+
+    Args:
+        training: what the checkpoint will keep about the training digits.
+        train, test: the training and the test digits.
+        shuffle: whether the recipe shuffles the training digits.
+    """
+    warnings = check_digits(training, test, "test digits")
+    if not shuffle and is_sorted_by_label(train.labels):
+        message = (
+            "the training digits are sorted by label, and this recipe does not shuffle them, so that it "
+            "sees one label after the other"
+        )
+        warnings = (Warned(message, "sorted", ("shuffle",)), *warnings)
+    return warnings
+
+
+def check_loss(epoch: Epoch | GanEpoch) -> Warned | None:
+    """A warning if a loss of the epoch is finite but much larger than that of guessing."""
+    if isinstance(epoch, Epoch):
+        losses = {"training loss": epoch.loss, "test loss": epoch.test_loss}
+        guessing = math.log(10)
+    else:
+        losses = {
+            "discriminator's loss": epoch.discriminator_loss,
+            "generator's loss": epoch.generator_loss,
+        }
+        guessing = 2 * math.log(2)
+    name = max(losses, key=lambda each: losses[each])
+    if losses[name] <= _LARGE_LOSS:
+        return None
+    message = f"epoch {epoch.epoch}: the {name} is {losses[name]:.3g}, and that of guessing {guessing:.1f}"
+    return Warned(message, "large_loss", ("lower_lr",))
