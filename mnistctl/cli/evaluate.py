@@ -213,7 +213,7 @@ def _check_options(context: typer.Context, subject: str) -> None:
 
 def _evaluate_classifier(options: EvalOptions) -> None:
     from mnistctl.artifacts import files
-    from mnistctl.cli.output.evaluate import corruption_progress, print_evaluation
+    from mnistctl.cli.output.evaluate import evaluation_progress, print_evaluation
     from mnistctl.cli.output.terminal import results_on_stderr
     from mnistctl.data.batches import Digits
     from mnistctl.evaluation.classifier import evaluate_classifier
@@ -229,7 +229,7 @@ def _evaluate_classifier(options: EvalOptions) -> None:
     (classifier,) = _load([path], options)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
-    with corruption_progress() as on_progress:
+    with evaluation_progress() as on_progress:
         evaluation = evaluate_classifier(
             classifier, labelled, corrupt=options.corrupt, on_progress=on_progress
         )
@@ -310,7 +310,7 @@ def _check_outputs(options: EvalOptions, figure_path: Path, figures: Sequence[st
 
 
 def _compare_classifiers(options: EvalOptions) -> None:
-    from mnistctl.cli.output.evaluate import corruption_progress, print_comparison
+    from mnistctl.cli.output.evaluate import evaluation_progress, print_comparison
     from mnistctl.evaluation.comparison import compare
     from mnistctl.evaluation.figures import COMPARISON_FIGURES, save_figures
     from mnistctl.evaluation.predictions import load_split
@@ -321,14 +321,14 @@ def _compare_classifiers(options: EvalOptions) -> None:
     classifiers = _load(options.paths, options)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
-    with corruption_progress() as on_progress:
+    with evaluation_progress() as on_progress:
         comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
     paths = save_figures(comparison, figure_path)
     print_comparison(comparison, paths=paths, quiet=options.quiet, json=options.json)
 
 
 def _evaluate_generator(options: EvalOptions) -> None:
-    from mnistctl.cli.output.evaluate import print_generator_evaluation
+    from mnistctl.cli.output.evaluate import evaluation_progress, print_generator_evaluation
     from mnistctl.evaluation.figures import GENERATOR_FIGURES, save_figures
     from mnistctl.evaluation.generator import check_sample, evaluate_generator
     from mnistctl.evaluation.predictions import load_split
@@ -345,14 +345,12 @@ def _evaluate_generator(options: EvalOptions) -> None:
     count, seed = 10_000 if options.count is None else options.count, options.seed or 0
     check_sample(count, seed)
     ensure(options.dataset, options.data_dir, options.offline)
-    evaluation = evaluate_generator(
-        generator,
-        reference,
-        load_split(options.dataset, options.data_dir, "train").arrays,
-        load_split(options.dataset, options.data_dir, "test"),
-        count=count,
-        seed=seed,
-    )
+    train = load_split(options.dataset, options.data_dir, "train").arrays
+    test = load_split(options.dataset, options.data_dir, "test")
+    with evaluation_progress() as on_progress:
+        evaluation = evaluate_generator(
+            generator, reference, train, test, count=count, seed=seed, on_progress=on_progress
+        )
     paths = save_figures(evaluation, figure_path)
     print_generator_evaluation(evaluation, paths=paths, quiet=options.quiet, json=options.json)
 

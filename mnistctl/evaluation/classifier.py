@@ -10,7 +10,7 @@ from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data.batches import Digits
 from mnistctl.data.datasets import LabelIssues
 from mnistctl.evaluation.calibration import Bin, compute_calibration
-from mnistctl.evaluation.corruptions import CorruptionScore, ProgressCallback, evaluate_corruptions
+from mnistctl.evaluation.corruptions import CorruptionScore, evaluate_corruptions
 from mnistctl.evaluation.doubts import check_digits
 from mnistctl.evaluation.metrics import (
     DigitMetrics,
@@ -26,6 +26,7 @@ from mnistctl.evaluation.predictions import (
     accuracy_without_label_issues,
     predict,
 )
+from mnistctl.inference.forward import ProgressCallback
 from mnistctl.schema import IN_MEMORY, Schema
 
 
@@ -74,14 +75,14 @@ def evaluate_classifier(
         classifier: the net and its name.
         labelled: the images and labels.
         corrupt: also measure the accuracy under every corruption.
-        on_progress: called after each corruption.
+        on_progress: called after each batch and each corruption.
 
     Raises:
         CheckpointError: the outputs are not finite.
     """
     arrays = labelled.arrays
     digits = Digits.of(arrays, classifier.device)
-    predictions = predict(classifier, digits)
+    predictions = predict(classifier, digits, on_progress)
     calibration = compute_calibration(predictions.probabilities, arrays.labels)
     confusion = compute_confusion(arrays.labels, predictions.predicted)
     corruptions, examples = None, None

@@ -17,7 +17,7 @@ from mnistctl.data.datasets import LabelIssues
 from mnistctl.errors import UsageError
 from mnistctl.evaluation import statistics
 from mnistctl.evaluation.calibration import Calibration, compute_calibration
-from mnistctl.evaluation.corruptions import CorruptionScore, ProgressCallback, evaluate_corruptions
+from mnistctl.evaluation.corruptions import CorruptionScore, evaluate_corruptions
 from mnistctl.evaluation.doubts import check_digits
 from mnistctl.evaluation.predictions import (
     Classifier,
@@ -26,6 +26,7 @@ from mnistctl.evaluation.predictions import (
     accuracy_without_label_issues,
     predict,
 )
+from mnistctl.inference.forward import ProgressCallback
 from mnistctl.schema import IN_MEMORY, Schema
 
 # A probability of zero comes from rounding. Its logarithm is taken of the smallest positive number instead.
@@ -115,7 +116,7 @@ def compare(
         classifiers: two or more.
         labelled: the images and labels.
         corrupt: also measure the accuracies under every corruption.
-        on_progress: called after each corruption.
+        on_progress: called after each batch and each corruption.
 
     Raises:
         UsageError: two of the classifiers have the same weights.
@@ -126,7 +127,9 @@ def compare(
             pair = f"{one.path or one.name} and {other.path or other.name}"
             raise UsageError(f"{pair} are the same net; compare different nets")
     labels = labelled.arrays.labels
-    predictions = [predict(each, Digits.of(labelled.arrays, each.device)) for each in classifiers]
+    predictions = [
+        predict(each, Digits.of(labelled.arrays, each.device), on_progress) for each in classifiers
+    ]
     mean = np.mean([each.probabilities for each in predictions], axis=0)
     calibrations = [compute_calibration(p, labels) for p in (*(e.probabilities for e in predictions), mean)]
     corruptions, examples = None, None

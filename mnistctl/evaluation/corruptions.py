@@ -11,12 +11,11 @@ from mnistctl.data.batches import Digits
 from mnistctl.data.datasets import Arrays
 from mnistctl.evaluation.metrics import compute_score
 from mnistctl.evaluation.predictions import Classifier
+from mnistctl.inference.forward import ProgressCallback
 from mnistctl.nn.seeding import derive_seed
 from mnistctl.schema import Schema
 
 Rng: TypeAlias = np.random.Generator
-# Called with the name of the work, the number of finished steps, and the total number if it is known.
-ProgressCallback: TypeAlias = Callable[[str, int, int | None], None]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data import datasets
-from mnistctl.inference.forward import compute_image_logits
+from mnistctl.inference.forward import StepCallback, compute_image_logits
 
 K_NEAREST = 5  # the radius of a real image is the distance to its 5th neighbour, as in Naeem et al.
 FRECHET_RESAMPLES = 40  # bootstrap resamples of the Fréchet distance
@@ -42,16 +42,19 @@ class Features:
         return Features(self.images[:count], self.features[:count], self.predicted[:count])
 
 
-def extract_features(classifier: nn.Module, images: ImageArray) -> Features:
+def extract_features(
+    classifier: nn.Module, images: ImageArray, on_step: StepCallback | None = None
+) -> Features:
     """The inputs of the classifier's last linear layer for images [N, 28, 28], without dropout.
 
+    `on_step` is called after every batch.
     For conv these are the 500 outputs of the last ReLU.
     """
     last_linear = [module for module in classifier.modules() if isinstance(module, nn.Linear)][-1]
     batches: list[Tensor] = []
     hook = last_linear.register_forward_pre_hook(lambda _, inputs: batches.append(inputs[0].float()))
     try:
-        logits = compute_image_logits(classifier, images)
+        logits = compute_image_logits(classifier, images, on_step)
     finally:
         hook.remove()
     return Features(images, torch.cat(batches).flatten(1), logits.argmax(1).cpu().numpy())
@@ -139,24 +142,26 @@ class FidelityMetrics:
     coverage: Estimate
 
 
-def compute_fidelity(generated: Features, real: Features, rng: np.random.Generator) -> FidelityMetrics:
+def compute_fidelity(
+    generated: Features, real: Features, rng: np.random.Generator, on_step: StepCallback | None = None
+) -> FidelityMetrics:
     """Fréchet distance, density and coverage of generated images, in the features of one classifier.
 
     The intervals cover other samples of generated images, and for coverage other real images. They are
     percentiles over bootstrap resamples. That of the Fréchet distance is the value plus and minus 1.96
     standard deviations of the resamples: these repeat images, so their distances are too large by themselves.
+    `on_step` is called after every resample.
     """
     reference = mean_and_covariance(real.features)
     value = frechet_distance(mean_and_covariance(generated.features), reference)
     count = len(generated.features)
     uniform = np.full(count, 1 / count)
-    resampled = [
-        frechet_distance(
-            mean_and_covariance(generated.features, rng.multinomial(count, uniform).astype(np.float64)),
-            reference,
-        )
-        for _ in range(FRECHET_RESAMPLES)
-    ]
+    resampled: list[float] = []
+    while len(resampled) < FRECHET_RESAMPLES:
+        weights = rng.multinomial(count, uniform).astype(np.float64)
+        resampled.append(frechet_distance(mean_and_covariance(generated.features, weights), reference))
+        if on_step is not None:
+            on_step(len(resampled), FRECHET_RESAMPLES)
     margin = 1.96 * float(np.std(resampled, ddof=1))
     neighbourhood = compute_neighbourhood(generated.features, real.features)
     return FidelityMetrics(
@@ -193,7 +198,11 @@ def estimate_class_entropy(
 
 
 def nearest_training_digits(
-    images: ImageArray, digits: NDArray[Any], train: datasets.Arrays, device: torch.device
+    images: ImageArray,
+    digits: NDArray[Any],
+    train: datasets.Arrays,
+    device: torch.device,
+    on_step: StepCallback | None = None,
 ) -> tuple[Floats, NDArray[np.int64]]:
     """The nearest training image of the same digit for each image, by Euclidean distance in pixels.
 
@@ -202,6 +211,7 @@ def nearest_training_digits(
         digits: their digits, [N].
         train: the training split.
         device: where to compute the distances.
+        on_step: called before every digit and at the end.
 
     Returns:
         The distances [N] (infinite if the training split has no image of the digit) and the indices [N] in
@@ -209,6 +219,8 @@ def nearest_training_digits(
     """
     distances, indices = np.full(len(images), np.inf), np.zeros(len(images), np.int64)
     for digit in range(10):
+        if on_step is not None:
+            on_step(digit, 10)
         ours, theirs = np.flatnonzero(digits == digit), np.flatnonzero(train.labels == digit)
         if not len(theirs):
             continue
@@ -218,6 +230,8 @@ def nearest_training_digits(
                 nearest = torch.cdist(_pixels(images[rows], device), candidates).min(1)
                 distances[rows] = nearest.values.cpu().numpy()
                 indices[rows] = theirs[nearest.indices.cpu().numpy()]
+    if on_step is not None:
+        on_step(10, 10)
     return distances, indices
 
 

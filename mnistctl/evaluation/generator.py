@@ -27,6 +27,7 @@ from mnistctl.evaluation.fidelity import (
     nearest_training_digits,
 )
 from mnistctl.evaluation.predictions import Classifier, LabelledSplit
+from mnistctl.inference.forward import ProgressCallback, stage
 from mnistctl.inference.sampling import MAX_SAMPLES, Samples, TrainedGenerator
 from mnistctl.nn.seeding import derive_seed
 from mnistctl.schema import IN_MEMORY, Schema
@@ -98,6 +99,7 @@ def evaluate_generator(
     *,
     count: int = 10_000,
     seed: int = 0,
+    on_progress: ProgressCallback | None = None,
 ) -> GeneratorEvaluation:
     """Evaluate `count` images of a generator, in memory: no file is read or written.
 
@@ -112,29 +114,28 @@ def evaluate_generator(
         test: the test split; images are compared with it.
         count: number of images, at least 100.
         seed: seed of the images and of the bootstrap.
+        on_progress: called after each step, with the name of the work.
 
     Raises:
         UsageError: `count` or `seed` is out of range.
         DataError: the test split is too small.
     """
-    labels = test.arrays.labels
-    check_sample(count, seed)
-    if len(labels) < _MIN_IMAGES:
-        raise DataError(f"{test.dataset}: {len(labels)} test images are too few to compare with")
-    requested = labels[_order(labels, seed)].tolist() if generator.conditional else None
-    samples = generator.draw(count, seed, requested)
-
+    samples = _draw(generator, test, count, seed, on_progress)
     rng = np.random.default_rng(derive_seed(seed, 1))
     net = reference_classifier.net
-    real, generated = extract_features(net, test.arrays.images), extract_features(net, samples.images)
+    real = extract_features(net, test.arrays.images, stage(on_progress, "features of test images"))
+    generated = extract_features(net, samples.images, stage(on_progress, "features of images"))
     compared = min(count, len(train.labels))  # the metrics depend on the number of images
-    fidelity = compute_fidelity(generated.first(compared), real, rng)
+    fidelity = compute_fidelity(generated.first(compared), real, rng, stage(on_progress, "resamples"))
     other_real = train.images[_order(train.labels, seed)][:compared]
-    reference = compute_fidelity(extract_features(net, other_real), real, rng)
+    other = extract_features(net, other_real, stage(on_progress, "features of real images"))
+    reference = compute_fidelity(other, real, rng, stage(on_progress, "resamples of real images"))
     class_counts, entropy = estimate_class_entropy(generated.predicted, rng)
-    accuracy = 100 * float((real.predicted == labels).mean())
+    accuracy = 100 * float((real.predicted == test.arrays.labels).mean())
     conditional, by_digit = _conditional_accuracy(samples, generated, accuracy, rng)
-    duplicates, pairs = _find_near_duplicates(generated, train, test.arrays, reference_classifier)
+    duplicates, pairs = _find_near_duplicates(
+        generated, train, test.arrays, reference_classifier, on_progress
+    )
     return GeneratorEvaluation(
         name=generator.name,
         model=generator.model,
@@ -157,6 +158,26 @@ def evaluate_generator(
         predicted=generated.predicted,
         nearest_pairs=pairs,
     )
+
+
+def _draw(
+    generator: TrainedGenerator,
+    test: LabelledSplit,
+    count: int,
+    seed: int,
+    on_progress: ProgressCallback | None,
+) -> Samples:
+    """The images to evaluate.
+
+    Raises:
+        UsageError, DataError: as `evaluate_generator`.
+    """
+    check_sample(count, seed)
+    labels = test.arrays.labels
+    if len(labels) < _MIN_IMAGES:
+        raise DataError(f"{test.dataset}: {len(labels)} test images are too few to compare with")
+    requested = labels[_order(labels, seed)].tolist() if generator.conditional else None
+    return generator.draw(count, seed, requested, stage(on_progress, "images"))
 
 
 def _order(labels: NDArray[np.uint8], seed: int) -> NDArray[np.int64] | slice:
@@ -214,12 +235,20 @@ def _conditional_accuracy(
 
 
 def _find_near_duplicates(
-    generated: Features, train: Arrays, test: Arrays, classifier: Classifier
+    generated: Features,
+    train: Arrays,
+    test: Arrays,
+    classifier: Classifier,
+    on_progress: ProgressCallback | None,
 ) -> tuple[NDArray[np.float64], ImageArray]:
     """1 for each near-duplicate among the images, else 0: [N]; and the closest pairs, [2, n, 28, 28]."""
     device = classifier.device
-    distances, indices = nearest_training_digits(generated.images, generated.predicted, train, device)
-    real_distances, _ = nearest_training_digits(test.images, test.labels, train, device)
+    distances, indices = nearest_training_digits(
+        generated.images, generated.predicted, train, device, stage(on_progress, "nearest images")
+    )
+    real_distances, _ = nearest_training_digits(
+        test.images, test.labels, train, device, stage(on_progress, "nearest of test images")
+    )
     thresholds = copy_thresholds(real_distances, test.labels)[generated.predicted]
     closest = np.argsort(distances / thresholds.clip(1e-9), kind="stable")[:_MAX_PAIRS]
     pairs = np.stack((generated.images[closest], train.images[indices[closest]]))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mnistctl.data.batches import Digits
-from mnistctl.inference.forward import compute_logits
+from mnistctl.inference.forward import StepCallback, compute_logits
 from mnistctl.schema import Schema
 
 
@@ -47,9 +47,11 @@ class DigitMetrics(Schema):
     f1: float
 
 
-def compute_score(net: nn.Module, digits: Digits) -> tuple[Score, Tensor]:
+def compute_score(
+    net: nn.Module, digits: Digits, on_step: StepCallback | None = None
+) -> tuple[Score, Tensor]:
     """Mean cross entropy and accuracy in percent over `digits`, and the logits [N, 10]."""
-    logits = compute_logits(net, digits)
+    logits = compute_logits(net, digits, on_step)
     loss = F.cross_entropy(logits, digits.labels).item()
     correct = (logits.argmax(1) == digits.labels).sum().item()
     return Score(loss, 100 * correct / len(digits)), logits

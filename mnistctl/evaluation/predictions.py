@@ -18,6 +18,7 @@ from mnistctl.data.training_set import TrainingSet
 from mnistctl.errors import CheckpointError
 from mnistctl.evaluation.metrics import Score, compute_score
 from mnistctl.inference import load
+from mnistctl.inference.forward import ProgressCallback, stage
 from mnistctl.inference.load import Recipes
 from mnistctl.nn.device import get_device, set_threads
 
@@ -122,13 +123,17 @@ def load_split(dataset: str, data_dir: Path | None, split: datasets.Split = "tes
     return LabelledSplit(arrays, dataset, split, datasets.label_issues(dataset, split))
 
 
-def predict(classifier: Classifier, digits: Digits) -> ModelPredictions:
+def predict(
+    classifier: Classifier, digits: Digits, on_progress: ProgressCallback | None = None
+) -> ModelPredictions:
     """The classifier's predictions for `digits`, which are on its device.
+
+    `on_progress` is called after every batch, with the classifier's name.
 
     Raises:
         CheckpointError: the outputs are not finite.
     """
-    score, logits = compute_score(classifier.net, digits)
+    score, logits = compute_score(classifier.net, digits, stage(on_progress, classifier.name))
     if not bool(logits.isfinite().all()):
         message = f"{classifier.path or classifier.name}: the model's outputs are not finite"
         raise CheckpointError(message, remedies=("retrain",))

@@ -13,7 +13,7 @@ from mnistctl.artifacts import checkpoint
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.errors import UsageError
 from mnistctl.inference import load
-from mnistctl.inference.forward import generate_images
+from mnistctl.inference.forward import StepCallback, generate_images
 from mnistctl.inference.load import Recipes
 from mnistctl.models.recipe import NOISE_SIZE
 from mnistctl.nn.device import get_device, set_deterministic, set_threads
@@ -74,13 +74,20 @@ class TrainedGenerator:
         """Whether digits can be requested."""
         return isinstance(self.net, ConditionedNet)
 
-    def draw(self, count: int, seed: int, digits: Sequence[int] | None = None) -> Samples:
+    def draw(
+        self,
+        count: int,
+        seed: int,
+        digits: Sequence[int] | None = None,
+        on_step: StepCallback | None = None,
+    ) -> Samples:
         """Sample `count` images. The same seed gives the same images.
 
         Args:
             count: number of images.
             seed: seed of the noise.
             digits: the requested digits, repeated as often as needed; 0 to 9 if None.
+            on_step: called after every batch.
 
         Raises:
             UsageError: a number is out of range, or digits are requested from an unconditional generator.
@@ -91,10 +98,10 @@ class TrainedGenerator:
         # blocks, an image has the same noise whatever the number of images.
         noise = torch.randn(-(-count // _WHOLE_BLOCKS) * _WHOLE_BLOCKS, NOISE_SIZE, 1, 1)[:count]
         if not isinstance(self.net, ConditionedNet):
-            return Samples(generate_images(self.net, noise).numpy(), None)
+            return Samples(generate_images(self.net, noise, on_step=on_step).numpy(), None)
         cycle = torch.tensor(digits or range(10))
         requested = cycle.repeat(-(-count // len(cycle)))[:count]
-        images = generate_images(self.net, noise, requested).numpy()
+        images = generate_images(self.net, noise, requested, on_step=on_step).numpy()
         return Samples(images, requested.to(torch.uint8).numpy())
 
     def morph(self, count: int, seed: int, digits: Sequence[int] | None = None) -> Iterator[ImageArray]:

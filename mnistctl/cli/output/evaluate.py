@@ -37,8 +37,8 @@ _MAX_SHARED = 20  # rows in the table of errors that all classifiers make
 _ISSUE_NOTE = "* disputed label: fewer than 3 of 5 raters chose it"
 
 
-def corruption_progress() -> AbstractContextManager[Callable[[str, int, int | None], None]]:
-    """A progress bar for the corruptions, on a terminal. Yields the function that advances it."""
+def evaluation_progress() -> AbstractContextManager[Callable[[str, int, int | None], None]]:
+    """Progress bars for the parts of an evaluation, on a terminal. Yields the function that advances them."""
     return progress_bar(TextColumn("{task.completed}/{task.total}", markup=False))
 
 

@@ -124,7 +124,7 @@ def progress_bar(column: Any) -> Iterator[Callable[[str, int, int | None], None]
 
         def on_progress(name: str, done: int, total: int | None) -> None:
             if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
+                tasks[name] = bars.add_task(_printable(name, sys.stderr), total=total)
             bars.update(tasks[name], completed=done, total=total)
 
         yield on_progress
