@@ -163,7 +163,8 @@ def test_learning_curves_are_drawn_only_from_the_record_of_the_same_net(mnistctl
         (out / "a.json").unlink() if other is None else (out / "a.json").write_bytes(other)
         body = json.loads(mnistctl("eval", "a", *three, "--json").stdout)
         assert body["paths"] == figures
-        assert body["notes"] == ["no learning curves: out/a.json is not the record of this net"]
+        reason = "is missing" if other is None else "is not the record of this net"
+        assert body["notes"] == [f"no learning curves: out/a.json {reason}"]
     with Image.open(out / "a-eval-own-test-confusion.png") as image:
         assert image.mode == "RGB"
 
