@@ -333,5 +333,4 @@ def test_deleted_folder_ends_the_run_and_is_not_created_again(own, tmp_path):
 def test_diverged_run_keeps_its_last_checkpoint(own, tmp_path):
     with pytest.raises(DivergedError, match="checkpoint after epoch 0 is kept"):
         finish(make_options(own, tmp_path, lr=1e30), "linear")
-    (path,) = (tmp_path / "out/linear-own.unfinished").iterdir()
-    assert checkpoint.load(path, checkpoint.RUN)[0]["progress"]["epochs"] == []
+    assert RunCheckpoints(tmp_path / "out/linear-own").load().header.progress.epochs == []

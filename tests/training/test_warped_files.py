@@ -7,6 +7,9 @@ import sys
 from collections import Counter
 
 import pytest
+import torch
+from safetensors.torch import load as unpack
+from safetensors.torch import save as pack
 
 from mnistctl.artifacts import files
 from mnistctl.artifacts.checkpoint import digest
@@ -70,17 +73,25 @@ def sign_record(body):
 
 
 def open_checkpoint(content):
-    """The header of a checkpoint, and a function that makes the file with another one."""
+    """The header of a checkpoint, its rows included, and a function that makes the file with another one."""
     size = int.from_bytes(content[:8], "little")
-    outer, rest = json.loads(content[8 : 8 + size]), content[8 + size :]
+    header = json.loads(json.loads(content[8 : 8 + size])["__metadata__"]["mnistctl"])
+    tensors = unpack(content)
+    rows = json.loads(tensors.pop("rows").numpy().tobytes()) if "rows" in tensors else {}
 
     def sign(header):
+        packed = dict(tensors)
         if isinstance(header, dict):
             header = header | {"checksum": files.CHECKSUM_PLACEHOLDER}
-        text = json.dumps(outer | {"__metadata__": {"mnistctl": json.dumps(header)}}).encode()
-        return files.add_checksum(len(text).to_bytes(8, "little") + text + rest)
+            if isinstance(progress := header.get("progress"), dict):
+                warped = json.dumps({name: progress[name] for name in rows if name in progress})
+                header["progress"] = {name: value for name, value in progress.items() if name not in rows}
+                packed["rows"] = torch.frombuffer(bytearray(warped.encode()), dtype=torch.uint8)
+        return files.add_checksum(pack(packed, {"mnistctl": json.dumps(header)}))
 
-    return json.loads(outer["__metadata__"]["mnistctl"]), sign
+    if rows:
+        header["progress"] |= rows
+    return header, sign
 
 
 @pytest.fixture(scope="module")
