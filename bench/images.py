@@ -25,7 +25,8 @@ from mnistctl.artifacts import charts, checkpoint, grids
 from mnistctl.data import datasets
 from mnistctl.data.photos import load_image, to_grey, to_mnist
 from mnistctl.inference import load
-from mnistctl.inference.predict import MIN_CONFIDENCE, compute_probabilities
+from mnistctl.inference.doubt import MIN_CONFIDENCE, confidences, temperature_of
+from mnistctl.inference.predict import compute_probabilities
 from mnistctl.nn.device import hardware_info
 
 FILES = 2000
@@ -51,10 +52,11 @@ def write_and_read(image: Image.Image, path: Path) -> np.ndarray | None:
 def predict(
     path: Path, net: torch.nn.Module, inputs: list[np.ndarray | None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The predicted digits, -1 where no digit was detected, and their probabilities."""
+    """The predicted digits, -1 where no digit was detected, and the confidence in them."""
     images = np.stack([np.zeros((28, 28), np.uint8) if image is None else image for image in inputs])
-    probabilities = compute_probabilities(path, net, images)
-    return np.where([image is None for image in inputs], -1, probabilities.argmax(1)), probabilities.max(1)
+    probabilities = compute_probabilities(path, net, images, temperature_of("conv"))
+    predicted = np.where([image is None for image in inputs], -1, probabilities.argmax(1))
+    return predicted, confidences(images, probabilities)
 
 
 def summarize(labels: np.ndarray, predicted: np.ndarray, confidence: np.ndarray) -> dict:

@@ -18,9 +18,11 @@ from mnistctl.cli.options import (
     OUT_DIR,
     OUTPUT,
     AllowOtherRecipe,
+    BoxesFile,
     DataDir,
     DatasetName,
     Device,
+    Expect,
     Images,
     Json,
     MinConfidence,
@@ -88,6 +90,8 @@ class EvalOptions:
     seed: int | None
     image: list[Path] | None
     min_confidence: float | None
+    expect: int | None
+    boxes: Path | None
     quiet: bool
     json: bool
     recipes: "Recipes"
@@ -112,6 +116,8 @@ def evaluate(
     seed: Seed = None,
     image: Images = None,
     min_confidence: MinConfidence = None,
+    expect: Expect = None,
+    boxes: BoxesFile = None,
     recipe: RecipeFiles = None,
     allow_inexact: AllowOtherRecipe = False,
     quiet: Quiet = False,
@@ -188,6 +194,8 @@ _APPLIES_TO = {
     "count": (_GENERATOR,),
     "seed": (_GENERATOR,),
     "min_confidence": (_IMAGES,),
+    "expect": (_IMAGES,),
+    "boxes": (_IMAGES,),
 }
 _PARAMETERS = [name for name in EvalOptions.__dataclass_fields__ if name not in ("paths", "recipes")]
 
@@ -356,17 +364,27 @@ def _evaluate_generator(options: EvalOptions) -> None:
 
 
 def _predict_images(options: EvalOptions) -> None:
+    from mnistctl.artifacts.outputs import PICTURE, Output, check_outputs
     from mnistctl.cli.output.evaluate import print_predictions
+    from mnistctl.cli.output.terminal import results_on_stderr
+    from mnistctl.inference.boxes import save_boxes
     from mnistctl.inference.predict import predict_images
+
+    outputs = [] if options.boxes is None else [Output(options.boxes, PICTURE, "boxes")]
+    check_outputs(outputs, overwrite=options.overwrite)
+    check_stdout(outputs, json=options.json)
 
     predictions = predict_images(
         options.paths[0],
         options.image or [],
         min_confidence=options.min_confidence,
+        expect=options.expect,
         device=options.device,
         threads=options.threads,
         recipes=options.recipes,
     )
-    print_predictions(predictions, quiet=options.quiet, json=options.json)
+    paths = [] if options.boxes is None else save_boxes(options.boxes, predictions)
+    with results_on_stderr(any(output.is_stdout for output in outputs)):
+        print_predictions(predictions, paths=paths, quiet=options.quiet, json=options.json)
     if any(image.error is not None for image in predictions.images):
         raise typer.Exit(1)

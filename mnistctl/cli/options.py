@@ -156,9 +156,19 @@ Images = Annotated[
 MinConfidence = Annotated[
     float | None,
     typer.Option(
-        help="Mark predictions with a lower probability as unsure.",
+        help="Mark predictions with a lower confidence as unsure.",
         show_default="0.6",
         rich_help_panel=IMAGES,
+    ),
+]
+Expect = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Number of digits in each image.", rich_help_panel=IMAGES),
+]
+BoxesFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write the images with a box around each digit, as PNG.", rich_help_panel=IMAGES
     ),
 ]
 

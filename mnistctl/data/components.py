@@ -15,22 +15,16 @@ def find_digit(ink: Grey) -> Mask | None:
 
     A digit may consist of several components, as a 5 whose bar is apart.
     """
-    blurred, foreground = segmentation.foreground_mask(ink)
-    main = _main_component(blurred, foreground)
-    if main is None:
+    found = clear_foreground(ink)
+    if found is None:
         return None
-
-    # Remove what is much fainter than the digit, such as traces of lines and shadows.
-    foreground &= blurred > 0.35 * np.percentile(blurred[main], 90)
-    main = _main_component(blurred, foreground)
-    if main is None:
-        return None
+    blurred, foreground, main = found
 
     # Add components from large to small, unless they are specks, shadows along the border, or far away.
     labels, count = ndimage.label(foreground, TOUCHING)
     masses = ndimage.sum_labels(blurred, labels, np.arange(1, count + 1))
     boxes = ndimage.find_objects(labels)
-    border = _lie_along_border(labels, boxes)
+    border = lie_along_border(labels, boxes)
     first = int(labels[main][0])
     chosen, box = {first}, boxes[first - 1]
     for n in np.argsort(-masses) + 1:
@@ -40,6 +34,35 @@ def find_digit(ink: Grey) -> Mask | None:
             chosen.add(int(n))
     mask: Mask = np.isin(labels, list(chosen))
     return mask
+
+
+def clear_foreground(ink: Grey) -> tuple[Grey, Mask, Mask] | None:
+    """The blurred ink, where it stands out, and its main component; None if there is none.
+
+    What is much fainter than the main component, such as traces of lines and shadows, is left out.
+    """
+    blurred, foreground = segmentation.foreground_mask(ink)
+    main = _main_component(blurred, foreground)
+    if main is None:
+        return None
+    foreground &= blurred > 0.35 * np.percentile(blurred[main], 90)
+    main = _main_component(blurred, foreground)
+    return None if main is None else (blurred, foreground, main)
+
+
+def count_tall(ink: Grey, digit: Mask) -> tuple[int, int]:
+    """How many components are at least half as high as the digit: in its mask, and outside of it."""
+    found = clear_foreground(ink)
+    counts = [0, 0]
+    rows = np.flatnonzero(digit.any(1))
+    for n, mask in enumerate((digit, ~digit) if found is not None else ()):
+        labels, _ = ndimage.label(found[1] & mask, TOUCHING)  # type: ignore[index]
+        boxes = ndimage.find_objects(labels)
+        border = lie_along_border(labels, boxes)
+        heights = [box[0].stop - box[0].start for box in boxes]
+        tall = [height > 0.5 * (rows[-1] - rows[0]) for height in heights]
+        counts[n] = sum(high and not (n and along) for high, along in zip(tall, border, strict=True))
+    return counts[0], counts[1]
 
 
 def _main_component(blurred: Grey, foreground: Mask) -> Mask | None:
@@ -56,7 +79,7 @@ def _main_component(blurred: Grey, foreground: Mask) -> Mask | None:
     if not large.any():
         return None
     masses[~large] = 0
-    inner = large & ~_lie_along_border(labels, boxes)
+    inner = large & ~lie_along_border(labels, boxes)
     if inner.any():
         masses[~inner] = 0
     elif blurred[foreground].max() < 0.2:
@@ -65,7 +88,7 @@ def _main_component(blurred: Grey, foreground: Mask) -> Mask | None:
     return main
 
 
-def _lie_along_border(labels: NDArray[np.int32], boxes: list[tuple[slice, ...]]) -> Mask:
+def lie_along_border(labels: NDArray[np.int32], boxes: list[tuple[slice, ...]]) -> Mask:
     """For each component, whether it lies along the border of the image, as a shadow does.
 
     A component that only touches the border, as a digit that is cut off, does not.

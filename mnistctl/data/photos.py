@@ -198,6 +198,15 @@ def _select_channel(image: Image.Image) -> Image.Image:
     return channels[best] if contrasts[best] > 2 * contrasts[0] else channels[0]
 
 
+def find_ink(grey: Grey) -> tuple[Grey, int] | None:
+    """The ink in an image and the width of its margin, as `extract_ink`; None if it is too small for a digit.
+
+    Args:
+        grey: an image as `to_grey` gives it.
+    """
+    return None if min(grey.shape) < _MIN_SIDE else segmentation.extract_ink(grey)
+
+
 def to_mnist(grey: Grey) -> NDArray[np.uint8] | None:
     """The digit in an image, in the style of MNIST; docs/own-digits.md describes the steps.
 
@@ -207,8 +216,8 @@ def to_mnist(grey: Grey) -> NDArray[np.uint8] | None:
     Returns:
         White on black, uint8 [28, 28]; None if there is no digit.
     """
-    if min(grey.shape) < _MIN_SIDE:
+    found = find_ink(grey)
+    if found is None:
         return None
-    ink, _ = segmentation.extract_ink(grey)
-    mask = components.find_digit(ink)
-    return None if mask is None else layout.fit(layout.extract_digit(ink, mask))
+    mask = components.find_digit(found[0])
+    return None if mask is None else layout.fit(layout.extract_digit(found[0], mask))

@@ -10,26 +10,46 @@ from numpy.typing import NDArray
 
 from mnistctl.artifacts import checkpoint
 from mnistctl.artifacts.grids import ImageArray
-from mnistctl.data.likeness import AS_THEY_ARE, View, view_of_mnist
-from mnistctl.data.photos import find_images, load_image, to_mnist
+from mnistctl.data.likeness import AS_THEY_ARE, view_of_mnist
+from mnistctl.data.photos import find_images, find_ink, load_image
+from mnistctl.data.rows import Box
 from mnistctl.errors import CheckpointError, OutputError, UsageError
 from mnistctl.inference import load
+from mnistctl.inference.doubt import MIN_CONFIDENCE, confidences, temperature_of
 from mnistctl.inference.forward import compute_image_logits
 from mnistctl.inference.load import Recipes
+from mnistctl.inference.reading import FoundDigit, find_digits
 from mnistctl.nn.device import get_device, set_threads
 from mnistctl.schema import IN_MEMORY, Schema
 
-MIN_CONFIDENCE = 0.6  # a probability; docs/own-digits.md has the shares of predictions below it
+
+@dataclass(frozen=True)
+class DigitPrediction(Schema):
+    """The prediction for one digit of an image.
+
+    `box` is left, top, width and height, in shares of the image's width and height. `row` counts from 0.
+    `confidence` is the probability times the probability that the image is a digit at all; `low_confidence`
+    is true if it is below the minimum confidence.
+    """
+
+    digit: int
+    probability: float
+    top3: tuple[tuple[int, float], ...]
+    confidence: float
+    low_confidence: bool
+    box: Box
+    row: int = 0
 
 
 @dataclass(frozen=True)
 class Prediction(Schema):
     """The prediction for an image file.
 
-    `digit` has the highest `probability`; `top3` are the three most probable digits with their probabilities.
-    `low_confidence` is true if the probability is below the minimum confidence. Where no digit was detected,
-    or the file could not be read because of `error`, `digit` and `probability` are None. `n_frames` is the
-    number of images in the file; the first one is classified.
+    `digits` are all digits that were read, in order, and `number` is their text, with a space between rows.
+    `digit` is the only one; `probability` and `top3` belong to it. `low_confidence` is true if it is true for
+    one of the digits. Where no digit was detected, several were, or the file could not be read because of
+    `error`, `digit` and `probability` are None. `n_unread` is the number of further digits that seem to be
+    there. `n_frames` is the number of images in the file; the first one is classified.
     """
 
     file: str
@@ -39,20 +59,25 @@ class Prediction(Schema):
     low_confidence: bool = False
     n_frames: int = 1
     error: str | None = None
+    number: str | None = None
+    digits: tuple[DigitPrediction, ...] = ()
+    n_unread: int = 0
 
 
 @dataclass(frozen=True)
 class Predictions(Schema):
     """The predictions of one net for image files, in the order of the files.
 
-    `inputs` stays out of the JSON: for each file what the net received, [28, 28], or None if that failed.
+    `inputs` stays out of the JSON: for each file what the net received, [N, 28, 28] for N digits. N is 0 if
+    there is none or the file could not be read.
     """
 
     model: str
     digest: str
     min_confidence: float
     images: tuple[Prediction, ...]
-    inputs: tuple[ImageArray | None, ...] = field(repr=False, compare=False, metadata=IN_MEMORY)
+    temperature: float
+    inputs: tuple[ImageArray, ...] = field(repr=False, compare=False, metadata=IN_MEMORY)
 
 
 def predict_images(
@@ -60,6 +85,7 @@ def predict_images(
     image_paths: Sequence[Path],
     *,
     min_confidence: float | None = None,
+    expect: int | None = None,
     device: str = "auto",
     threads: int | None = None,
     recipes: Recipes = load.NO_RECIPES,
@@ -72,69 +98,103 @@ def predict_images(
     Args:
         path: the checkpoint.
         image_paths: files, or folders of files.
-        min_confidence: predictions with a lower probability get `low_confidence`; MIN_CONFIDENCE if None.
+        min_confidence: predictions with a lower confidence get `low_confidence`; MIN_CONFIDENCE if None.
+        expect: how many digits each image shows; None if that is unknown.
         device: auto, cpu, cuda, cuda:N or mps.
         threads: number of CPU threads.
         recipes: the recipe files that may be executed to make the net.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, not a classifier's, or has unusable weights.
-        UsageError: `min_confidence` is not a probability, a folder has no images, or the device is missing.
+        UsageError: `min_confidence` is not a probability, `expect` is below 1, a folder has no images, or the
+            device is missing.
         OutputError: a folder cannot be read.
     """
     minimum = MIN_CONFIDENCE if min_confidence is None else min_confidence
     if not 0 <= minimum <= 1:
         raise UsageError("give a probability, 0 to 1", field="min_confidence", value=f"{minimum:g}")
+    if expect is not None and expect < 1:
+        raise UsageError("give 1 or more", field="expect", value=expect)
     target = get_device(device)
     set_threads(threads)
     files = find_images(image_paths)
     model, net = load.load_classifier(path, recipes)
     view = AS_THEY_ARE if (training := load.load_training_set(path)) is None else view_of_mnist(training)
-    prepared = [_prepare(file, view) for file in files]
-    inputs = tuple(image for _, image in prepared)
-    usable = [image for image in inputs if image is not None]
-    probabilities = iter(compute_probabilities(path, net.to(target), np.stack(usable)) if usable else ())
-    predictions = tuple(
-        prediction if image is None else _with_probabilities(prediction, next(probabilities), minimum)
-        for prediction, image in prepared
-    )
-    return Predictions(model, checkpoint.digest(net.state_dict()), minimum, predictions, inputs)
+    prepared = [_prepare(file, expect) for file in files]
+    temperature = temperature_of(model)
+    images = np.array([each.image for _, found in prepared for each in found], np.uint8).reshape(-1, 28, 28)
+    seen = np.ascontiguousarray(view.apply(images, 255))
+    probabilities = compute_probabilities(path, net.to(target), seen, temperature)
+    confidence = confidences(images, probabilities)
+    predictions, inputs, start = [], [], 0
+    for prediction, found in prepared:
+        own = slice(start, start + len(found))
+        start += len(found)
+        inputs.append(seen[own])
+        predictions.append(_with_digits(prediction, found, probabilities[own], confidence[own], minimum))
+    digest = checkpoint.digest(net.state_dict())
+    return Predictions(model, digest, minimum, tuple(predictions), temperature, tuple(inputs))
 
 
-def _prepare(path: Path, view: View) -> tuple[Prediction, ImageArray | None]:
-    """An image file as the net receives it, [28, 28]; None if it has no digit or cannot be read."""
+def _prepare(path: Path, expect: int | None) -> tuple[Prediction, tuple[FoundDigit, ...]]:
+    """The digits in an image file, and a prediction without them; no digits if it cannot be read."""
     try:
         grey, n_frames = load_image(path)
     except OutputError as error:
-        return Prediction(str(path), error=str(error)), None
-    image = to_mnist(grey)
-    seen = None if image is None else np.ascontiguousarray(view.apply(image, 255))
-    return Prediction(str(path), n_frames=n_frames), seen
+        return Prediction(str(path), error=str(error)), ()
+    ink = find_ink(grey)
+    found, unread = ((), 0) if ink is None else find_digits(*ink, expect)
+    return Prediction(str(path), n_frames=n_frames, n_unread=unread), found
 
 
-def compute_probabilities(path: Path, net: torch.nn.Module, images: ImageArray) -> NDArray[np.float64]:
+def compute_probabilities(
+    path: Path, net: torch.nn.Module, images: ImageArray, temperature: float = 1.0
+) -> NDArray[np.float64]:
     """The probability of each digit, [N, 10], for prepared images [N, 28, 28].
 
     Args:
         path: the net's checkpoint, for the error.
         net: a classifier.
         images: white on black, in the layout of MNIST.
+        temperature: what the logits are divided by.
 
     Raises:
         CheckpointError: the outputs are not finite.
     """
+    if not len(images):
+        return np.zeros((0, 10))
     logits = compute_image_logits(net, images)
     if not bool(logits.isfinite().all()):
         raise CheckpointError(f"{path}: the model's outputs are not finite", remedies=("retrain",))
-    return torch.softmax(logits.double().cpu(), 1).numpy()
+    return torch.softmax(logits.double().cpu() / temperature, 1).numpy()
 
 
-def _with_probabilities(
-    prediction: Prediction, probabilities: NDArray[np.float64], minimum: float
+def _with_digits(
+    prediction: Prediction,
+    found: Sequence[FoundDigit],
+    probabilities: NDArray[np.float64],
+    confidence: NDArray[np.float64],
+    minimum: float,
 ) -> Prediction:
-    order = np.argsort(-probabilities, kind="stable")[:3]
-    top3 = tuple((int(digit), float(probabilities[digit])) for digit in order)
-    digit, probability = top3[0]
-    return replace(
-        prediction, digit=digit, probability=probability, top3=top3, low_confidence=probability < minimum
+    """The prediction with its digits, given their probabilities [N, 10] and confidences [N]."""
+    digits = []
+    for each, row, certain in zip(found, probabilities, confidence, strict=True):
+        order = np.argsort(-row, kind="stable")[:3]
+        top3 = tuple((int(digit), float(row[digit])) for digit in order)
+        digits.append(
+            DigitPrediction(*top3[0], top3, float(certain), bool(certain < minimum), each.box, each.row)
+        )
+    if not digits:
+        return prediction
+    rows = range(digits[-1].row + 1)
+    number = " ".join("".join(str(each.digit) for each in digits if each.row == row) for row in rows)
+    several = replace(
+        prediction,
+        number=number,
+        digits=tuple(digits),
+        low_confidence=any(each.low_confidence for each in digits),
     )
+    if len(digits) > 1:
+        return several
+    only = digits[0]
+    return replace(several, digit=only.digit, probability=only.probability, top3=only.top3)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
-from mnistctl.inference.predict import MIN_CONFIDENCE
+from mnistctl.inference.doubt import MIN_CONFIDENCE
 
 RECORDS = Path(__file__).parents[2] / "records"
 CONV = str(RECORDS / "conv.safetensors")
@@ -73,7 +73,7 @@ def test_predictions_as_json_as_text_and_quiet(mnistctl, tmp_path):
     assert lines[0] == f"three.png: {three['digit']} ({top3})"
     assert len(lines) == 1 + 14 + 1
     assert lines[-1] == "blank.png: no digit found"
-    quiet = mnistctl(*words, "--quiet", "--min-confidence", "0.99").stdout
+    quiet = mnistctl(*words, "--quiet", "--min-confidence", "1").stdout
     assert quiet == f"three.png: {three['digit']}, unsure\nblank.png: no digit found\n"
     assert list((tmp_path).glob("out")) == []
 

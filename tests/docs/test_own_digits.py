@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from mnistctl.inference.predict import MIN_CONFIDENCE
+from mnistctl.inference.doubt import MIN_CONFIDENCE
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/own-digits.md").read_text()

@@ -62,8 +62,8 @@ def test_images_are_shown_to_the_net_as_its_training_digits_were(change, undo, t
     (tmp_path / "images").mkdir()
     for n in range(4):
         enlarged(n, inverted=n % 2 == 0).save(tmp_path / f"images/{n}.png")
-    inputs = np.stack(predict_images(tmp_path / "net.safetensors", [tmp_path / "images"]).inputs)
-    usual = np.stack(predict_images(CONV, [tmp_path / "images"]).inputs)
+    inputs = np.concatenate(predict_images(tmp_path / "net.safetensors", [tmp_path / "images"]).inputs)
+    usual = np.concatenate(predict_images(CONV, [tmp_path / "images"]).inputs)
     assert (undo(inputs) == usual).all()
     assert [int(digit) for digit in DIGITS.labels[:4]] == [
         image.digit for image in predict_images(CONV, [tmp_path / "images"]).images

@@ -257,24 +257,37 @@ def _print_class_counts(evaluation: "GeneratorEvaluation") -> None:
     print_table(table)
 
 
-def print_predictions(predictions: "Predictions", *, quiet: bool, json: bool) -> None:
-    """Print each prediction, above the image as the net received it; errors go to stderr."""
+def print_predictions(predictions: "Predictions", *, paths: Sequence[Path], quiet: bool, json: bool) -> None:
+    """Print each prediction, above the images as the net received them, and paths; errors go to stderr."""
     for prediction in predictions.images:
         if prediction.error is not None:
             print_error(prediction.error)
     if json:
-        print_line(jsons.dumps({"version": JSON_VERSION} | predictions.to_json()))
+        written = {"paths": [str(path) for path in paths]} if paths else {}
+        print_line(jsons.dumps({"version": JSON_VERSION} | predictions.to_json() | written))
         return
-    for prediction, image in zip(predictions.images, predictions.inputs, strict=True):
+    for prediction, images in zip(predictions.images, predictions.inputs, strict=True):
         if prediction.error is not None:
             continue
-        if image is None:
+        if prediction.number is None:
             print_line(f"{prediction.file}: no digit found")
             continue
-        headline = f"{prediction.file}: {prediction.digit}{', unsure' if prediction.low_confidence else ''}"
+        headline = f"{prediction.file}: {prediction.number}{', unsure' if prediction.low_confidence else ''}"
         if quiet:
             print_line(headline)
             continue
-        top3 = ", ".join(f"{digit} {format_percent(100 * p, 1, 1)} %" for digit, p in prediction.top3)
         first = f"; the first of {prediction.n_frames} images" if prediction.n_frames > 1 else ""
-        print_digits(image[None], [f"{headline} ({top3}){first}"], "blocks")
+        more = prediction.n_unread
+        unread = f"; {more} more digit{'s seem' if more > 1 else ' seems'} to be there" if more else ""
+        if prediction.digit is not None:
+            top3 = ", ".join(f"{digit} {100 * probability:.1f} %" for digit, probability in prediction.top3)
+            print_digits(images, [f"{headline} ({top3}){first}{unread}"], "blocks")
+            continue
+        print_line(f"{headline}{first}{unread}")
+        captions = [
+            f"{each.digit} {100 * each.probability:.1f} %{', unsure' if each.low_confidence else ''}"
+            for each in prediction.digits
+        ]
+        print_digits(images, captions, "blocks")
+    if not quiet:
+        print_paths(paths)

@@ -1,0 +1,55 @@
+"""A picture of images with a box around each digit that was read, and what it was read as."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mnistctl.artifacts import grids
+from mnistctl.data.photos import load_image
+from mnistctl.inference.predict import Prediction, Predictions
+
+_READ, _UNSURE = "#1b7f3b", "#d1495b"
+_TEXT = 18  # pixels; height of the text above a box
+_SIDE = 160  # pixels on the longer side at least, so that the text has room
+_MAX_ROWS = 30000  # pixels; what is below is left out
+
+
+def save_boxes(path: Path, predictions: Predictions) -> list[Path]:
+    """Write the images of the predictions as one PNG, one below the other, with boxes and digits.
+
+    Returns:
+        The files that were written: none if no image could be read.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    images = [_draw(each) for each in predictions.images if each.error is None]
+    if not images:
+        return []
+    rows = sum(image.height for image in images)
+    sheet = Image.new("RGB", (max(image.width for image in images), min(rows, _MAX_ROWS)), "white")
+    top = 0
+    for image in images:
+        sheet.paste(image, (0, top))
+        top += image.height
+    grids.write_png(path, np.asarray(sheet))
+    return [path]
+
+
+def _draw(prediction: Prediction) -> Image.Image:
+    grey = Image.fromarray(load_image(Path(prediction.file))[0]).convert("L")
+    factor = max(1, -(-_SIDE // max(grey.size)))
+    grey = grey.resize((grey.width * factor, grey.height * factor), Image.Resampling.NEAREST)
+    font = ImageFont.load_default(_TEXT - 4)
+    page = Image.new("RGB", (grey.width, grey.height + _TEXT), "white")
+    page.paste(grey, (0, _TEXT))
+    draw = ImageDraw.Draw(page)
+    for each in prediction.digits:
+        left, top, width, height = each.box
+        x, y = left * grey.width, _TEXT + top * grey.height
+        colour = _UNSURE if each.low_confidence else _READ
+        draw.rectangle((x, y, x + width * grey.width - 1, y + height * grey.height - 1), outline=colour)
+        text = f"{each.digit}{'?' if each.low_confidence else ''}"
+        draw.text((x + width * grey.width / 2, y - 2), text, colour, font, anchor="mb")
+    return page

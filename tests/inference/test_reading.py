@@ -1,0 +1,72 @@
+"""The digits that are found in an image: one, several in rows, or one of several."""
+
+import numpy as np
+import pytest
+from digit_images import DIGITS, enlarged
+from number_images import picture
+from PIL import Image, ImageDraw
+
+from mnistctl.data import photos
+from mnistctl.inference.reading import find_digits
+
+
+def find(image, expect=None):
+    return find_digits(*photos.find_ink(photos.to_grey(image)), expect)
+
+
+def test_digits_of_a_number_are_found_in_order_with_their_boxes():
+    found, unread = find(picture("2026"))
+    assert (len(found), unread) == (4, 0)
+    lefts = [each.box[0] for each in found]
+    assert lefts == sorted(lefts)
+    for left, top, width, height in (each.box for each in found):
+        assert 0 <= left < left + width <= 1
+        assert 0 <= top < top + height <= 1
+
+
+def test_rows_are_read_from_top_to_bottom():
+    found, _ = find(picture("20", "263"))
+    assert [each.row for each in found] == [0, 0, 1, 1, 1]
+
+
+def test_one_of_several_is_read_on_request_and_the_others_are_counted():
+    found, unread = find(picture("2026", gap=12), 1)
+    assert (len(found), unread) == (1, 3)
+
+
+@pytest.mark.parametrize("n", range(40))
+def test_single_digit_is_read_as_one(n):
+    found, unread = find(enlarged(n))
+    assert (len(found), unread) == (1, 0)
+    assert np.array_equal(found[0].image, photos.to_mnist(photos.to_grey(enlarged(n))))
+
+
+def test_five_with_a_loose_bar_is_one_digit():
+    image = Image.new("L", (200, 240), 250)
+    draw = ImageDraw.Draw(image)
+    draw.line([(75, 50), (70, 110)], 30, 12)
+    draw.arc((50, 95, 140, 200), 230, 150, 30, 12)
+    draw.line([(95, 42), (150, 38)], 30, 12)
+    found, unread = find(image)
+    assert (len(found), unread) == (1, 0)
+
+
+def test_four_of_two_strokes_that_do_not_meet_is_one_digit():
+    image = Image.new("L", (200, 240), 250)
+    draw = ImageDraw.Draw(image)
+    draw.line([(70, 50), (55, 130), (112, 128)], 30, 12, joint="curve")
+    draw.line([(130, 60), (126, 200)], 30, 12)
+    found, unread = find(image)
+    assert (len(found), unread) == (1, 0)
+
+
+def test_box_of_a_small_picture_is_where_its_ink_is():
+    """A picture of 28x28 pixels is enlarged and gets a margin before it is read."""
+    n = 3
+    (found,), _ = find(Image.fromarray(255 - DIGITS.images[n]))
+    rows, columns = (np.flatnonzero((DIGITS.images[n] > 100).any(axis)) for axis in (1, 0))
+    left, top, width, height = (28 * share for share in found.box)
+    assert abs(left - columns[0]) < 1.5
+    assert abs(left + width - columns[-1] - 1) < 1.5
+    assert abs(top - rows[0]) < 1.5
+    assert abs(top + height - rows[-1] - 1) < 1.5
