@@ -18,6 +18,7 @@ import torch
 from mnistctl import __version__
 from mnistctl.artifacts import checkpoint
 from mnistctl.data.batches import Digits
+from mnistctl.data.training_set import describe_training_set
 from mnistctl.evaluation.generator import evaluate_generator
 from mnistctl.evaluation.predictions import load_classifiers, load_split, predict
 from mnistctl.inference.sampling import TrainedGenerator
@@ -35,7 +36,8 @@ def main() -> None:
     entries = {}
     for name, model in (("pretrained", "conv"), ("pretrained-cgan", "cgan")):
         path = WEIGHTS / f"{name}.safetensors"
-        _write_half(RECORDS / f"{model}.safetensors", path, model)
+        training = _training_set(data) if model == "conv" else None
+        _write_half(RECORDS / f"{model}.safetensors", path, {"model": model, "training_set": training})
         measured = _measure_classifier(path, data) if model == "conv" else _measure_generator(path, data)
         entries[name] = {
             "model": model,
@@ -54,7 +56,12 @@ def main() -> None:
     (WEIGHTS / "origin.json").write_text(json.dumps(origin, indent=1) + "\n")
 
 
-def _write_half(source: Path, path: Path, model: str) -> None:
+def _training_set(data: Path) -> dict[str, Any]:
+    """What the checkpoint keeps about MNIST's training digits."""
+    return describe_training_set(load_split("mnist", data, "train").arrays, "mnist").to_json()
+
+
+def _write_half(source: Path, path: Path, header: dict[str, Any]) -> None:
     """Write the weights at `source` in half precision, without those of a discriminator."""
     _, weights = checkpoint.load(source, checkpoint.NET)
     half = {
@@ -62,7 +69,7 @@ def _write_half(source: Path, path: Path, model: str) -> None:
         for name, tensor in weights.items()
         if not name.startswith("discriminator.")
     }
-    checkpoint.save(path, checkpoint.NET, {"model": model}, half)
+    checkpoint.save(path, checkpoint.NET, header, half)
 
 
 def _measure_classifier(path: Path, data: Path) -> dict[str, Any]:
