@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from mnistctl.artifacts import json_file
+from mnistctl.data.training_set import DigitStyle
 from mnistctl.errors import CheckpointError
 from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
@@ -93,6 +94,7 @@ class RunMetrics(Schema):
         mismatches: the test images with a wrong prediction of the final weights, in file order.
         discriminator_losses: of a GAN, the median over the batches of each epoch.
         generator_losses: likewise.
+        training_digits: how a classifier's training digits look; records of earlier versions lack it.
         digest: SHA-256 of the final weights.
         state_digest: SHA-256 of the whole training state; records of version 1 lack it.
     """
@@ -105,6 +107,7 @@ class RunMetrics(Schema):
     mismatches: tuple[Mismatch, ...] | None = None
     discriminator_losses: tuple[float, ...] | None = None
     generator_losses: tuple[float, ...] | None = None
+    training_digits: DigitStyle | None = None
     digest: Digest
     state_digest: Digest | None = None
 

@@ -184,6 +184,7 @@ class ClassifierTask:
             swa=tuple(self._swa) or None,
             accuracy=self._accuracy,
             mismatches=tuple(Mismatch(index=i, true=t, predicted=p) for i, t, p in rows),
+            training_digits=self.training_set.style,
             digest=checkpoint.digest(self._training.final_net.state_dict()),
             state_digest=checkpoint.digest(self._training.state()),
         )
