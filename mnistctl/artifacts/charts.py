@@ -14,6 +14,7 @@ import numpy as np
 
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.artifacts.rounding import format_percent
+from mnistctl.errors import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -212,7 +213,9 @@ def histogram_chart(columns: Sequence[tuple[str, Sequence[float]]]) -> ImageArra
             axes.bar_label(bars)
             mean = float(np.mean(values))
             axes.axvline(mean, color=_COLOURS[1], linewidth=1)
-            axes.set(title=f"{name}: {len(values)} runs, mean {format_percent(mean, 4)} %", yticks=[])
+            axes.set(
+                title=f"{name}: {plural(len(values), 'run')}, mean {format_percent(mean, 4)} %", yticks=[]
+            )
             axes.spines["left"].set_visible(False)
         panels[0].margins(y=0.25)
         panels[-1].set_xlabel("accuracy, %")

@@ -11,6 +11,7 @@ from mnistctl.artifacts.grids import ImageArray
 from mnistctl.artifacts.outputs import CHART, Output
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.data import datasets
+from mnistctl.errors import plural
 from mnistctl.evaluation.calibration import Calibration
 from mnistctl.evaluation.classifier import Evaluation
 from mnistctl.evaluation.comparison import Comparison
@@ -126,7 +127,7 @@ def mismatch_figure(
 
 def confusion_figure(evaluation: Evaluation) -> ImageArray:
     """The confusion matrix."""
-    errors = f"{len(evaluation.mismatches.indices):,} errors in {evaluation.count:,} images"
+    errors = f"{plural(len(evaluation.mismatches.indices), 'error')} in {plural(evaluation.count, 'image')}"
     title = f"{evaluation.name} on {evaluation.dataset}, {evaluation.split}: {errors}"
     return charts.confusion_chart(title, evaluation.confusion)
 

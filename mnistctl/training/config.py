@@ -11,7 +11,7 @@ from mnistctl import __version__
 from mnistctl.artifacts import checkpoint as checkpoints
 from mnistctl.data import datasets
 from mnistctl.data.datasets import Arrays
-from mnistctl.errors import UsageError
+from mnistctl.errors import UsageError, plural
 from mnistctl.models.recipe import Recipe
 from mnistctl.models.sources import Model
 from mnistctl.models.summary import summarize_recipe
@@ -141,7 +141,7 @@ def _load_data(options: RunOptions, recipe: Recipe) -> tuple[Arrays, Arrays, Dat
     train, train_sums = datasets.load(dataset, data_dir, "train")
     test, test_sums = datasets.load(dataset, data_dir, "test")
     if recipe.batch_size > len(train.labels):
-        message = f"{dataset} has {len(train.labels)} training images"
+        message = f"{dataset} has {plural(len(train.labels), 'training image')}"
         raise UsageError(message, field="batch_size", value=recipe.batch_size)
     return train, test, DatasetFiles(name=dataset, sha256=train_sums | test_sums)
 

@@ -15,7 +15,7 @@ from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.outputs import CHART, TRIALS, Output, check_outputs
 from mnistctl.data import datasets
 from mnistctl.data.training_set import describe_training_set
-from mnistctl.errors import CheckpointError, FailedTrialsError, UnmetError, UsageError
+from mnistctl.errors import CheckpointError, FailedTrialsError, UnmetError, UsageError, plural
 from mnistctl.models.published import load_published
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.summary import summarize_recipe
@@ -285,7 +285,7 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
         recipes |= {name: of_arms[arm] for arm, name in arms[model.name].items()}
     for recipe in recipes.values():
         if recipe.batch_size > len(train.labels):
-            message = f"{dataset} has {len(train.labels)} training images"
+            message = f"{dataset} has {plural(len(train.labels), 'training image')}"
             raise UsageError(message, field="batch_size", value=recipe.batch_size)
     assert options.count is not None
     return JournalHeader(

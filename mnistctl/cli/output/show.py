@@ -9,6 +9,7 @@ from rich.text import Text
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.output.terminal import JSON_VERSION, get_console, plain_table, print_line, print_table
 from mnistctl.cli.output.train import describe_origin
+from mnistctl.errors import plural
 from mnistctl.models import CLASSIFIERS, GENERATORS
 from mnistctl.models.sources import format_value
 
@@ -126,7 +127,7 @@ def _print_recipe(recipe: "RecipeSummary") -> None:
     else:
         print_line(f"loss: cross entropy, label smoothing {recipe.label_smoothing:g}")
     if recipe.swa_epochs:
-        print_line(f"weight averaging: over the last {recipe.swa_epochs} epochs")
+        print_line(f"weight averaging: over the last {plural(recipe.swa_epochs, 'epoch')}")
 
 
 def _setting(value: float | tuple[float, ...]) -> str:
