@@ -52,7 +52,11 @@ class Tidy:
         return parameters
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help."""
+        """Print the help, in which the models of installed packages are among those to choose from."""
+        for parameter in self.get_params(ctx):
+            if parameter.name == "model":
+                plain: str = vars(parameter).setdefault("plain_help", parameter.help)
+                parameter.help = plain + _package_models()
         width = shutil.get_terminal_size().columns
         if width >= _MIN_WIDTH:
             super().format_help(ctx, formatter)  # type: ignore[misc]
@@ -73,6 +77,14 @@ class Tidy:
             yield from _indented(name, width, 0)
             yield from _indented(text.replace("\\[", "["), width, 4)
         yield from (line.strip() for line in (command.epilog or "").splitlines())
+
+
+def _package_models() -> str:
+    """A sentence about the models that installed packages offer; empty if there are none."""
+    from mnistctl.models.sources import package_models
+
+    names = [f"{name} ({package})" for name, package in package_models().items()]
+    return f" From packages: {', '.join(names)}." if names else ""
 
 
 def _indented(text: str, width: int, indent: int) -> list[str]:

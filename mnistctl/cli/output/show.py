@@ -1,7 +1,7 @@
 """Output of show, download and train --list: file lists, images as text, models, recipes, hardware."""
 
 import json as jsons
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -140,11 +140,17 @@ def _learning_rates(rates: Sequence[float]) -> str:
     return f"{', '.join(f'{rate:.4g}' for rate in rates[:5])} ... {rates[-1]:.4g}"
 
 
-def print_models(summaries: "Sequence[ModelSummary]", *, json: bool) -> None:
-    """Print a table of all models, then their descriptions."""
+def print_models(summaries: "Sequence[ModelSummary]", packages: Mapping[str, str], *, json: bool) -> None:
+    """Print a table of the shipped models, then their descriptions and the models of packages.
+
+    Args:
+        summaries: the shipped models.
+        packages: the models that installed packages offer, each with its package.
+        json: print one JSON object instead.
+    """
     if json:
         models = [summary.to_json() for summary in summaries]
-        print_line(jsons.dumps({"version": JSON_VERSION, "models": models}))
+        print_line(jsons.dumps({"version": JSON_VERSION, "models": models, "packages": dict(packages)}))
         return
     headers = ("model", "parameters", "epochs", "batch", "optimizer", "lr", "published")
     table = plain_table(*headers, justify="right", left=[0, 4, 6], folded=[1, 6])
@@ -161,6 +167,8 @@ def print_models(summaries: "Sequence[ModelSummary]", *, json: bool) -> None:
     print_table(table)
     for model in summaries:
         print_line(f"{model.model}: {model.description}")
+    for name, package in packages.items():
+        print_line(f"{name}: from the package {package}")
 
 
 def _published_accuracy(published: "PublishedAccuracy | None") -> str:
