@@ -82,6 +82,8 @@ def _decode(kind: type, value: object) -> object:
 def _encode(value: object) -> object:
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, float):  # of numpy, in a recipe of the user's
+        return float(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

@@ -55,7 +55,7 @@ class ClassifierRecipe:
 
     def learning_rates(self) -> tuple[float, ...]:
         """The learning rate of each epoch. From the first averaged epoch on it is constant."""
-        rates = tuple(self.lr_schedule(self.peak_lr, self.epochs))
+        rates = tuple(map(float, self.lr_schedule(self.peak_lr, self.epochs)))
         return hold_after(rates, self.epochs - self.swa_epochs + 1) if self.swa_epochs else rates
 
 
@@ -94,7 +94,7 @@ class GanRecipe:
 
     def learning_rates(self) -> tuple[float, ...]:
         """The learning rate of each epoch."""
-        return tuple(self.lr_schedule(self.peak_lr, self.epochs))
+        return tuple(map(float, self.lr_schedule(self.peak_lr, self.epochs)))
 
 
 Recipe = ClassifierRecipe | GanRecipe

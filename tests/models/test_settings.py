@@ -1,0 +1,108 @@
+"""Every value of every shipped recipe can be listed and set, within its range."""
+
+import functools
+
+import pytest
+
+from mnistctl import models
+from mnistctl.errors import UsageError
+from mnistctl.models.settings import Range, list_settings, parse_settings
+from mnistctl.models.sources import find, format_value
+from mnistctl.models.summary import summarize_nets, summarize_recipe
+
+ALL = [*models.CLASSIFIERS, *models.GENERATORS]
+CATALOGUE = [(model, key) for model in ALL for key in list_settings(models.load(model))]
+LARGE = ("simple", "wsimple", "gan", "cgan")  # whose nets take long to make
+# Values for settings whose neighbours in the range are too large or mean the same.
+OTHER = {"optimizer": "adamw", "schedule": "cosine", "schedule.fractions": "1,0.5", "swa_fraction": "0.5"}
+
+# SGD's arguments exclude each other.
+NEEDED = {
+    ("logit", "optimizer.nesterov"): {"optimizer.momentum": "0.9"},
+    ("linear", "optimizer.dampening"): {"optimizer.nesterov": "false"},
+}
+
+
+def other_value(setting):
+    """Text with another value of the setting."""
+    value = setting.value
+    if setting.key in OTHER:
+        return "cycle" if value == "cosine" else "sgd" if value == "adamw" else OTHER[setting.key]
+    if isinstance(value, bool):
+        return format_value(not value)
+    if isinstance(value, tuple):
+        return ",".join(format_value(_other_number(number)) for number in value)
+    return format_value(_other_number(value))
+
+
+def _other_number(number):
+    return max(1, number // 2) + (number < 2) if isinstance(number, int) else number / 2 or 0.25
+
+
+@functools.cache
+def _layers(model):
+    return summarize_nets(models.load(model))
+
+
+@pytest.mark.parametrize(("model", "key"), CATALOGUE)
+def test_each_setting_has_a_type_and_can_be_changed(model, key):
+    recipe = models.load(model)
+    setting = list_settings(recipe)[key]
+    assert setting.values
+    if not setting.choices and setting.type not in ("text", "true or false"):
+        assert setting.range != Range(), "without a range"
+    value = parse_settings(recipe, {key: other_value(setting)} | NEEDED.get((model, key), {}))
+    changed = find(model).with_settings(value)
+    assert changed.name != model
+    assert changed.name.startswith(model)
+    after = changed.load()  # which takes a step with it
+    assert list_settings(after)[key].value == value[key]
+    part = key.partition(".")[0]
+    if part in ("net", "generator", "discriminator"):
+        if model not in LARGE:
+            assert summarize_nets(after) != _layers(model)
+        assert getattr(after, part) is not getattr(recipe, part)
+    elif part in ("schedule", "seed_offset"):
+        assert after != recipe
+    else:
+        assert summarize_recipe(after) != summarize_recipe(recipe)
+
+
+@pytest.mark.parametrize("model", ALL)
+def test_own_values_of_a_recipe_are_among_its_settings(model):
+    recipe = models.load(model)
+    settings = list_settings(recipe)
+    assert settings["lr"].value == recipe.peak_lr
+    assert settings["optimizer"].known
+    assert settings["schedule"].known
+    texts = {key: format_value(s.value) for key, s in settings.items() if s.value != ()}
+    assert parse_settings(recipe, texts) == {key: settings[key].value for key in texts}
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [("0", "1"), ("-1", "0.5"), ("nan", "0.5"), ("inf", "0.5"), ("1e999", "0")]
+)
+def test_each_value_of_a_pair_must_be_in_the_range(low, high):
+    with pytest.raises(UsageError, match="give 2 numbers with commas, each 0 or more, below 1"):
+        parse_settings(models.load("conv"), {"optimizer.betas": f"{low},{high}"})
+
+
+def test_named_optimizer_has_its_own_defaults_for_what_is_not_set():
+    recipe = find("conv").with_settings({"optimizer": "adamw", "optimizer.weight_decay": 0.3}).load()
+    settings = summarize_recipe(recipe).settings
+    assert summarize_recipe(recipe).optimizer == "AdamW"
+    assert (settings["lr"], settings["weight_decay"], settings["betas"]) == (0.001, 0.3, (0.9, 0.999))
+
+
+def test_averaging_recipe_and_its_baseline_get_the_same_settings():
+    changed = find("swa").with_settings({"net.dropout": 0.25, "label_smoothing": 0.1}).load()
+    assert changed.net is changed.baseline.net
+    assert changed.baseline.label_smoothing == 0.1
+    assert find("swa").with_settings({"swa_fraction": None}).load().baseline is None
+
+
+def test_long_settings_are_a_digest_in_the_name():
+    settings = {"optimizer": "adamw", "optimizer.weight_decay": 0.123456789, "net.channels": (30, 60)}
+    name = find("conv").with_settings(settings | {"label_smoothing": 0.123456789}).name
+    assert name.startswith("conv-set-")
+    assert len(name) < 30
