@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from mnistctl.artifacts import files
-from mnistctl.artifacts.outputs import IDX, Output, check_outputs
+from mnistctl.artifacts.outputs import DOWNLOAD, Output, check_outputs
 from mnistctl.data import idx, mirror
 from mnistctl.data.datasets import (
     File,
@@ -146,7 +146,7 @@ def fetch(
     found = [_file_status(folder, file) for file in dataset.files]
     if not overwrite:
         require_no_others(name, folder, found)
-    check_outputs([Output(folder / file.name, IDX) for file in dataset.files])
+    check_outputs([Output(folder / file.name, DOWNLOAD) for file in dataset.files])
     files.remove_stale_temp_files(folder)
     downloader = _Downloader(addresses, timeout, progress)
     statuses, failed, reasons = [], [], []
