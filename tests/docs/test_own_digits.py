@@ -1,8 +1,11 @@
 """docs/own-digits.md: accuracy on images of one's own equals the record."""
 
 import json
+from itertools import product
 from pathlib import Path
 
+from mnistctl.data.likeness import TURNS
+from mnistctl.evaluation.corruptions import CORRUPTIONS
 from mnistctl.inference.doubt import MIN_CONFIDENCE
 
 ROOT = Path(__file__).parents[2]
@@ -43,3 +46,24 @@ def test_prediction_is_printed_as_the_page_shows(mnistctl):
     words = ("eval", str(ROOT / "records/conv.safetensors"), "--image", str(ROOT / "docs/own-digit.jpg"))
     answer = mnistctl(*words).stdout.splitlines()[0].rpartition("own-digit.jpg")[2]
     assert f"docs/own-digit.jpg{answer}\n" in PAGE
+
+
+def test_table_of_warnings_has_the_measured_ones():
+    record = json.loads((ROOT / "records/likeness.json").read_text())
+    corrupted = [f"{each.kind} {severity:g}" for each in CORRUPTIONS for severity in each.severities]
+    assert (record["count"], record["draws"], len(corrupted)) == (1000, 200, 18)
+    for rows in record["changes"].values():
+        warned = [name for name in ("as they are", *corrupted) if rows[name]["warnings"]]
+        assert warned == ["shift 6"]
+        for inverted, turned in product((False, True), TURNS):
+            name = ", ".join(["inverted"] * inverted + [turned] * bool(turned))
+            words = turned.replace("left", "?").replace("right", "left").replace("?", "right")
+            for warning in rows[name]["warnings"] if name else ():
+                assert ("inverted" in warning) == inverted
+                assert (words if "by 90" in turned else turned) in warning
+            assert len(rows[name]["warnings"] if name else [0]) == 1
+    few = record["few"]["20"]
+    assert few["as they are"] == {"none": 200}
+    for name in ("inverted", "transposed"):
+        ((warning, count),) = few[name].items()
+        assert (name in warning, count) == (True, 200)
