@@ -1,10 +1,11 @@
 """Make the weights in the package, mnistctl/models/weights, from those in records/.
 
-    python tools/make_pretrained.py DATA
+    python tools/make_pretrained.py DATA [NAME]
 
 DATA is a folder with MNIST, on which the weights are measured. They are those of records/conv.safetensors and
-of the generator in records/cgan.safetensors, in half precision. origin.json says where they are from, their
-digests, and how good they are beside the originals.
+of the generator in records/cgan.safetensors, in half precision. Those of conv also hold what is known about
+the training digits. origin.json says where they are from, their digests, and how good they are beside the
+originals. NAME makes one of the two files and its part of origin.json.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import torch
 
 from mnistctl import __version__
 from mnistctl.artifacts import checkpoint
+from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
 from mnistctl.data.training_set import describe_training_set
 from mnistctl.evaluation.generator import evaluate_generator
@@ -26,18 +28,24 @@ from mnistctl.models.pretrained import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 RECORDS = ROOT / "records"
+MODELS = {"pretrained": "conv", "pretrained-cgan": "cgan"}
 
 
 def main() -> None:
     """Write the weights, measure them, and write origin.json."""
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
-    data = parser.parse_args().data
-    entries = {}
-    for name, model in (("pretrained", "conv"), ("pretrained-cgan", "cgan")):
-        path = WEIGHTS / f"{name}.safetensors"
-        training = _training_set(data) if model == "conv" else None
-        _write_half(RECORDS / f"{model}.safetensors", path, {"model": model, "training_set": training})
+    parser.add_argument("name", nargs="?", choices=MODELS)
+    options = parser.parse_args()
+    data, origin_path = options.data, WEIGHTS / "origin.json"
+    entries = json.loads(origin_path.read_text())["weights"] if options.name else {}
+    for name in [options.name] if options.name else MODELS:
+        model, path = MODELS[name], WEIGHTS / f"{name}.safetensors"
+        header: dict[str, Any] = {"model": model}
+        if model == "conv":
+            training_set = describe_training_set(datasets.load("mnist", data, "train")[0], "mnist")
+            header["training_set"] = training_set.to_json()
+        _write_half(RECORDS / f"{model}.safetensors", path, header)
         measured = _measure_classifier(path, data) if model == "conv" else _measure_generator(path, data)
         entries[name] = {
             "model": model,
@@ -53,12 +61,7 @@ def main() -> None:
         "versions": {"mnistctl": __version__, "torch": str(torch.__version__)},
         "weights": entries,
     }
-    (WEIGHTS / "origin.json").write_text(json.dumps(origin, indent=1) + "\n")
-
-
-def _training_set(data: Path) -> dict[str, Any]:
-    """What the checkpoint keeps about MNIST's training digits."""
-    return describe_training_set(load_split("mnist", data, "train").arrays, "mnist").to_json()
+    origin_path.write_text(json.dumps(origin, indent=1) + "\n")
 
 
 def _write_half(source: Path, path: Path, header: dict[str, Any]) -> None:

@@ -50,6 +50,14 @@ def test_weights_are_as_good_as_the_originals():
     assert abs(cgan["conditional_accuracy"] - cgan["source_conditional_accuracy"]) < 0.05
 
 
+def test_digits_that_the_weights_were_trained_on_are_known(mnistctl):
+    training = load.load_training_set(pretrained_path("pretrained"))
+    assert (training.dataset, training.count, training.style.polarity) == ("mnist", 60_000, "light on dark")
+    ran = mnistctl("eval", "pretrained", "--dataset", "sample", "--quiet")
+    assert ran.returncode == 0
+    assert "were used in training" in ran.stderr
+
+
 def test_weights_are_small():
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 3_000_000
 
