@@ -21,7 +21,8 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import drawing
 
-from mnistctl.artifacts import charts, checkpoint, grids
+from mnistctl.artifacts import checkpoint, grids
+from mnistctl.artifacts.drawing import canvas
 from mnistctl.data import datasets
 from mnistctl.data.photos import load_image, to_grey, to_mnist
 from mnistctl.inference import load
@@ -98,7 +99,7 @@ def make_sheet(
         prediction = "no digit" if predicted[n] < 0 else f"{predicted[n]}, {100 * confidence[n]:.0f} %"
         text = f"not {drawings[n].digit}: {prediction}" if n in wrong else prediction
         captions.append((left, top + SIDE + 8, text, n in wrong))
-    with charts.canvas(width / 100, height / 100) as (figure, images):
+    with canvas(width / 100, height / 100) as (figure, images):
         figure.figimage(pixels, origin="upper")
         title = f"as drawn, as conv receives it, prediction; red: all {len(wrong)} errors of {len(drawings)}"
         figure.text(10 / width, 1 - 14 / height, title, weight="bold", va="center")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mnistctl import models
-from mnistctl.artifacts import charts, files, grids
+from mnistctl.artifacts import drawing, files, grids
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
 from mnistctl.models.summary import RecipeSummary, summarize_recipe
@@ -399,7 +399,7 @@ def read_curves(records: Path) -> list[Curve]:
 
 def draw_curves(curves: Sequence[Curve], path: Path) -> None:
     """Write a chart with one panel per model; all classifiers share one scale, and the generators another."""
-    with charts.canvas(10, 7) as (figure, images):
+    with drawing.canvas(10, 7) as (figure, images):
         panels = figure.subplots(3, 3).flat
         for panel, model in zip(panels, COLOURS, strict=True):
             runs = [curve for curve in curves if curve.model == model]

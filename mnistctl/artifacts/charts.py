@@ -1,92 +1,64 @@
-"""Charts: confusion matrix, learning curves, calibration, histograms, labelled images.
-
-All have one style, and the same input always gives the same bytes.
-"""
+"""Charts: confusion matrix, learning curves, calibration, histograms, labelled images."""
 
 import itertools
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mnistctl.artifacts.drawing import (
+    COLOURS,
+    INK,
+    MARKERS,
+    PALE,
+    Chart,
+    label_line_ends,
+    printable,
+    text_width,
+)
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.errors import plural
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-_DPI = 100
-_INK, _PALE = "#333333", "#cccccc"
-_COLOURS = ("#1f6fb2", "#d1495b", "#2e8b57", "#b8860b", "#7b4fa3", "#4f6d7a")
-_STYLE: Any = {
-    "figure.dpi": _DPI,
-    "text.parse_math": False,
-    "font.size": 10,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "lines.linewidth": 1.5,
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-}
 _FEW = 10  # a share of fewer images is not reliable, and has a hollow marker
 _SCALE = 2  # magnification of images in a chart
-_CELL, _CAPTION, _HEAD, _GAP, _LETTER = 28 * _SCALE + 6, 17, 42, 34, 7  # pixels, in a chart of images
+_CELL, _CAPTION, _HEAD, _GAP = 28 * _SCALE + 6, 17, 42, 34  # pixels, in a chart of images
+_FRAME = (213, 94, 0)  # around an image, RGB
+_LINE = 20  # pixels of a line of text
 
 
-@contextmanager
-def canvas(width: float, height: float) -> Iterator[tuple["Figure", list[ImageArray]]]:
-    """A figure of this size in inches, in our style. After the block the list has its pixels, RGB."""
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it would report its font caches
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()  # without the user's own settings
-        matplotlib.rcParams.update(_STYLE)
-        figure, images = Figure(figsize=(width, height)), list[ImageArray]()
-        yield figure, images
-        agg = FigureCanvasAgg(figure)
-        agg.draw()
-        # 16 shades of each colour look the same and take fewer bytes.
-        images.append((np.rint(np.asarray(agg.buffer_rgba())[..., :3] / 17) * 17).astype(np.uint8))
+def _line_styles() -> Iterator[dict[str, Any]]:
+    """The colour and the marker of each line of a chart."""
+    for colour, marker in zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False):
+        yield {"color": colour, "marker": marker}
 
 
-def _printable(name: str) -> str:
-    """`name` with escapes for characters that the font lacks. The name of a file may have any."""
-    return "".join(c if c == "\n" or (c.isprintable() and c < "\u0250") else ascii(c)[1:-1] for c in name)
-
-
-def confusion_chart(title: str, counts: Sequence[Sequence[int]]) -> ImageArray:
+def confusion_chart(title: str, counts: Sequence[Sequence[int]]) -> Chart:
     """A confusion matrix [true, predicted] of ten digits. Errors are coloured by their number."""
     table = np.array(counts)
     errors = np.ma.masked_where(np.eye(10, dtype=bool), table)
-    with canvas(5.2, 5) as (figure, images):
+    maximum = max(1, int(errors.max()))
+
+    def draw(figure: "Figure") -> None:
         axes = figure.add_axes((0.1, 0.1, 0.87, 0.83))
         axes.set_facecolor("#eeeeee")
-        maximum = max(1, int(errors.max()))
         axes.imshow(errors, cmap="Reds", vmin=0, vmax=1.3 * maximum)
         for (true, predicted), count in np.ndenumerate(table):
             if count:
                 white = true != predicted and count > 0.75 * maximum
-                colour = "white" if white else _INK
+                colour = "white" if white else INK
                 axes.text(predicted, true, str(count), ha="center", va="center", color=colour)
         axes.set(xlabel="predicted digit", ylabel="true digit", xticks=range(10), yticks=range(10))
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
-        figure.text(0.02, 0.97, _printable(title), weight="bold", va="center")
-    return images[0]
+        figure.text(0.02, 0.97, printable(title), weight="bold", va="center")
+
+    return Chart(max(520, 20 + text_width(title, weight="bold")), 500, draw)
 
 
 @dataclass(frozen=True)
@@ -117,38 +89,94 @@ class LearningCurves:
             raise ValueError(f"learning curves of different lengths: {sorted(lengths)}")
 
 
-def curves_chart(title: str, curves: LearningCurves) -> ImageArray:
+def curves_chart(title: str, curves: LearningCurves) -> Chart:
     """Losses, accuracy and learning rate over the epochs of a training run."""
     epochs = range(1, len(curves.accuracies) + 1)
-    with canvas(9, 2.9) as (figure, images):
+
+    def draw(figure: "Figure") -> None:
         loss, accuracy, learning_rate = figure.subplots(1, 3)
-        figure.subplots_adjust(0.06, 0.17, 0.99, 0.83, wspace=0.26)
-        for name, values, colour in (
-            ("training", curves.losses, _COLOURS[0]),
-            ("test", curves.test_losses, _COLOURS[1]),
-        ):
-            loss.plot(epochs, values, color=colour, label=name, marker=".")
-        loss.set(title="loss", yscale="log")
-        loss.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
-        loss.yaxis.set_major_formatter("{x:g}")
-        loss.yaxis.set_minor_formatter("")
-        loss.legend()
-        accuracy.plot(epochs, curves.accuracies, color=_COLOURS[1], marker=".")
+        figure.subplots_adjust(0.05, 0.17, 0.99, 0.83, wspace=0.48)
+        _plot_lines(loss, epochs, {"training": curves.losses, "test": curves.test_losses})
+        loss.set(title="loss")
+        accuracy.plot(epochs, curves.accuracies, color=COLOURS[1], marker=MARKERS[1], markersize=3)
         accuracy.set(title="test accuracy, %")
         if curves.averaged is not None:
             first, last, value = curves.averaged
-            style: Any = {"color": _INK, "linestyle": "--", "marker": "|"}
-            accuracy.plot(
-                (first, last), (value, value), label=f"averaged weights, epochs {first}-{last}", **style
-            )
-            accuracy.legend(loc="lower right")
-        learning_rate.step(epochs, curves.learning_rates, where="mid", color=_INK, marker=".")
+            style: Any = {"color": INK, "linestyle": "--", "marker": "|"}
+            label = f"averaged, epochs {first}-{last}"
+            accuracy.plot((first, last), (value, value), label=label, **style)
+            accuracy.legend(loc="lower right", fontsize=8, handlelength=1.5)
+        learning_rate.step(epochs, curves.learning_rates, where="mid", color=INK, marker=".")
         learning_rate.set(title="learning rate", ylim=(0, None))
-        for axes in (loss, accuracy, learning_rate):
-            axes.set(xlabel="epoch", xlim=(0, len(epochs) + 1))
-            axes.xaxis.get_major_locator().set_params(integer=True)
-        figure.text(0.01, 0.94, _printable(title), weight="bold")
-    return images[0]
+        for axes in (accuracy, learning_rate):
+            _format_epochs(axes, len(epochs))
+        figure.text(0.01, 0.94, printable(title), weight="bold")
+
+    return Chart(1060, 290, draw)
+
+
+def losses_chart(title: str, losses: Mapping[str, Sequence[float]]) -> Chart:
+    """Losses over the epochs of a run, by what they are the losses of."""
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_axes((0.11, 0.17, 0.66, 0.66))
+        epochs = range(1, max(map(len, losses.values())) + 1)
+        _plot_lines(axes, epochs, losses, log=False)
+        axes.set(title="loss")
+        figure.text(0.02, 0.94, printable(title), weight="bold")
+
+    return Chart(520, 290, draw)
+
+
+def compared_curves_chart(title: str, runs: Mapping[str, LearningCurves]) -> Chart:
+    """The test losses and the test accuracies of several runs over their epochs, each run a line."""
+    room = 20 + max(text_width(name) for name in runs)
+    panel = 400 + room
+    width = 2 * panel
+
+    def draw(figure: "Figure") -> None:
+        figure.text(10 / width, 0.94, printable(title), weight="bold")
+        for index, (heading, log) in enumerate((("test loss", True), ("test accuracy, %", False))):
+            axes = figure.add_axes(((60 + index * panel) / width, 0.14, 330 / width, 0.7))
+            longest = max(len(curves.accuracies) for curves in runs.values())
+            lines = {name: curves.test_losses if log else curves.accuracies for name, curves in runs.items()}
+            _plot_lines(axes, range(1, longest + 1), lines, log=log)
+            axes.set(title=heading)
+
+    return Chart(width, 360, draw)
+
+
+def _plot_lines(
+    axes: "Axes", epochs: range, lines: Mapping[str, Sequence[float]], *, log: bool = True
+) -> None:
+    """Plot lines over the epochs, with their names at their ends. A scale may be logarithmic."""
+    ends = []
+    for (name, values), style in zip(lines.items(), _line_styles(), strict=False):
+        every = 1 + len(values) // 40  # more markers would touch each other
+        axes.plot(epochs[: len(values)], values, markersize=3, markevery=every, **style)
+        ends.append((name, len(values), values[-1], style["color"]))
+    if log and min(min(values) for values in lines.values()) > 0:
+        _format_log_axis(axes)
+    _format_epochs(axes, len(epochs))
+    label_line_ends(axes, ends)
+
+
+def _format_log_axis(axes: Any) -> None:
+    """A logarithmic y axis with plain numbers at 1, 2 and 5, or at even distances if it has less than two."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
+    low, high = axes.get_ylim()
+    if sum(low <= tick <= high for tick in axes.get_yticks()) < 2:
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.yaxis.set_major_formatter("{x:,.10g}")
+    axes.yaxis.set_minor_formatter("")  # which would write powers of ten as formulas
+
+
+def _format_epochs(axes: Any, count: int) -> None:
+    axes.set(xlabel="epoch", xlim=(0, count + 1))
+    axes.xaxis.get_major_locator().set_params(integer=True)
 
 
 @dataclass(frozen=True)
@@ -156,7 +184,7 @@ class ReliabilityCurve:
     """The calibration of one classifier.
 
     Args:
-        label: its name in the legend.
+        label: its name, next to the end of its curve.
         confidence: mean confidence in percent of each bin that is not empty.
         accuracy: accuracy in percent of the same bins.
         counts: number of predictions in the same bins.
@@ -170,31 +198,34 @@ class ReliabilityCurve:
     histogram: Sequence[int]
 
 
-def calibration_chart(title: str, curves: Sequence[ReliabilityCurve]) -> ImageArray:
+def calibration_chart(title: str, curves: Sequence[ReliabilityCurve]) -> Chart:
     """Accuracy over confidence, and below it the number of predictions of each confidence."""
-    height = 5 + 0.2 * len(curves)
-    with canvas(5.2, height) as (figure, images):
+    width = 520 + max(text_width(curve.label) for curve in curves)
+
+    def draw(figure: "Figure") -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-        figure.subplots_adjust(0.16, 0.5 / height, 0.97, 4.6 / height, hspace=0.12)
-        upper.plot((0, 100), (0, 100), color=_PALE, linewidth=1)
-        for curve, colour in zip(curves, itertools.cycle(_COLOURS), strict=False):
+        figure.subplots_adjust(80 / width, 0.1, 500 / width, 0.93, hspace=0.12)
+        upper.plot((0, 100), (0, 100), color=PALE, linewidth=1)
+        ends = []
+        for curve, style in zip(curves, _line_styles(), strict=False):
             x, y, counts = map(np.array, (curve.confidence, curve.accuracy, curve.counts))
             few = counts < _FEW
-            upper.plot(x, y, color=colour, label=_printable(curve.label))
-            upper.plot(x[~few], y[~few], "o", color=colour)
-            upper.plot(x[few], y[few], "o", color=colour, markerfacecolor="white")
+            upper.plot(x, y, **style)
+            ends.append((curve.label, x[-1], y[-1], style["color"]))
+            upper.plot(x[few], y[few], **style, linestyle="", markerfacecolor="white")
             edges = np.linspace(0, 100, len(curve.histogram) + 1)
-            lower.stairs(np.array(curve.histogram, float), edges, color=colour)
+            lower.stairs(np.array(curve.histogram, float), edges, color=style["color"], linewidth=1.5)
         upper.set(ylabel="accuracy, %", xlim=(0, 102), ylim=(-2, 102))
-        upper.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0)
+        label_line_ends(upper, ends)
         upper.text(100, 1, f"hollow: fewer than {_FEW} images", ha="right", fontsize=8)
-        lower.set(ylabel="images", xlabel="confidence, %", yscale="log")
-        lower.yaxis.set_major_formatter("{x:,.0f}")
-        figure.text(0.02, 1 - 0.16 / height, _printable(title), weight="bold", va="center")
-    return images[0]
+        lower.set(ylabel="images", xlabel="confidence, %", ylim=(0.8, None))
+        _format_log_axis(lower)
+        figure.text(10 / width, 0.97, printable(title), weight="bold", va="center")
+
+    return Chart(width, 520, draw)
 
 
-def histogram_chart(columns: Sequence[tuple[str, Sequence[float]]]) -> ImageArray:
+def histogram_chart(columns: Sequence[tuple[str, Sequence[float]]]) -> Chart:
     """Histograms of accuracies in percent: a panel for each (name, accuracies), all on one scale.
 
     A bar is 0.01 points wide, or a multiple of that, so that there are at most 60. A line marks the mean.
@@ -202,25 +233,27 @@ def histogram_chart(columns: Sequence[tuple[str, Sequence[float]]]) -> ImageArra
     hundredths = [np.floor(np.asarray(values, np.float64) * 100 + 1e-6).astype(int) for _, values in columns]
     lowest, highest = int(np.concatenate(hundredths).min()), int(np.concatenate(hundredths).max())
     step = -(-(highest - lowest + 1) // 60)
-    height = 0.5 + 1.6 * len(columns)
-    with canvas(5.2, height) as (figure, images):
+    height = 50 + 160 * len(columns)
+
+    def draw(figure: "Figure") -> None:
         panels = figure.subplots(len(columns), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
-        figure.subplots_adjust(0.04, 0.5 / height, 0.97, 1 - 0.3 / height, hspace=0.4)
+        figure.subplots_adjust(0.06, 50 / height, 0.94, 1 - 30 / height, hspace=0.4)
         for axes, (name, values), rounded in zip(panels, columns, hundredths, strict=True):
             bins, counts = np.unique((rounded - lowest) // step, return_counts=True)
             centres = (lowest + bins * step + (step - 1) / 2) / 100
-            bars = axes.bar(centres, counts, 0.9 * step / 100, color=_COLOURS[0])
+            bars = axes.bar(centres, counts, 0.9 * step / 100, color=COLOURS[0])
             axes.bar_label(bars)
             mean = float(np.mean(values))
-            axes.axvline(mean, color=_COLOURS[1], linewidth=1)
-            axes.set(
-                title=f"{name}: {plural(len(values), 'run')}, mean {format_percent(mean, 4)} %", yticks=[]
-            )
+            axes.axvline(mean, color=COLOURS[1], linewidth=1)
+            title = f"{name}: {plural(len(values), 'run')}, mean {format_percent(mean, 4)} %"
+            axes.set(title=printable(title), yticks=[])
             axes.spines["left"].set_visible(False)
         panels[0].margins(y=0.25)
         panels[-1].set_xlabel("accuracy, %")
+        panels[-1].xaxis.get_major_locator().set_params(nbins=6)
         panels[-1].xaxis.set_major_formatter("{x:.2f}")
-    return images[0]
+
+    return Chart(520, height, draw)
 
 
 @dataclass(frozen=True)
@@ -252,7 +285,7 @@ class _Text:
     size: int = 10
 
 
-def digits_chart(title: str, labels: Sequence[str], blocks: Sequence[Block]) -> ImageArray:
+def digits_chart(title: str, labels: Sequence[str], blocks: Sequence[Block]) -> Chart:
     """Blocks of images next to each other, with one label for each row.
 
     Args:
@@ -260,10 +293,13 @@ def digits_chart(title: str, labels: Sequence[str], blocks: Sequence[Block]) -> 
         labels: a label for each row.
         blocks: with at least one image.
     """
-    widths = [max(map(len, block.rows)) for block in blocks]
-    edge = 30 + _LETTER * max(map(len, "\n".join(labels).split("\n")))
-    starts = [edge + sum(widths[:n]) * _CELL + n * _GAP for n in range(len(blocks))]
-    width = starts[-1] + max(1, widths[-1]) * _CELL + 8
+    images = [max(map(len, block.rows)) * _CELL for block in blocks]
+    widths = [
+        max(width, round(text_width(block.heading))) for width, block in zip(images, blocks, strict=True)
+    ]
+    edge = 30 + round(max(map(text_width, labels)))
+    starts = [edge + sum(widths[:n]) + n * _GAP for n in range(len(blocks))]
+    width = max(starts[-1] + max(_CELL, widths[-1]) + 8, 16 + round(text_width(title, weight="bold")))
     height = _HEAD + len(labels) * (_CELL + _CAPTION) + 4
     pixels = np.full((height, width, 3), 255, np.uint8)
     texts = [_Text(8, 12, title, weight="bold")]
@@ -274,21 +310,58 @@ def digits_chart(title: str, labels: Sequence[str], blocks: Sequence[Block]) -> 
             for column, cell in enumerate(block.rows[row]):
                 left = start + column * _CELL
                 if cell.framed:
-                    pixels[top : top + _CELL, left : left + _CELL] = (209, 73, 91)
+                    pixels[top : top + _CELL, left : left + _CELL] = _FRAME
                 inner = slice(top + 3, top + _CELL - 3), slice(left + 3, left + _CELL - 3)
                 pixels[inner] = cell.image.repeat(_SCALE, 0).repeat(_SCALE, 1)[..., None]
                 texts.append(_Text(left + _CELL / 2, top + _CELL + 6, cell.caption, "center", size=8))
     texts += [_Text(start, 30, block.heading) for start, block in zip(starts, blocks, strict=True)]
-    with canvas(width / _DPI, height / _DPI) as (figure, images):
-        figure.figimage(pixels, origin="upper")
+    return _picture(pixels, texts)
+
+
+def grid_chart(
+    title: str, grid: ImageArray, *, legend: Sequence[str] = (), rows: Sequence[str] = ()
+) -> Chart:
+    """A grid of images under its title and the lines of a legend, with a label left of each row.
+
+    Args:
+        title: text at the top.
+        grid: grey [height, width].
+        legend: what is where in the grid.
+        rows: labels of rows of equal height; empty for none.
+    """
+    scale = _SCALE if grid.shape[1] * _SCALE <= 1600 else 1
+    enlarged = grid.repeat(scale, 0).repeat(scale, 1)
+    left = 8 + (12 + round(max(map(text_width, rows))) if rows else 0)
+    top = 12 + _LINE * (1 + len(legend))
+    texts = [_Text(8, 14, title, weight="bold")]
+    texts += [_Text(8, 14 + _LINE * (index + 1), line) for index, line in enumerate(legend)]
+    for index, label in enumerate(rows):
+        texts.append(_Text(left - 10, top + enlarged.shape[0] * (index + 0.5) / len(rows), label, "right"))
+    width = 16 + max(map(round, [text_width(title, weight="bold"), *map(text_width, legend)]))
+    pixels = np.full(
+        (top + enlarged.shape[0] + 8, max(width, left + enlarged.shape[1] + 8), 3), 255, np.uint8
+    )
+    pixels[top : top + enlarged.shape[0], left : left + enlarged.shape[1]] = enlarged[..., None]
+    return _picture(pixels, texts)
+
+
+def _picture(pixels: ImageArray, texts: Sequence[_Text]) -> Chart:
+    """A chart of these pixels, RGB, with texts on them."""
+    height, width = pixels.shape[:2]
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.add_axes((0, 0, 1, 1))
+        axes.set_axis_off()
+        axes.imshow(pixels, interpolation="none", aspect="auto", extent=(0, width, height, 0))
         for text in texts:
             figure.text(
                 text.x / width,
                 1 - text.y / height,
-                _printable(text.text),
+                printable(text.text),
                 va="center",
                 ha=text.align,
                 weight=text.weight,
                 fontsize=text.size,
             )
-    return images[0]
+
+    return Chart(width, height, draw)

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mnistctl.artifacts import files
 
-_MAX_COLUMNS = 50  # errors in a row
+MAX_COLUMNS = 50  # errors in a row
 _GAP = 2  # white pixels around each cell
+_CAPTION = 18  # pixels of a line of text below a grid
 ImageArray = NDArray[np.uint8]
 
 
@@ -49,6 +50,21 @@ def make_grid(images: ImageArray, columns: int) -> ImageArray:
     return tile(cells.reshape(rows, columns, 28, 28))
 
 
+def with_caption(grid: ImageArray, text: str) -> ImageArray:
+    """The grid, grey [height, width], above a line of text, black on white."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    line = Image.new("L", (grid.shape[1], _CAPTION), 255)
+    place = (grid.shape[1] / 2, _CAPTION / 2 - 1)
+    ImageDraw.Draw(line).text(place, text, 0, ImageFont.load_default(12), anchor="mm")
+    return np.concatenate((grid, np.asarray(line)))
+
+
+def enlarge(image: ImageArray, scale: int) -> ImageArray:
+    """The image, grey [height, width], with each pixel repeated `scale` times in both directions."""
+    return image.repeat(scale, 0).repeat(scale, 1)
+
+
 def mismatch_grid(
     images: ImageArray, true: NDArray[Any], predicted: NDArray[Any], marked: NDArray[Any] | None = None
 ) -> ImageArray:
@@ -70,7 +86,7 @@ def mismatch_grid(
         chosen = np.flatnonzero(true == digit)
         chosen = chosen[np.argsort(predicted[chosen], kind="stable")]
         rows.append(
-            (digit, chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), _MAX_COLUMNS)).astype(int)])
+            (digit, chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_COLUMNS)).astype(int)])
         )
     cells = np.zeros((2 * len(rows), 1 + max(len(chosen) for _, chosen in rows), 28, 28), np.uint8)
     for row, (digit, chosen) in enumerate(rows):

@@ -36,7 +36,7 @@ class Format:
 
 
 PICTURE = Format("a picture", (".png",))
-CHART = Format("a chart", (".png",))
+CHART = Format("a chart", (".png", ".svg", ".pdf"))
 ANIMATION = Format("an animation", (".gif",))
 TABLE = Format("a table", (".csv",))
 ONNX = Format("an ONNX model", (".onnx",))
@@ -223,6 +223,8 @@ def owner_of(path: Path) -> str | None:
         return path.stem
     if path.suffix != ".png":
         return None
+    if path.stem.endswith("-curves") and _is_run(path.with_name(path.stem.removesuffix("-curves"))):
+        return path.stem.removesuffix("-curves")
     digits = len(path.stem) - len(path.stem.rstrip("0123456789"))
     for length in range(2, min(digits, len(path.stem) - 1) + 1):  # a picture of an epoch: gan01.png
         name = path.stem[:-length]

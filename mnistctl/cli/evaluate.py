@@ -39,11 +39,14 @@ from mnistctl.cli.options import (
     flag,
 )
 from mnistctl.cli.recipes import find_recipes
-from mnistctl.errors import UsageError
+from mnistctl.errors import MnistctlError, OutputError, UsageError
 from mnistctl.models.pretrained import WEIGHTS
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.charts import LearningCurves
+    from mnistctl.artifacts.drawing import Chart
+    from mnistctl.artifacts.outputs import Output
+    from mnistctl.evaluation.figures import FigureFiles
     from mnistctl.evaluation.predictions import Classifier
     from mnistctl.inference.load import Recipes
 
@@ -59,6 +62,15 @@ OnnxFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write the classifier as ONNX, verified.", rich_help_panel=OUTPUT),
 ]
+ChartsFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Name the charts so, with their kind before the ending: .png, .svg or .pdf.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+NoCharts = Annotated[bool, flag("--no-charts", help="Write no charts.", rich_help_panel=OUTPUT)]
 Corrupt = Annotated[bool, flag("--corrupt", help="Also evaluate on corrupted images.")]
 SampleCount = Annotated[
     int | None,
@@ -84,6 +96,8 @@ class EvalOptions:
     predictions: Path | None
     onnx: Path | None
     overwrite: bool
+    charts: Path | None
+    no_charts: bool
     corrupt: bool
     judge: str | None
     count: int | None
@@ -95,6 +109,19 @@ class EvalOptions:
     quiet: bool
     json: bool
     recipes: "Recipes"
+
+    def figure_files(self, name: str) -> "FigureFiles":
+        """Where the charts are written; `name` is their default name. The names of many nets are cut."""
+        from mnistctl.artifacts import files
+        from mnistctl.evaluation.figures import FigureFiles
+
+        if self.charts is not None:
+            return FigureFiles(self.charts.with_suffix(""), self.charts.suffix, "charts")
+        return FigureFiles(self.out_dir / files.shorten(name, _MAX_NAME_BYTES))
+
+    def figures(self, drawn: "dict[str, Chart]", target: "FigureFiles") -> "dict[Path, Chart]":
+        """The charts to write, by their path."""
+        return {} if self.no_charts else {target.path_of(ending): chart for ending, chart in drawn.items()}
 
 
 def evaluate(
@@ -109,6 +136,8 @@ def evaluate(
     out_dir: OutDir = OUT_DIR,
     predictions: PredictionsFile = None,
     onnx: OnnxFile = None,
+    charts: ChartsFile = None,
+    no_charts: NoCharts = False,
     overwrite: OverwriteFiles = False,
     corrupt: Corrupt = False,
     judge: ReferenceClassifier = None,
@@ -131,6 +160,10 @@ def evaluate(
     generators = [path for path in paths if load.is_generator(path)]
     if generators and len(paths) > 1:
         raise UsageError(f"{generators[0]} is a generator, which cannot be compared; evaluate it alone")
+    if charts is not None and no_charts:
+        raise UsageError("cannot be combined with --no-charts", field="charts", value=charts)
+    if str(charts) == "-":
+        raise UsageError("charts are several files; give a file name", field="charts", value=charts)
     subject = _subject(len(paths), bool(generators), bool(image))
     _check_options(context, subject)
     recipes = find_recipes([*nets, judge], recipe, allow_inexact=allow_inexact)
@@ -189,6 +222,8 @@ _APPLIES_TO = {
     "offline": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
     "predictions": (_CLASSIFIER,),
     "onnx": (_CLASSIFIER,),
+    "charts": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
+    "no_charts": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
     "corrupt": (_CLASSIFIER, _CLASSIFIERS),
     "judge": (_GENERATOR,),
     "count": (_GENERATOR,),
@@ -225,15 +260,15 @@ def _evaluate_classifier(options: EvalOptions) -> None:
     from mnistctl.cli.output.terminal import results_on_stderr
     from mnistctl.data.batches import Digits
     from mnistctl.evaluation.classifier import evaluate_classifier
-    from mnistctl.evaluation.figures import CLASSIFIER_FIGURES, save_figures
+    from mnistctl.evaluation.figures import CLASSIFIER_FIGURES, draw_figures
     from mnistctl.evaluation.predictions import load_split, save_predictions
     from mnistctl.inference.export import export_onnx, require_installed
 
     if options.onnx is not None:
         require_installed()  # before any work
     (path,) = options.paths
-    figure_path = _figure_path(options, f"{path.stem}-eval-{options.dataset}-{options.split}")
-    _check_outputs(options, figure_path, CLASSIFIER_FIGURES)
+    target = options.figure_files(f"{path.stem}-eval-{options.dataset}-{options.split}")
+    _check_outputs(options, target.planned(CLASSIFIER_FIGURES))
     (classifier,) = _load([path], options)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
@@ -241,23 +276,31 @@ def _evaluate_classifier(options: EvalOptions) -> None:
         evaluation = evaluate_classifier(
             classifier, labelled, corrupt=options.corrupt, on_progress=on_progress
         )
-    record_path = path.with_suffix(".json")
-    curves = learning_curves(record_path, classifier.digest)
-    what = "is not the record of this net" if record_path.exists() else "is missing"
-    notes = [] if curves or path.parent == WEIGHTS else [f"no learning curves: {record_path} {what}"]
-    paths = save_figures(evaluation, figure_path, curves)
-    export = None
-    if options.predictions is not None:
-        save_predictions(options.predictions, labelled, evaluation.predictions)
-        paths.append(options.predictions)
-    if options.onnx is not None:
-        digits = Digits.of(labelled.arrays, classifier.device)
-        export = export_onnx(options.onnx, classifier.net, digits, evaluation.predictions.logits)
-        paths.append(options.onnx)
+    curves, notes = _learning_curves([path], [classifier])
+    figures = options.figures(draw_figures(evaluation, curves), target)
+    export, failure, paths = None, None, []
+    try:
+        if options.predictions is not None:
+            save_predictions(options.predictions, labelled, evaluation.predictions)
+            paths.append(options.predictions)
+        if options.onnx is not None:
+            digits = Digits.of(labelled.arrays, classifier.device)
+            export = export_onnx(options.onnx, classifier.net, digits, evaluation.predictions.logits)
+            paths.append(options.onnx)
+    except OutputError as error:  # after the results are printed
+        failure = error
     with results_on_stderr(files.STDOUT in (str(options.predictions), str(options.onnx))):
         print_evaluation(
-            evaluation, export=export, notes=notes, paths=paths, quiet=options.quiet, json=options.json
+            evaluation,
+            export=export,
+            notes=notes,
+            paths=[*paths, *figures],
+            quiet=options.quiet,
+            json=options.json,
         )
+        if failure is not None:
+            raise failure
+        _write_figures(options, paths, figures)
 
 
 def _load(paths: Sequence[Path], options: EvalOptions) -> "list[Classifier]":
@@ -292,52 +335,81 @@ def learning_curves(record_path: Path, digest: str) -> "LearningCurves | None":
         return None
 
 
-def _figure_path(options: EvalOptions, name: str) -> Path:
-    """The path of the figures without their endings. The names of many nets are cut."""
-    from mnistctl.artifacts import files
+def _learning_curves(
+    paths: Sequence[Path], classifiers: "Sequence[Classifier]"
+) -> "tuple[dict[str, LearningCurves], list[str]]":
+    """The learning curves of the classifiers that have a record, by name, and a note for each other one."""
+    curves, notes = {}, []
+    for path, classifier in zip(paths, classifiers, strict=True):
+        record_path = path.with_suffix(".json")
+        found = learning_curves(record_path, classifier.digest)
+        if found is None and path.parent != WEIGHTS:
+            what = "is not the record of this net" if record_path.exists() else "is missing"
+            notes.append(f"no learning curves: {record_path} {what}")
+        if found is not None:
+            curves[classifier.name] = found
+    return curves, notes
 
-    return options.out_dir / files.shorten(name, _MAX_NAME_BYTES)
+
+def _write_figures(options: EvalOptions, written: Sequence[Path], figures: "dict[Path, Chart]") -> None:
+    """Write the figures, after the results were printed, and print the paths of all files."""
+    from mnistctl.cli.output.evaluate import print_paths
+
+    silent = options.quiet or options.json
+    if not silent:
+        print_paths(written)
+    for path, figure in figures.items():
+        figure.write(path)
+        if not silent:
+            print_paths([path])
 
 
-def _check_outputs(options: EvalOptions, figure_path: Path, figures: Sequence[str]) -> None:
+def _check_outputs(options: EvalOptions, figures: "Sequence[Output]") -> None:
     """Check the files that the command is to write.
 
     Raises:
         UsageError, OutputError: as `check_outputs`; or a file is to share stdout with the JSON object.
     """
     from mnistctl.artifacts.outputs import ONNX, TABLE, Output, check_outputs
-    from mnistctl.evaluation.figures import planned_figures
 
     named = [
         Output(path, form, field)
         for path, form, field in ((options.predictions, TABLE, "predictions"), (options.onnx, ONNX, "onnx"))
         if path is not None
     ]
-    check_outputs([*named, *planned_figures(figure_path, figures)], overwrite=options.overwrite)
+    check_outputs(named, overwrite=options.overwrite)
+    if not options.no_charts:
+        try:
+            check_outputs([*named, *figures], overwrite=options.overwrite)
+        except MnistctlError as error:
+            error.remedies = (*error.remedies, "no_charts")
+            raise
     check_stdout(named, json=options.json)
 
 
 def _compare_classifiers(options: EvalOptions) -> None:
     from mnistctl.cli.output.evaluate import evaluation_progress, print_comparison
     from mnistctl.evaluation.comparison import compare
-    from mnistctl.evaluation.figures import COMPARISON_FIGURES, save_figures
+    from mnistctl.evaluation.figures import COMPARISON_FIGURES, draw_figures
     from mnistctl.evaluation.predictions import load_split
 
     names = "-".join(path.stem for path in options.paths)
-    figure_path = _figure_path(options, f"{names}-eval-{options.dataset}-{options.split}")
-    _check_outputs(options, figure_path, COMPARISON_FIGURES)
+    target = options.figure_files(f"{names}-eval-{options.dataset}-{options.split}")
+    _check_outputs(options, target.planned(COMPARISON_FIGURES))
     classifiers = _load(options.paths, options)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split(options.dataset, options.data_dir, options.split)
     with evaluation_progress() as on_progress:
         comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
-    paths = save_figures(comparison, figure_path)
-    print_comparison(comparison, paths=paths, quiet=options.quiet, json=options.json)
+    curves, notes = _learning_curves(options.paths, classifiers)
+    figures = options.figures(draw_figures(comparison, curves), target)
+    print_comparison(comparison, notes=notes, paths=[*figures], quiet=options.quiet, json=options.json)
+    _write_figures(options, [], figures)
 
 
 def _evaluate_generator(options: EvalOptions) -> None:
     from mnistctl.cli.output.evaluate import evaluation_progress, print_generator_evaluation
-    from mnistctl.evaluation.figures import GENERATOR_FIGURES, save_figures
+    from mnistctl.evaluation.figures import GENERATOR_FIGURES, draw_figures
     from mnistctl.evaluation.generator import check_sample, evaluate_generator
     from mnistctl.evaluation.predictions import load_split
     from mnistctl.inference import load
@@ -346,8 +418,8 @@ def _evaluate_generator(options: EvalOptions) -> None:
     (path,) = options.paths
     reference_path = load.find_reference_classifier(options.judge, options.out_dir)
     given = {"n": options.count, "seed": options.seed, "judge-": options.judge and reference_path.stem}
-    figure_path = _figure_path(options, f"{path.stem}-eval-{options.dataset}{name_part(given)}")
-    _check_outputs(options, figure_path, GENERATOR_FIGURES)
+    target = options.figure_files(f"{path.stem}-eval-{options.dataset}{name_part(given)}")
+    _check_outputs(options, target.planned(GENERATOR_FIGURES))
     generator = TrainedGenerator.load(path, options.device, options.threads, options.recipes)
     (reference,) = _load([reference_path], options)
     count, seed = 10_000 if options.count is None else options.count, options.seed or 0
@@ -359,8 +431,9 @@ def _evaluate_generator(options: EvalOptions) -> None:
         evaluation = evaluate_generator(
             generator, reference, train, test, count=count, seed=seed, on_progress=on_progress
         )
-    paths = save_figures(evaluation, figure_path)
-    print_generator_evaluation(evaluation, paths=paths, quiet=options.quiet, json=options.json)
+    figures = options.figures(draw_figures(evaluation), target)
+    print_generator_evaluation(evaluation, paths=[*figures], quiet=options.quiet, json=options.json)
+    _write_figures(options, [], figures)
 
 
 def _predict_images(options: EvalOptions) -> None:

@@ -1,12 +1,14 @@
-"""Figures of evaluations: draw them from an evaluation in memory, and write them as PNG files."""
+"""Figures of evaluations: draw them from an evaluation in memory, and write them to files."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mnistctl.artifacts import charts, grids
 from mnistctl.artifacts.charts import Block, Cell, LearningCurves, ReliabilityCurve
+from mnistctl.artifacts.drawing import Chart
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.artifacts.outputs import CHART, Output
 from mnistctl.artifacts.rounding import format_percent
@@ -26,113 +28,152 @@ _MAX_MISMATCHES = 20  # images of each requested digit in a generator's figure o
 
 # The ends of the file names of all figures that an evaluation may have.
 CLASSIFIER_FIGURES = "", "-confusion", "-calibration", "-confidence-extremes", "-curves", "-corruptions"
-COMPARISON_FIGURES = "-calibration", "-misread-by-all", "-corruptions"
+COMPARISON_FIGURES = "-calibration", "-misread-by-all", "-curves", "-corruptions"
 GENERATOR_FIGURES = "-near-duplicates", "-mismatches"
+Curves = Mapping[str, LearningCurves]  # by the name of the classifier
 
 
-def planned_figures(run_path: Path, endings: Sequence[str]) -> list[Output]:
-    """The files that `save_figures` may write to `run_path` plus an ending and .png."""
-    return [Output(_figure_path(run_path, ending), CHART) for ending in endings]
+@dataclass(frozen=True)
+class FigureFiles:
+    """Where the figures of an evaluation are written.
 
+    Args:
+        path: the path of the figures without the ends of their names.
+        suffix: of the files: ".png", ".svg" or ".pdf".
+        field: the option that named them; None if they have the default names.
+    """
 
-def _figure_path(run_path: Path, ending: str) -> Path:
-    return run_path.with_name(f"{run_path.name}{ending}.png")
+    path: Path
+    suffix: str = ".png"
+    field: str | None = None
+
+    def planned(self, endings: Sequence[str]) -> list[Output]:
+        """The files of the figures with these ends of names."""
+        return [Output(self.path_of(ending), CHART, self.field) for ending in endings]
+
+    def path_of(self, ending: str) -> Path:
+        """The file of the figure with this end of its name."""
+        return self.path.with_name(f"{self.path.name}{ending}{self.suffix}")
 
 
 def draw_figures(
-    evaluation: Evaluation | Comparison | GeneratorEvaluation, curves: LearningCurves | None = None
-) -> dict[str, ImageArray]:
+    evaluation: Evaluation | Comparison | GeneratorEvaluation, curves: Curves | None = None
+) -> dict[str, Chart]:
     """The figures of an evaluation, by the end of their file name ("" or "-confusion", for example).
 
     Args:
         evaluation: what to draw.
-        curves: the learning curves of an evaluated classifier, if they are known.
+        curves: the learning curves of the evaluated classifiers, as far as they are known.
     """
     if isinstance(evaluation, Comparison):
-        return _draw_comparison(evaluation)
+        return _draw_comparison(evaluation, curves or {})
     if isinstance(evaluation, GeneratorEvaluation):
         return _draw_generator(evaluation)
-    return _draw_classifier(evaluation, curves)
+    return _draw_classifier(evaluation, curves or {})
 
 
 def save_figures(
     evaluation: Evaluation | Comparison | GeneratorEvaluation,
     run_path: Path,
-    curves: LearningCurves | None = None,
+    curves: Curves | None = None,
 ) -> list[Path]:
     """Draw the figures of an evaluation and write each to `run_path` plus its ending and .png.
 
     Raises:
         OutputError: a file cannot be written.
     """
-    paths = []
+    files, paths = FigureFiles(run_path), []
     for ending, figure in draw_figures(evaluation, curves).items():
-        paths.append(_figure_path(run_path, ending))
-        grids.write_png(paths[-1], figure)
+        paths.append(files.path_of(ending))
+        figure.write(paths[-1])
     return paths
 
 
-def _draw_classifier(evaluation: Evaluation, curves: LearningCurves | None) -> dict[str, ImageArray]:
+def _draw_classifier(evaluation: Evaluation, curves: Curves) -> dict[str, Chart]:
     title = f"{evaluation.name} on {evaluation.dataset}, {evaluation.split}"
     calibration = Calibration(evaluation.ece, evaluation.calibration)
+    arrays, issues = evaluation.labelled.arrays, evaluation.label_issues
     figures = {
-        "": mismatch_figure(evaluation.labelled.arrays, evaluation.mismatches, evaluation.label_issues),
+        "": mismatch_figure(title, arrays, evaluation.mismatches, issues),
         "-confusion": confusion_figure(evaluation),
         "-calibration": calibration_figure(title, {evaluation.name: calibration}),
         "-confidence-extremes": confidence_extremes_figure(evaluation),
     }
-    if curves is not None:
-        figures["-curves"] = charts.curves_chart(f"{evaluation.name}: learning curves", curves)
+    if evaluation.name in curves:
+        heading = f"{evaluation.name}: learning curves"
+        figures["-curves"] = charts.curves_chart(heading, curves[evaluation.name])
     if evaluation.corruption_examples is not None:
-        image = evaluation.labelled.arrays.images[0]
-        figures["-corruptions"] = corruption_figure(image, evaluation.corruption_examples)
+        figures["-corruptions"] = corruption_figure(arrays.images[0], evaluation.corruption_examples)
     return figures
 
 
-def _draw_comparison(comparison: Comparison) -> dict[str, ImageArray]:
+def _draw_comparison(comparison: Comparison, curves: Curves) -> dict[str, Chart]:
     title = f"{comparison.dataset}, {comparison.split}"
     names = [*(net.name for net in comparison.nets), "ensemble"]
     calibrations = dict(zip(names, comparison.calibrations, strict=True))
     figures = {"-calibration": calibration_figure(title, calibrations)}
     if comparison.misread_by_all:
         figures["-misread-by-all"] = shared_error_figure(comparison)
+    if len(curves) > 1:
+        figures["-curves"] = charts.compared_curves_chart("learning curves", curves)
     if comparison.corruption_examples is not None:
         image = comparison.labelled.arrays.images[0]
         figures["-corruptions"] = corruption_figure(image, comparison.corruption_examples)
     return figures
 
 
-def _draw_generator(evaluation: GeneratorEvaluation) -> dict[str, ImageArray]:
-    figures = {"-near-duplicates": grids.tile(evaluation.nearest_pairs)}
+def _draw_generator(evaluation: GeneratorEvaluation) -> dict[str, Chart]:
+    figures = {
+        "-near-duplicates": charts.grid_chart(
+            f"{evaluation.name}: the images that are closest to training images",
+            grids.tile(evaluation.nearest_pairs),
+            rows=[f"generated by {evaluation.name}", f"training images of {evaluation.dataset}"],
+        )
+    }
     digits, predicted = evaluation.samples.digits, evaluation.predicted
     if digits is not None:
         wrong = predicted != digits
         shown = np.concatenate(
             [np.flatnonzero(wrong & (digits == digit))[:_MAX_MISMATCHES] for digit in range(10)]
         )
-        images = evaluation.samples.images[shown]
-        figures["-mismatches"] = grids.mismatch_grid(images, digits[shown], predicted[shown])
+        grid = grids.mismatch_grid(evaluation.samples.images[shown], digits[shown], predicted[shown])
+        count = f"{int(wrong.sum()):,} of {len(digits):,} images are read as another digit"
+        legend = [
+            f"upper rows: how {evaluation.reference_classifier.model} reads them",
+            f"lower rows: the requested digit, then at most {_MAX_MISMATCHES} of the images",
+        ]
+        figures["-mismatches"] = charts.grid_chart(f"{evaluation.name}: {count}", grid, legend=legend)
     return figures
 
 
 def mismatch_figure(
-    arrays: datasets.Arrays, mismatches: Mismatches, label_issues: datasets.LabelIssues | None = None
-) -> ImageArray:
+    title: str,
+    arrays: datasets.Arrays,
+    mismatches: Mismatches,
+    label_issues: datasets.LabelIssues | None = None,
+) -> Chart:
     """A grid of the images with a wrong prediction. Predictions are inverted where the label is disputed."""
     indices = np.array(mismatches.indices, dtype=np.int64)
     true, predicted = (np.array(side, dtype=np.int64) for side in (mismatches.true, mismatches.predicted))
     disputed = np.isin(indices, label_issues.indices if label_issues else [])
-    return grids.mismatch_grid(arrays.images[indices], true, predicted, disputed)
+    grid = grids.mismatch_grid(arrays.images[indices], true, predicted, disputed)
+    legend = ["upper rows: predictions; lower rows: the true digit, then the images"] if len(indices) else []
+    if len(true) and np.bincount(true).max() > grids.MAX_COLUMNS:
+        legend[0] += f", at most {grids.MAX_COLUMNS} of a digit"
+    if disputed.any():
+        legend.append("black on white: the label is disputed")
+    errors = f"{len(indices):,} errors in {len(arrays.labels):,} images"
+    return charts.grid_chart(f"{title}: {errors}", grid, legend=legend)
 
 
-def confusion_figure(evaluation: Evaluation) -> ImageArray:
+def confusion_figure(evaluation: Evaluation) -> Chart:
     """The confusion matrix."""
     errors = f"{plural(len(evaluation.mismatches.indices), 'error')} in {plural(evaluation.count, 'image')}"
     title = f"{evaluation.name} on {evaluation.dataset}, {evaluation.split}: {errors}"
     return charts.confusion_chart(title, evaluation.confusion)
 
 
-def calibration_figure(title: str, calibrations: Mapping[str, Calibration]) -> ImageArray:
+def calibration_figure(title: str, calibrations: Mapping[str, Calibration]) -> Chart:
     """The reliability curve of each named classifier, and how many predictions have each confidence."""
     curves = [
         ReliabilityCurve(
@@ -147,7 +188,7 @@ def calibration_figure(title: str, calibrations: Mapping[str, Calibration]) -> I
     return charts.calibration_chart(title, curves)
 
 
-def confidence_extremes_figure(evaluation: Evaluation) -> ImageArray:
+def confidence_extremes_figure(evaluation: Evaluation) -> Chart:
     """For each digit, the most confident errors and the least confident correct predictions."""
     labels, images = evaluation.labelled.arrays.labels, evaluation.labelled.arrays.images
     predicted, confidence = evaluation.predictions.predicted, evaluation.predictions.probabilities.max(1)
@@ -175,7 +216,7 @@ def confidence_extremes_figure(evaluation: Evaluation) -> ImageArray:
     return charts.digits_chart(title, [str(digit) for digit in range(10)], blocks)
 
 
-def shared_error_figure(comparison: Comparison) -> ImageArray:
+def shared_error_figure(comparison: Comparison) -> Chart:
     """The first images that every classifier gets wrong, with the true digit and the predictions."""
     separator = " " if len(comparison.nets) < 4 else ""  # with more predictions there is no room for spaces
     errors, issues = comparison.misread_by_all, comparison.label_issues
@@ -194,7 +235,7 @@ def shared_error_figure(comparison: Comparison) -> ImageArray:
     return charts.digits_chart(title, [""] * len(rows), [Block(heading, rows)])
 
 
-def corruption_figure(image: ImageArray, examples: ImageArray) -> ImageArray:
+def corruption_figure(image: ImageArray, examples: ImageArray) -> Chart:
     """An image [28, 28] and its corrupted versions [R, 28, 28], in the order of `evaluate_corruptions`."""
     remaining = iter(examples)
     rows: Sequence[list[Cell]] = [

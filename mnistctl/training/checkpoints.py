@@ -107,6 +107,11 @@ class RunCheckpoints:
         """Their folder. It exists while the run is unfinished."""
         return files.with_ending(self.run_path, "unfinished")
 
+    @property
+    def log(self) -> Path:
+        """The log of the unfinished run, which grows by a line an epoch. The checkpoints do not need it."""
+        return self.folder / "log.jsonl"
+
     def create_folder(self) -> None:
         """Create the folder, without the checkpoints of an earlier run.
 
@@ -157,10 +162,11 @@ class RunCheckpoints:
             raise CheckpointError(message, remedies=("overwrite",)) from None
 
     def clear(self) -> None:
-        """Delete the checkpoints, the newest first, and the folder unless it holds other files."""
+        """Delete the checkpoints, the newest first, the log, and the folder unless it holds other files."""
         for _, path in reversed(self._list()):
             path.unlink(missing_ok=True)
         if self.folder.is_dir():
+            self.log.unlink(missing_ok=True)
             files.remove_stale_temp_files(self.folder)
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()

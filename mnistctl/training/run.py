@@ -15,7 +15,7 @@ from mnistctl.training import outputs
 from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
 from mnistctl.training.config import RunConfig, resolve
 from mnistctl.training.doubts import check_loss
-from mnistctl.training.events import Epoch, Finished, GanEpoch, Started
+from mnistctl.training.events import AveragedWeights, Epoch, Finished, GanEpoch, Started
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Resumption, RunRecord
 from mnistctl.training.resume import (
@@ -171,6 +171,7 @@ def execute(config: RunConfig, stopwatch: Stopwatch | None = None) -> Iterator[E
     else:
         progress = _restore(config, task)
         stopwatch.continue_from(progress)
+    outputs.write_log(checkpoints.log, progress.all_epochs)
     yield from task.check_data()
     yield _started(config, task)
     yield from progress.all_epochs
@@ -183,6 +184,8 @@ def execute(config: RunConfig, stopwatch: Stopwatch | None = None) -> Iterator[E
                 progress.add(event)
                 stopwatch.update(progress)
                 checkpoints.save(_header(config, progress), task.state())
+            if isinstance(event, Epoch | GanEpoch | AveragedWeights):
+                outputs.append_log(checkpoints.log, event)
             yield event
             if not loss_is_large and isinstance(event, Epoch | GanEpoch) and (warning := check_loss(event)):
                 loss_is_large = True  # said once

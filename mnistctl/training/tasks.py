@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from mnistctl.artifacts import checkpoint, files
+from mnistctl.artifacts.charts import LearningCurves, curves_chart, losses_chart
 from mnistctl.artifacts.files import Saved, Warned
-from mnistctl.artifacts.grids import ImageArray, make_grid, write_gif, write_png
+from mnistctl.artifacts.grids import ImageArray, make_grid, with_caption, write_gif, write_png
 from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
 from mnistctl.data.training_set import TrainingSet, describe_training_set
@@ -28,7 +29,7 @@ from mnistctl.training import classifier, gan
 from mnistctl.training.checkpoints import RunProgress
 from mnistctl.training.doubts import check_data
 from mnistctl.training.events import AveragedWeights, Epoch, GanEpoch, Progress
-from mnistctl.training.outputs import grid_paths, write_log
+from mnistctl.training.outputs import curves_path, grid_paths, write_log
 from mnistctl.training.record import Mismatch, RunMetrics
 
 _GRID_HEADER_BYTES = 200  # of a picture's tensor in the header of a checkpoint, at most
@@ -194,10 +195,19 @@ class ClassifierTask:
         header = self._context.net_header(self.training_set)
         weights = self._training.final_net.state_dict()
         checkpoint.save(files.with_ending(run_path, "safetensors"), checkpoint.NET, header, weights)
-        swa = [{"event": "swa"} | score.to_json() for score in self._swa]
-        write_log(run_path, [*(epoch.to_json() for epoch in progress.epochs), *swa])
-        figure = mismatch_figure(self._context.test, self._mismatches)
-        write_png(files.with_ending(run_path, "png"), figure)
+        write_log(files.with_ending(run_path, "jsonl"), [*progress.epochs, *self._swa])
+        title = f"{run_path.name}, test images"
+        figure = mismatch_figure(title, self._context.test, self._mismatches)
+        figure.write(files.with_ending(run_path, "png"))
+        averages = [(average.first, average.last, average.accuracy) for average in self._swa]
+        curves = LearningCurves(
+            [epoch.loss for epoch in progress.epochs],
+            [epoch.test_loss for epoch in progress.epochs],
+            [epoch.accuracy for epoch in progress.epochs],
+            [epoch.lr for epoch in progress.epochs],
+            averages[-1] if averages else None,
+        )
+        curves_chart(f"{run_path.name}: learning curves", curves).write(curves_path(run_path))
 
 
 def _grid_name(epoch: int) -> str:
@@ -277,7 +287,13 @@ class GanTask:
         header = self._context.net_header()
         weights = self._training.net_state()
         checkpoint.save(files.with_ending(run_path, "safetensors"), checkpoint.NET, header, weights)
-        write_log(run_path, [epoch.to_json() for epoch in progress.gan_epochs])
+        write_log(files.with_ending(run_path, "jsonl"), progress.gan_epochs)
         for path, grid in zip(grid_paths(run_path, self._recipe.epochs), self._grids, strict=True):
             write_png(path, grid)  # those of earlier sessions may have been deleted since
-        write_gif(files.with_ending(run_path, "gif"), self._grids, seconds=1.0)
+        frames = [with_caption(grid, f"epoch {epoch}") for epoch, grid in enumerate(self._grids, 1)]
+        write_gif(files.with_ending(run_path, "gif"), frames, seconds=1.0)
+        losses = {
+            "discriminator": [epoch.discriminator_loss for epoch in progress.gan_epochs],
+            "generator": [epoch.generator_loss for epoch in progress.gan_epochs],
+        }
+        losses_chart(f"{run_path.name}: learning curves", losses).write(curves_path(run_path))

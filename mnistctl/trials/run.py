@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mnistctl.artifacts import charts, files, grids
+from mnistctl.artifacts import charts, files
 from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.outputs import CHART, TRIALS, Output, check_outputs
@@ -226,7 +226,7 @@ def write_summary(config: TrialsConfig, result: TrialsSummary) -> Iterator[Saved
     samples = [(arm.label, arm.accuracies) for arm in result.arms if arm.accuracies]
     if samples:
         path = files.with_ending(run_path, "png")
-        grids.write_png(path, charts.histogram_chart(samples))
+        charts.histogram_chart(samples).write(path)
         yield Saved(str(path))
     path = files.with_ending(run_path, "json")
     summary.write(path, result)

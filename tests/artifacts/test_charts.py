@@ -1,11 +1,12 @@
 """Charts: what they show, and the same bytes every time."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from mnistctl.artifacts import charts
+from mnistctl.artifacts import charts, drawing
 from mnistctl.artifacts.charts import LearningCurves, ReliabilityCurve
 
 COUNTS = [
@@ -22,11 +23,14 @@ def cells(*framed):
 
 
 CHARTS = {
-    "confusion": lambda: charts.confusion_chart(NAME, COUNTS),
-    "curves": lambda: charts.curves_chart(NAME, CURVES),
-    "calibration": lambda: charts.calibration_chart(NAME, RELIABILITY),
-    "histogram": lambda: charts.histogram_chart([("regular", [99.5, 99.5, 99.52]), ("averaging", [99.51])]),
-    "digits": lambda: charts.digits_chart(NAME, ["a", NAME], [charts.Block("some", [cells(), cells(1)])]),
+    "confusion": charts.confusion_chart(NAME, COUNTS),
+    "curves": charts.curves_chart(NAME, CURVES),
+    "losses": charts.losses_chart(NAME, {"generator": [1.0, 2.0], NAME: [2.0, 0.0]}),
+    "compared": charts.compared_curves_chart(NAME, {"a": CURVES, NAME: CURVES}),
+    "calibration": charts.calibration_chart(NAME, RELIABILITY),
+    "histogram": charts.histogram_chart([("regular", [99.5, 99.5, 99.52]), (NAME, [99.51])]),
+    "digits": charts.digits_chart(NAME, ["a", NAME], [charts.Block("some", [cells(), cells(1)])]),
+    "grid": charts.grid_chart(NAME, np.zeros((64, 32), np.uint8), legend=[NAME], rows=["a", NAME]),
 }
 
 
@@ -34,17 +38,17 @@ CHARTS = {
 def test_a_chart_ignores_the_settings_of_matplotlib_and_leaves_them_unchanged(name):
     import matplotlib
 
-    first = CHARTS[name]()
+    first = CHARTS[name].pixels()
     with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "black"}):
-        assert np.array_equal(CHARTS[name](), first)
+        assert np.array_equal(CHARTS[name].pixels(), first)
         assert matplotlib.rcParams["font.size"] == 30
     assert first.dtype == np.uint8
-    assert first.ndim == 3
+    assert first.shape == (round(CHARTS[name].height), int(CHARTS[name].width), 3)
     assert len(np.unique(first.reshape(-1, 3), axis=0)) > 10
 
 
 def test_only_errors_are_coloured_in_a_confusion_matrix():
-    chart = CHARTS["confusion"]().astype(int)
+    chart = CHARTS["confusion"].pixels().astype(int)
     redness = chart[..., 0] - chart[..., 2]
     rows, columns = np.nonzero(redness > 100)
     # The axes span 10 % to 97 % and 10 % to 93 %; the error is in the fifth row and the tenth column.
@@ -54,13 +58,114 @@ def test_only_errors_are_coloured_in_a_confusion_matrix():
     assert len(rows) < height * width / 100
 
 
+def test_the_colours_of_a_confusion_matrix_are_those_of_the_colour_map():
+    import matplotlib
+
+    chart = CHARTS["confusion"].pixels()
+    exact = np.round(np.array(matplotlib.colormaps["Reds"](1 / 1.3))[:3] * 255)
+    assert (np.abs(chart - exact).max(2) <= 1).sum() > 1000
+
+
 def test_images_in_a_chart_are_unchanged_and_have_a_frame_if_requested():
-    chart = charts.digits_chart("", ["row"], [charts.Block("", [cells(1)])])
+    chart = charts.digits_chart("", ["row"], [charts.Block("", [cells(1)])]).pixels()
     for cell in cells()[1:]:
         assert (chart == cell.image[0, 0]).all(axis=2).sum() >= (2 * 28) ** 2
-    red = (chart[..., 0] > 200) & (chart[..., 1] < 100)
-    assert red.sum() == 62**2 - 56**2
-    assert not ((chart == 34).all(axis=2) & red).any()
+    framed = (chart == charts._FRAME).all(axis=2)
+    assert framed.sum() == 62**2 - 56**2
+    grid = np.random.default_rng(0).integers(0, 256, (64, 32), np.uint8)
+    shown = charts.grid_chart("", grid).pixels()[-8 - 128 : -8, 8 : 8 + 64]
+    assert np.array_equal(shown, np.broadcast_to(grid.repeat(2, 0).repeat(2, 1)[..., None], shown.shape))
+
+
+def texts_of(chart):
+    """The texts that are drawn in a chart, with their boxes in pixels: (text, left, bottom, right, top)."""
+    from matplotlib.text import Text
+
+    drawn, draw = [], Text.draw
+
+    def record(text, *args, **kwargs):
+        draw(text, *args, **kwargs)
+        if text.get_visible() and text.get_text().strip():
+            drawn.append((text.get_text(), *Text.get_window_extent(text).extents))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Text, "draw", record)
+        chart.pixels()
+    return drawn
+
+
+LONG = "a classifier with quite a long name"
+TIGHT = {
+    "one error": charts.digits_chart(
+        f"{LONG} on mnist, test; framed: disputed label",
+        ["0", "1"],
+        [
+            charts.Block("most confident errors: prediction", [[], cells()[:1]]),
+            charts.Block("least confident correct predictions", [cells()[:1], []]),
+        ],
+    ),
+    "small grid": charts.grid_chart(f"{LONG} on mnist", np.zeros((32, 32), np.uint8), legend=[2 * LONG]),
+    "short run": charts.curves_chart("a", LearningCurves([0.41], [0.4], [99.1], [1e-5])),
+    "narrow range": charts.curves_chart("a", LearningCurves([0.41, 0.4], [0.4, 0.4], [99.1, 99.1], [1, 1])),
+    "seven runs": charts.compared_curves_chart(LONG, {f"{LONG} {n}": CURVES for n in range(7)}),
+    "small set": charts.calibration_chart("a", [ReliabilityCurve(LONG, [95.0], [90.0], [7], [0] * 14 + [7])]),
+    "seven nets": charts.calibration_chart("a", [replace(RELIABILITY[1], label=f"{n}") for n in range(7)]),
+    "histogram": charts.histogram_chart([("swa", [99.512, 99.55]), ("conv", [99.48, 99.6])]),
+}
+
+
+@pytest.mark.parametrize("name", TIGHT)
+def test_no_text_of_a_chart_is_cut_overlaps_another_or_is_a_formula(name):
+    chart = TIGHT[name]
+    texts = texts_of(chart)
+    for text, left, bottom, right, top in texts:
+        assert "$" not in text
+        assert left >= -1, text
+        assert bottom >= -1, text
+        assert right <= chart.width + 1, text
+        assert top <= chart.height + 1, text
+    for (first, *one), (second, *other) in itertools.combinations(texts, 2):
+        across = min(one[2], other[2]) - max(one[0], other[0])
+        down = min(one[3], other[3]) - max(one[1], other[1])
+        assert across < 1 or down < 5, (first, second)  # a box has some room above and below its text
+
+
+@pytest.mark.parametrize("ending", ["svg", "pdf", "png"])
+def test_a_chart_is_written_in_the_format_of_its_ending_with_the_same_bytes_each_time(ending, tmp_path):
+    magic = {"svg": b"<?xml", "pdf": b"%PDF", "png": b"\x89PNG"}[ending]
+    for name in ("a", "b"):
+        CHARTS["calibration"].write(tmp_path / f"{name}.{ending}")
+    first, second = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("a", "b"))
+    assert first.startswith(magic)
+    assert first == second
+
+
+def lab(rgb):
+    """CIE L*a*b* of linear RGB, for the white point D65."""
+    matrix = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750]]
+    matrix.append([0.0193339, 0.1191920, 0.9503041])
+    x = np.array(matrix) @ rgb / (0.95047, 1, 1.08883)
+    f = np.where(x > (6 / 29) ** 3, np.cbrt(x), x * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def test_a_reader_with_deuteranopia_can_tell_the_colours_of_lines_apart():
+    """Simulated after Machado, Oliveira and Fernandes (2009), with severity 1; the distance is CIE76."""
+    simulate = np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    )
+    seen = []
+    for colour in drawing.COLOURS:
+        rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        seen.append(lab((simulate @ linear).clip(0, 1)))
+
+    def closest(colours):
+        return min(np.linalg.norm(a - b) for a, b in itertools.combinations(colours, 2))
+
+    assert closest(seen) > 17
+    assert closest(seen[:5]) > 24
+    assert len(set(drawing.MARKERS)) == len(drawing.COLOURS)
 
 
 def test_learning_curves_of_different_lengths_are_refused():
@@ -71,7 +176,7 @@ def test_learning_curves_of_different_lengths_are_refused():
 
 def test_a_histogram_has_a_bar_for_each_accuracy_and_wide_bars_for_a_wide_range():
     def bars(columns):
-        chart = charts.histogram_chart(columns).astype(int)
+        chart = charts.histogram_chart(columns).pixels().astype(int)
         return int(((np.diff((chart[..., 2] - chart[..., 0] > 100).sum(0) > 20)) > 0).sum()) // 2
 
     assert bars([("regular", [99.5, 99.5, 99.52])]) == 2

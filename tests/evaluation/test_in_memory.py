@@ -67,7 +67,7 @@ def test_a_net_is_evaluated_and_its_confusion_matrix_drawn_without_a_file(labell
     assert evaluation.accuracy == 100 * confusion.trace() / 300
     assert len(evaluation.mismatches.indices) == 300 - confusion.trace()
     assert [row.support for row in evaluation.per_digit] == confusion.sum(1).tolist()
-    assert charts.confusion_chart("confusion", evaluation.confusion).shape == (500, 520, 3)
+    assert charts.confusion_chart("confusion", evaluation.confusion).pixels().shape == (500, 520, 3)
     figures = draw_figures(evaluation)
     assert list(figures) == ["", "-confusion", "-calibration", "-confidence-extremes", "-corruptions"]
 

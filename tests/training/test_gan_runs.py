@@ -44,6 +44,9 @@ def train_for(epochs, model, options, **flags):
     run.close()
 
 
+END = "g-curves.png", "g.json"
+
+
 def files_in(out):
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
@@ -67,7 +70,7 @@ def test_run_reports_and_leaves_a_grid_and_two_losses_per_epoch(whole):
     assert record.discriminator_losses == tuple(row["discriminator_loss"] for row in log)
     assert run[-1] == Finished(record)
     assert record.accuracy is None
-    assert set(files_in(out)) == {"g.safetensors", "g.jsonl", "g01.png", "g02.png", "g.gif", "g.json"}
+    assert set(files_in(out)) == {"g.safetensors", "g.jsonl", "g01.png", "g02.png", "g.gif", *END}
 
 
 def test_grids_are_the_frames_of_the_animation(whole):
@@ -128,9 +131,9 @@ def test_run_that_replaces_a_longer_one_leaves_none_of_its_images(own, tmp_path)
     finish("gan", make_options(own, tmp_path, epochs=1), overwrite=True)
     assert {name for name in files_in(tmp_path) if name.endswith("png")} == {"g01.png"}
     finish("logit", make_options(own, tmp_path, epochs=1), overwrite=True)
-    assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g.png", "g.json"}
+    assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g.png", *END}
     finish("gan", make_options(own, tmp_path, epochs=1), overwrite=True)
-    assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g01.png", "g.gif", "g.json"}
+    assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g01.png", "g.gif", *END}
 
 
 def test_unfinished_run_that_is_replaced_leaves_no_grid(own, tmp_path):
@@ -138,7 +141,7 @@ def test_unfinished_run_that_is_replaced_leaves_no_grid(own, tmp_path):
     train_for(2, "gan", make_options(own, tmp_path, epochs=3), overwrite=True)
     assert (tmp_path / "g02.png").exists()
     finish("gan", make_options(own, tmp_path, epochs=1, seed=1), overwrite=True)
-    assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g01.png", "g.gif", "g.json"}
+    assert set(files_in(tmp_path)) == {"g.safetensors", "g.jsonl", "g01.png", "g.gif", *END}
 
 
 def test_images_of_other_runs_stay(own, tmp_path):

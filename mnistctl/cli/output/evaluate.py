@@ -58,7 +58,7 @@ def print_evaluation(
     quiet: bool,
     json: bool,
 ) -> None:
-    """Print the results of one classifier: scores, metrics per digit, confusion matrix, errors, paths."""
+    """Print the results of one classifier: scores, metrics per digit, confusion matrix, errors."""
     for warning in evaluation.warnings:
         print_warning(warning)
     if json:
@@ -88,7 +88,6 @@ def print_evaluation(
         print_line(f"ONNX Runtime: the same prediction for all {export.count} images, {difference}")
     for note in notes:
         print_line(note)
-    print_paths(paths)
 
 
 def _without_issues(issues: "LabelIssues", split: str) -> str:
@@ -123,12 +122,14 @@ def _print_corruptions(scores: "Sequence[CorruptionScore]", names: Sequence[str]
     print_table(table)
 
 
-def print_comparison(comparison: "Comparison", *, paths: Sequence[Path], quiet: bool, json: bool) -> None:
-    """Print a table of the classifiers and their ensemble, each pair's test, common errors, and paths."""
+def print_comparison(
+    comparison: "Comparison", *, notes: Sequence[str], paths: Sequence[Path], quiet: bool, json: bool
+) -> None:
+    """Print a table of the classifiers and their ensemble, each pair's test, and common errors."""
     for warning in comparison.warnings:
         print_warning(warning)
     if json:
-        files = {"paths": [str(path) for path in paths]}
+        files = {"notes": list(notes), "paths": [str(path) for path in paths]}
         print_line(jsons.dumps({"version": JSON_VERSION} | comparison.to_json() | files))
         return
     if quiet:
@@ -146,7 +147,8 @@ def print_comparison(comparison: "Comparison", *, paths: Sequence[Path], quiet: 
     _print_shared_errors(comparison)
     if comparison.corruptions is not None:
         _print_corruptions(comparison.corruptions, [net.name for net in comparison.nets])
-    print_paths(paths)
+    for note in notes:
+        print_line(note)
 
 
 def _print_scores(comparison: "Comparison") -> None:
@@ -222,7 +224,6 @@ def print_generator_evaluation(
         print_line(f"conditional accuracy: {format_percent(conditional.value)} %", "bold green")
     _print_generator_metrics(evaluation)
     _print_class_counts(evaluation)
-    print_paths(paths)
 
 
 def _print_generator_metrics(evaluation: "GeneratorEvaluation") -> None:

@@ -259,7 +259,7 @@ def _gan_row(e: events.GanEpoch, wide: bool) -> str:
 
 def _fold_paths(paths: list[str]) -> list[str]:
     """The paths in their order, those of a GAN's grids in one line."""
-    grids = [path for path in paths if path.endswith(".png")]
+    grids = [path for path in paths if path.endswith(".png") and not path.endswith("-curves.png")]
     if len(grids) < 2:
         return paths
     return [f"{path} to {grids[-1]}" if path == grids[0] else path for path in paths if path not in grids[1:]]
