@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mnistctl.cli.options import DATA_DIR, DataDir, Dataset, flag
+from mnistctl.cli.options import DATA_DIR, DataDir, Dataset, Json, flag
 from mnistctl.cli.output import terminal
 from mnistctl.errors import DataError, UsageError
 
@@ -27,6 +27,7 @@ def download(
         bool, flag("--overwrite", help="Replace other IDX files that have the names of the data set's.")
     ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for a silent mirror.")] = 30.0,
+    json: Json = False,
 ) -> None:
     """The command `download`."""
     from mnistctl.cli.output.show import print_file_statuses
@@ -40,7 +41,7 @@ def download(
         raise UsageError("--check copies nothing; leave out --from")
     if check:
         statuses = download.check(dataset, data_dir)
-        print_file_statuses(statuses)
+        print_file_statuses(statuses, dataset, json=json)
         download.require_no_others(dataset, dataset_folder(dataset, data_dir), statuses)
         bad = [status.file for status in statuses if status.count is None]
         if bad:
@@ -61,7 +62,7 @@ def download(
             overwrite=overwrite,
             progress=on_progress,
         )
-    print_file_statuses(statuses)
+    print_file_statuses(statuses, dataset, json=json)
 
 
 def ensure(dataset: str, data_dir: Path, offline: bool) -> None:

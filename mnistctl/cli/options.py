@@ -177,6 +177,12 @@ OutDir = Annotated[
     Path, typer.Option(envvar="MNISTCTL_OUT_DIR", help="Folder for results.", rich_help_panel=OUTPUT)
 ]
 Json = Annotated[bool, flag("--json", help="Print one JSON object.", rich_help_panel=OUTPUT)]
+Scale = Annotated[
+    int,
+    typer.Option(
+        min=1, max=32, help="Enlarge each pixel of the picture N times.", metavar="N", rich_help_panel=OUTPUT
+    ),
+]
 Quiet = Annotated[bool, flag("--quiet", "-q", help="Print only the main result.", rich_help_panel=OUTPUT)]
 
 DATA_DIR, OUT_DIR = Path("data"), Path("out")

@@ -15,9 +15,11 @@ from mnistctl.cli.options import (
     OUTPUT,
     DataDir,
     Dataset,
+    Json,
     Offline,
     OutDir,
     OverwriteFiles,
+    Scale,
     Set,
     Split,
     flag,
@@ -26,11 +28,12 @@ from mnistctl.cli.options import (
 from mnistctl.cli.output import terminal
 from mnistctl.errors import UsageError
 
-_OF_DIGITS = {"style", "png", "overwrite"}
+_OF_DIGITS = {"style", "png", "scale", "overwrite", "json"}
 # By the option that decides what the command shows, the parameters that it uses. The last one is for none.
 _USED = {
+    "--runs": {"runs", "out_dir", "json", "csv"},
     "--machine": {"machine", "data_dir", "out_dir", "json"},
-    "--model": {"model", "set_", "toml"},
+    "--model": {"model", "set_", "toml", "json"},
     "--glyphs": {"glyphs", *_OF_DIGITS},
     "images of a data set": {
         *("dataset", "split", "index", "digit", "count", "seed", "data_dir", "offline"),
@@ -49,6 +52,7 @@ def show(
     seed: Annotated[int | None, typer.Option(help="Random seed.", show_default="random")] = None,
     style: Annotated[Literal["stars", "blocks"], typer.Option(help="Text style.")] = "stars",
     png: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a grid as PNG instead.")] = None,
+    scale: Scale = 1,
     overwrite: OverwriteFiles = False,
     model: Annotated[
         str | None,
@@ -75,28 +79,37 @@ def show(
             rich_help_panel=OTHER,
         ),
     ] = False,
+    runs: Annotated[
+        bool, flag("--runs", help="The runs and trials in the out dir.", rich_help_panel=OTHER)
+    ] = False,
     data_dir: DataDir = DATA_DIR,
     offline: Offline = False,
     out_dir: OutDir = OUT_DIR,
-    json: Annotated[
-        bool, flag("--json", help="Print one JSON object; only with --machine.", rich_help_panel=OUTPUT)
-    ] = False,
+    json: Json = False,
+    csv: Annotated[bool, flag("--csv", help="Print --runs as CSV.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """The command `show`."""
     if model is None and (set_ or toml):
         raise UsageError(f"{'--set' if set_ else '--toml'} needs --model")
-    if json and not machine:
-        raise UsageError("show prints JSON only with --machine", remedies=["machine"])
-    chosen = (machine, model is not None, glyphs, True)
+    if csv and json:
+        raise UsageError("--csv cannot be combined with --json")
+    if scale != 1 and png is None:
+        raise UsageError("--scale is only for --png")
+    chosen = (runs, machine, model is not None, glyphs, True)
     subject = next(name for name, given in zip(_USED, chosen, strict=True) if given)
     refuse_ignored(context, subject, _USED[subject])
     if png is not None:
-        refuse_ignored(context, "--png", _USED[subject] - {"style"})
+        refuse_ignored(context, "--png", _USED[subject] - {"style", "json"})
+    if json and toml:
+        raise UsageError("--json cannot be combined with --toml")
+    if runs:
+        _show_runs(out_dir, json=json, csv=csv)
+        return
     if machine:
         _show_machine(data_dir, out_dir, json)
         return
     if model is not None:
-        _show_model(model, set_, toml=toml)
+        _show_model(model, set_, toml=toml, json=json)
         return
     import numpy as np
 
@@ -105,9 +118,10 @@ def show(
 
         check_outputs([Output(png, PICTURE, "png")], overwrite=overwrite)
     from mnistctl.artifacts import files, grids
-    from mnistctl.cli.output.show import print_digits
+    from mnistctl.cli.output.show import print_digits, print_digits_json
     from mnistctl.data import datasets
 
+    indices = np.arange(10)
     if glyphs:
         images, labels = grids.glyphs(), np.arange(10, dtype=np.uint8)
     else:
@@ -117,11 +131,22 @@ def show(
         indices = datasets.choose(arrays, index=index, digit=digit, count=count, seed=seed)
         images, labels = arrays.images[indices], arrays.labels[indices]
     if png is not None:
-        grids.write_png(png, grids.make_grid(images, min(10, len(images))))
+        grid = grids.make_grid(images, min(10, len(images)))
+        grids.write_png(png, grids.enlarge(grid, scale))
         if str(png) != files.STDOUT:
             terminal.print_line(f"wrote {png}")
         return
+    if json:
+        print_digits_json(dataset if not glyphs else "glyphs", split, indices, labels, images)
+        return
     print_digits(images, labels, style)
+
+
+def _show_runs(out_dir: Path, *, json: bool, csv: bool) -> None:
+    from mnistctl.cli.output.runs import print_runs
+    from mnistctl.trials.listing import list_results
+
+    print_runs(list_results(out_dir), json=json, csv=csv)
 
 
 def _show_machine(data_dir: Path, out_dir: Path, json: bool) -> None:
@@ -131,7 +156,7 @@ def _show_machine(data_dir: Path, out_dir: Path, json: bool) -> None:
     print_environment(collect_environment(data_dir, out_dir), json=json)
 
 
-def _show_model(reference: str, assignments: list[str] | None, *, toml: bool) -> None:
+def _show_model(reference: str, assignments: list[str] | None, *, toml: bool, json: bool) -> None:
     from mnistctl.cli.output.show import print_model, print_toml
     from mnistctl.cli.recipes import configure, parse_assignments
     from mnistctl.models.settings import list_settings
@@ -147,4 +172,4 @@ def _show_model(reference: str, assignments: list[str] | None, *, toml: bool) ->
         if toml:
             print_toml(model, settings)
             return
-        print_model(model, summarize_nets(recipe), summarize_recipe(recipe), settings)
+        print_model(model, summarize_nets(recipe), summarize_recipe(recipe), settings, json=json)

@@ -27,6 +27,7 @@ from mnistctl.data.datasets import (
     read_verified,
 )
 from mnistctl.errors import DataError, UsageError
+from mnistctl.schema import Schema
 
 ProgressCallback = Callable[[str, int, int | None], None]  # file, bytes so far, bytes in all if known
 MAX_TRIES = 3  # per file and mirror
@@ -36,7 +37,7 @@ _PIECE = 1 << 12  # bytes of the unpacked file that are counted at once
 
 
 @dataclass(frozen=True)
-class FileStatus:
+class FileStatus(Schema):
     """The state of one file of a data set.
 
     Args:

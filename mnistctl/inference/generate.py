@@ -35,6 +35,7 @@ class GenerateOptions:
         each: number of images of each digit, in place of `count`.
         rows: rows of a grid.
         columns: columns of a grid.
+        scale: how many times each pixel of a grid is repeated, in both directions.
         device: auto, cpu, cuda, cuda:N or mps.
         threads: number of CPU threads.
         recipes: the recipe files that may be executed to make the nets.
@@ -47,6 +48,7 @@ class GenerateOptions:
     each: int | None = None
     rows: int | None = None
     columns: int | None = None
+    scale: int = 1
     device: str = "auto"
     threads: int | None = None
     recipes: Recipes = load.NO_RECIPES
@@ -58,7 +60,7 @@ class GenerateOptions:
             UsageError: a number is below 1, or options exclude each other.
             CheckpointError: the checkpoint is missing, damaged, or not a generator's.
         """
-        for name in ("count", "each", "rows", "columns"):
+        for name in ("count", "each", "rows", "columns", "scale"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError("give 1 or more", field=name, value=value)
@@ -137,7 +139,7 @@ def generate_grid(options: GenerateOptions, out: Path | None) -> GenerationResul
     count, columns = options.layout(1 if options.digits else 10, columns)
     samples = generator.draw(count, options.seed, options.digits)
     if out is not None:
-        grids.write_png(out, grids.make_grid(samples.images, columns))
+        grids.write_png(out, grids.enlarge(grids.make_grid(samples.images, columns), options.scale))
     return _result(generator, options, count, samples, () if out is None else (out,))
 
 
@@ -152,7 +154,8 @@ def generate_animation(options: GenerateOptions, out: Path) -> GenerationResult:
     generator = options.load_generator()
     count, columns = options.layout(3, 6)
     frames = generator.morph(count, options.seed, options.digits)
-    grids.write_gif(out, [grids.make_grid(frame, columns) for frame in frames], seconds=_FRAME_SECONDS)
+    pictures = [grids.enlarge(grids.make_grid(frame, columns), options.scale) for frame in frames]
+    grids.write_gif(out, pictures, seconds=_FRAME_SECONDS)
     return _result(generator, options, count, None, (out,))
 
 

@@ -54,7 +54,7 @@ class ModelSummary(Schema):
 
 
 @dataclass(frozen=True)
-class LayerSummary:
+class LayerSummary(Schema):
     """One layer: name in the net, printed form, output shape for one image, number of parameters."""
 
     name: str

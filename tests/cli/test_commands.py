@@ -31,7 +31,7 @@ def test_train_prints_header_epochs_accuracy_mismatches_and_paths(trained, tmp_p
     assert "mismatches:" in lines
     assert "\x1b" not in trained.stdout + trained.stderr
     assert {p.name for p in (tmp_path / "out").iterdir()} == {
-        f"logit-sample.{ending}" for ending in ("json", "jsonl", "png", "safetensors")
+        f"logit-sample{end}" for end in (".json", ".jsonl", ".png", ".safetensors", "-curves.png")
     }
 
 

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from mnistctl.training.environment import DataReport, EnvironmentReport
 
 
-def print_file_statuses(statuses: Iterable["FileStatus"]) -> None:
+def print_file_statuses(statuses: Iterable["FileStatus"], dataset: str, *, json: bool) -> None:
     """Print the files of a data set, and whether each is present and verified."""
+    if json:
+        files = [status.to_json() for status in statuses]
+        print_line(jsons.dumps({"version": JSON_VERSION, "dataset": dataset, "files": files}))
+        return
     states = {"present": "verified", "fetched": "fetched, verified", "other": "another IDX file"}
     table = plain_table("file", "holds", "count", "state", right=[2], folded=[0, 1, 3])
     for status in statuses:
@@ -59,6 +63,17 @@ def print_digits(images: "np.ndarray", labels: "Iterable[object]", style: str) -
             print_line(row)
 
 
+def print_digits_json(
+    dataset: str, split: str, indices: "Iterable[int]", labels: "Iterable[int]", images: "np.ndarray"
+) -> None:
+    """Print images as one JSON object: of each its index, its label and its 28 rows of pixels."""
+    rows = [
+        {"index": int(index), "label": int(label), "pixels": image.tolist()}
+        for index, label, image in zip(indices, labels, images, strict=True)
+    ]
+    print_line(jsons.dumps({"version": JSON_VERSION, "dataset": dataset, "split": split, "images": rows}))
+
+
 def _print_half_blocks(image: "np.ndarray", console: "Console") -> None:
     """Print two pixels per character: the upper half block in the foreground and the background colour."""
     from mnistctl.cli.output.ascii import half_blocks
@@ -73,8 +88,19 @@ def print_model(
     nets: "dict[str, list[LayerSummary]]",
     recipe: "RecipeSummary",
     settings: "Iterable[Setting]",
+    *,
+    json: bool,
 ) -> None:
     """Print each net as a table of its layers and their total, then the recipe, then its settings."""
+    if json:
+        body = {
+            "model": model.name,
+            "nets": {net or "all": [layer.to_json() for layer in layers] for net, layers in nets.items()},
+            "recipe": recipe.to_json(),
+            "settings": {setting.key: setting.value for setting in settings},
+        }
+        print_line(jsons.dumps({"version": JSON_VERSION} | body))
+        return
     description = (CLASSIFIERS | GENERATORS).get(model.base) if model.kind == "shipped" else None
     print_line(f"{model.name}: {description}" if description else model.name)
     for line in describe_origin(model.origin):

@@ -1,0 +1,59 @@
+"""Print what stands in a folder of results: a table, JSON or CSV."""
+
+import csv as csvs
+import io
+import json as jsons
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from mnistctl.artifacts.rounding import format_percent
+from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, print_table
+from mnistctl.trials.listing import RunEntry
+
+if TYPE_CHECKING:
+    from mnistctl.trials.listing import RunList
+
+
+def print_runs(listed: "RunList", *, json: bool, csv: bool) -> None:
+    """Print the runs and trials of a folder by name. Problems of damaged ones are below the table."""
+    if json:
+        print_line(jsons.dumps({"version": JSON_VERSION} | listed.to_json()))
+    elif csv:
+        _print_csv(listed)
+    elif not listed.runs:
+        print_line(f"no runs in {listed.folder}")
+    else:
+        _print_table(listed)
+
+
+def _print_csv(listed: "RunList") -> None:
+    buffer = io.StringIO()
+    names = [field.name for field in fields(RunEntry)]
+    writer = csvs.DictWriter(buffer, names, lineterminator="\n")
+    writer.writeheader()
+    for entry in listed.runs:
+        writer.writerow(entry.to_json() | {"models": " ".join(entry.models)})
+    for line in buffer.getvalue().splitlines():
+        print_line(line)
+
+
+def _print_table(listed: "RunList") -> None:
+    table = plain_table(
+        "name", "kind", "state", "model", "data", "seed", "done", "accuracy, %", "started", right=[5, 6, 7]
+    )
+    for entry in listed.runs:
+        table.add_row(
+            entry.name,
+            entry.kind,
+            entry.state,
+            " ".join(entry.models),
+            entry.dataset or "",
+            "" if entry.seed is None else str(entry.seed),
+            "" if entry.total is None else f"{entry.done}/{entry.total}",
+            "" if entry.accuracy is None else format_percent(entry.accuracy),
+            (entry.started or "")[:10],
+        )
+    print_table(table)
+    for entry in listed.runs:
+        if entry.problem is not None:
+            print_line(f"{entry.name}: {entry.problem}")

@@ -1,0 +1,65 @@
+"""The list of what stands in a folder of results."""
+
+import csv
+import json
+
+import pytest
+
+from mnistctl.training.events import Epoch
+from mnistctl.training.options import RunOptions
+from mnistctl.training.run import train
+from mnistctl.trials.listing import list_results
+
+
+@pytest.fixture
+def out(mnistctl, own, tmp_path):
+    """A finished run, an unfinished one, a damaged one, trials, weights alone, and a foreign file."""
+    folder = tmp_path / "out"
+    options = {"batch_size": 100, "dataset": "own", "data_dir": own, "out_dir": folder}
+    list(train("logit", RunOptions(epochs=1, name="done", **options)))
+    run = train("logit", RunOptions(epochs=3, seed=7, name="going", **options))
+    next(event for event in run if isinstance(event, Epoch))
+    run.close()
+    words = ["--dataset", "own", "--data-dir", str(own), "--epochs", "1", "-n", "2", "--name", "tried"]
+    assert mnistctl("trials", "logit", *words, "--out-dir", str(folder)).returncode == 0
+    for ending in ("json", "safetensors"):
+        content = (folder / f"done.{ending}").read_bytes()
+        (folder / f"broken.{ending}").write_bytes(content[: len(content) // 2])
+    (folder / "alone.safetensors").write_bytes((folder / "done.safetensors").read_bytes())
+    (folder / "notes.json").write_text("{}")
+    return folder
+
+
+def test_runs_and_trials_are_listed_with_their_state(out, mnistctl):
+    entries = {entry.name: entry for entry in list_results(out).runs}
+    assert [(name, entry.kind, entry.state) for name, entry in entries.items()] == [
+        ("alone", "weights", "finished"),
+        ("broken", "run", "damaged"),
+        ("done", "run", "finished"),
+        ("going", "run", "unfinished"),
+        ("tried", "trials", "finished"),
+    ]
+    going, tried = entries["going"], entries["tried"]
+    assert (going.models, going.seed, going.done, going.total) == (("logit",), 7, 1, 3)
+    assert 0 < going.accuracy < 100
+    assert (tried.done, tried.total, tried.dataset) == (2, 2, "own")
+    assert "broken.json" in entries["broken"].problem
+
+    ran = mnistctl("show", "--runs", "--out-dir", str(out))
+    assert ran.returncode == 0
+    lines = ran.stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:6]] == list(entries)
+    assert "1/3" in lines[4]
+    assert lines[-1].startswith("broken: ")
+    body = json.loads(mnistctl("show", "--runs", "--json", "--out-dir", str(out)).stdout)
+    assert body["runs"] == json.loads(json.dumps([entry.to_json() for entry in entries.values()]))
+    rows = list(
+        csv.DictReader(mnistctl("show", "--runs", "--csv", "--out-dir", str(out)).stdout.splitlines())
+    )
+    assert [(row["name"], row["state"]) for row in rows] == [(e.name, e.state) for e in entries.values()]
+
+
+def test_empty_or_missing_folder_has_no_runs(mnistctl, tmp_path):
+    assert list_results(tmp_path / "missing").runs == ()
+    assert mnistctl("show", "--runs").stdout == "no runs in out\n"
+    assert not (tmp_path / "out").exists()
