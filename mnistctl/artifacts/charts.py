@@ -329,7 +329,7 @@ def grid_chart(
         legend: what is where in the grid.
         rows: labels of rows of equal height; empty for none.
     """
-    scale = _SCALE if grid.shape[1] * _SCALE <= 1600 else 1
+    scale = _SCALE if grid.shape[1] * _SCALE <= 1600 and grid.shape[0] * _SCALE <= 1000 else 1
     enlarged = grid.repeat(scale, 0).repeat(scale, 1)
     left = 8 + (12 + round(max(map(text_width, rows))) if rows else 0)
     top = 12 + _LINE * (1 + len(legend))
