@@ -1,6 +1,7 @@
 """Charts: confusion matrix, learning curves, calibration, histograms, labelled images."""
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -162,14 +163,21 @@ def _plot_lines(
 
 
 def _format_log_axis(axes: Any) -> None:
-    """A logarithmic y axis with plain numbers at 1, 2 and 5, or at even distances if it has less than two."""
-    from matplotlib.ticker import MaxNLocator
+    """A logarithmic y axis with plain numbers, also where it spans much less than a decade."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator
 
     axes.set_yscale("log")
-    axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5))
     low, high = axes.get_ylim()
-    if sum(low <= tick <= high for tick in axes.get_yticks()) < 2:
-        axes.yaxis.set_major_locator(MaxNLocator(4))
+    decades = [10.0**power for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    steps = [decade * step for decade in decades for step in (1, 2, 5)]
+    whole, fine = ([tick for tick in ticks if low <= tick <= high] for ticks in (decades, steps))
+    if len(whole) > 2:
+        locator: Any = FixedLocator(whole[:: -(-len(whole) // 5)])
+    elif len(fine) > 1:
+        locator = FixedLocator(fine)
+    else:
+        locator = MaxNLocator(4)
+    axes.yaxis.set_major_locator(locator)
     axes.yaxis.set_major_formatter("{x:,.10g}")
     axes.yaxis.set_minor_formatter("")  # which would write powers of ten as formulas
 

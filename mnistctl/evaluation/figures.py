@@ -231,7 +231,8 @@ def shared_error_figure(comparison: Comparison) -> Chart:
     rows = [cells[start : start + _SHARED_COLUMNS] for start in range(0, len(cells), _SHARED_COLUMNS)]
     shown = f"the first {len(cells)} of {len(errors):,}" if len(errors) > len(cells) else str(len(errors))
     heading = f"{shown} errors common to all; predictions by {', '.join(net.name for net in comparison.nets)}"
-    title = f"{comparison.dataset}, {comparison.split}"
+    note = "; framed: disputed label" if any(cell.framed for cell in cells) else ""
+    title = f"{comparison.dataset}, {comparison.split}{note}"
     return charts.digits_chart(title, [""] * len(rows), [Block(heading, rows)])
 
 

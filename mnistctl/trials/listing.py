@@ -1,7 +1,7 @@
 """What stands in a folder of results: runs and trials, finished or not."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +13,15 @@ from mnistctl.training.checkpoints import RunCheckpoints
 from mnistctl.training.record import read_record
 from mnistctl.trials import journal
 
+TRIALS_FOLDER = "trials"
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunEntry(Schema):
     """A run or a group of trials in a folder.
 
     Args:
-        name: name of its files.
+        name: name of its files, after `trials/` in that folder.
         kind: "run", "trials", or "weights" for a checkpoint without a record.
         state: whether it is finished. What cannot be read is damaged.
         models: names of the models.
@@ -56,14 +58,16 @@ class RunList(Schema):
 
 
 def list_results(folder: Path) -> RunList:
-    """The runs and trials in `folder`, which may be missing."""
+    """The runs and trials in `folder`, which may be missing, and the trials in its folder `trials`."""
     found: dict[str, RunEntry] = {}
     for ending, describe in _KINDS:
-        for name in files.list_runs(folder, ending):
-            if name not in found:
-                entry = describe(folder / name)
-                if entry is not None:
-                    found[name] = entry
+        names = files.list_runs(folder, ending)
+        if describe is _trials:
+            names += [f"{TRIALS_FOLDER}/{name}" for name in files.list_runs(folder / TRIALS_FOLDER, ending)]
+        for name in names:
+            entry = None if name in found else describe(folder / name)
+            if entry is not None:
+                found[name] = replace(entry, name=name)
     return RunList(folder=str(folder), runs=tuple(found[name] for name in sorted(found)))
 
 

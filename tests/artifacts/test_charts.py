@@ -109,6 +109,7 @@ TIGHT = {
     "narrow range": charts.curves_chart("a", LearningCurves([0.41, 0.4], [0.4, 0.4], [99.1, 99.1], [1, 1])),
     "seven runs": charts.compared_curves_chart(LONG, {f"{LONG} {n}": CURVES for n in range(7)}),
     "small set": charts.calibration_chart("a", [ReliabilityCurve(LONG, [95.0], [90.0], [7], [0] * 14 + [7])]),
+    "large set": charts.calibration_chart("a", [ReliabilityCurve("a", [9.0], [9.0], [7], [7, 8000, 1])]),
     "seven nets": charts.calibration_chart("a", [replace(RELIABILITY[1], label=f"{n}") for n in range(7)]),
     "histogram": charts.histogram_chart([("swa", [99.512, 99.55]), ("conv", [99.48, 99.6])]),
 }

@@ -119,7 +119,7 @@ def test_without_arguments_the_help_is_printed_and_no_error(mnistctl):
         ("train logit --resume --name stopedd", 5, "did you mean stopped?"),
         ("train", 2, "choose one of logit, linear, conv"),
         ("train", 2, "see `mnistctl train --list`"),
-        ("show --json", 2, "--machine"),
+        ("show --csv", 2, "--runs"),
     ],
 )
 def test_misspelt_word_gives_a_one_line_error_with_a_suggestion(command, code, expected, mnistctl, tmp_path):

@@ -37,9 +37,9 @@ def test_runs_and_trials_are_listed_with_their_state(out, mnistctl):
         ("broken", "run", "damaged"),
         ("done", "run", "finished"),
         ("going", "run", "unfinished"),
-        ("tried", "trials", "finished"),
+        ("trials/tried", "trials", "finished"),
     ]
-    going, tried = entries["going"], entries["tried"]
+    going, tried = entries["going"], entries["trials/tried"]
     assert (going.models, going.seed, going.done, going.total) == (("logit",), 7, 1, 3)
     assert 0 < going.accuracy < 100
     assert (tried.done, tried.total, tried.dataset) == (2, 2, "own")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, print_table
-from mnistctl.trials.listing import RunEntry
 
 if TYPE_CHECKING:
     from mnistctl.trials.listing import RunList
@@ -27,6 +26,8 @@ def print_runs(listed: "RunList", *, json: bool, csv: bool) -> None:
 
 
 def _print_csv(listed: "RunList") -> None:
+    from mnistctl.trials.listing import RunEntry
+
     buffer = io.StringIO()
     names = [field.name for field in fields(RunEntry)]
     writer = csvs.DictWriter(buffer, names, lineterminator="\n")
