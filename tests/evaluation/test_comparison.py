@@ -76,7 +76,7 @@ def test_the_comparison_follows_from_the_predictions(mnistctl, three, tmp_path, 
     assert [row["index"] for row in body["misread_by_all"]] == by_all.tolist() != []
     assert all(digit != row["true"] for row in body["misread_by_all"] for digit in row["predicted"])
     assert body["paths"] == [
-        f"out/a-b-c-eval-own-test-{name}.png" for name in ("calibration", "misread-by-all")
+        f"out/a-b-c-eval-own-test-{name}.png" for name in ("calibration", "misread-by-all", "curves")
     ]
     assert all((tmp_path / path).exists() for path in body["paths"])
 
