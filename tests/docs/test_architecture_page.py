@@ -15,7 +15,7 @@ TO_ADD = (
     "mine.py",
     "mnistctl/models/mlp.py",
     "__init__.py",
-)  # by the reader; the last is one of several
+)  # the last is one of several
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
