@@ -28,8 +28,8 @@ from mnistctl.inference.forward import compute_image_logits
 from mnistctl.inference.reading import find_digits
 from mnistctl.nn.device import hardware_info
 
-COUNT = 300
-SINGLE = 500  # digits that are read alone, for comparison
+COUNT = 150  # of each kind, separate and touching
+SINGLE = 200  # digits that are read alone, for comparison
 HEIGHT = 60  # pixels of a digit in the picture; 3 per pixel of MNIST's square
 
 

@@ -157,7 +157,7 @@ MinConfidence = Annotated[
     float | None,
     typer.Option(
         help="Mark predictions with a lower confidence as unsure.",
-        show_default="0.6",
+        show_default="0.78",
         rich_help_panel=IMAGES,
     ),
 ]

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.inference import detector
 
-MIN_CONFIDENCE = 0.6
+MIN_CONFIDENCE = 0.78
 _TEMPERATURES = {"conv": 0.33}
 
 

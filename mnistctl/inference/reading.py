@@ -1,5 +1,6 @@
 """Finding the digits in an image: a single one, or those of a number in one or more rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from mnistctl.data.segmentation import Grey, Mask
 from mnistctl.inference import detector, numbers
 
 _CERTAIN = 2.0  # log of the odds above which a narrow single digit is not cut
+_SURE_OF_TWO = 2.5  # mean log of the odds of two digits
 _NARROW = 0.95  # width of an image's ink, in heights, that is surely not a number
 
 
@@ -47,7 +49,7 @@ def find_digits(ink: Grey, margin: int = 0, expect: int | None = None) -> tuple[
     scores = [piece.score for _, pieces in chosen for piece in pieces]
     if expect == 1 or len(scores) < 2:
         return (single,), max(0, len(scores) - 1)
-    if expect is None and sum(score > 0 for score in scores) < 2:
+    if expect is None and not _is_number(scores):
         return (single,), 0
     digits = tuple(
         _fit(ink, margin, row.piece_mask(piece.first, piece.last), row.mask, number)
@@ -55,6 +57,14 @@ def find_digits(ink: Grey, margin: int = 0, expect: int | None = None) -> tuple[
         for piece in pieces
     )
     return digits, 0
+
+
+def _is_number(scores: Sequence[float]) -> bool:
+    """Whether pieces with these log odds are digits of a number, not strokes of one digit.
+
+    Two strokes of a digit, as of an open 4, may look like two digits, so two must be surer than more.
+    """
+    return sum(score > 0 for score in scores) > 1 and (len(scores) > 2 or sum(scores) > 2 * _SURE_OF_TWO)
 
 
 def _is_surely_one(ink: Grey, mask: Mask, odds: float, expect: int | None) -> bool:

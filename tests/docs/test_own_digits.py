@@ -4,13 +4,16 @@ import json
 from itertools import product
 from pathlib import Path
 
+import pytest
+
 from mnistctl.data.likeness import TURNS
 from mnistctl.evaluation.corruptions import CORRUPTIONS
-from mnistctl.inference.doubt import MIN_CONFIDENCE
+from mnistctl.inference import doubt
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/own-digits.md").read_text()
 TEXT = " ".join(PAGE.split())
+DOUBT = json.loads((ROOT / "records/doubt.json").read_text())
 IMAGES = json.loads((ROOT / "records/images.json").read_text())
 
 
@@ -35,11 +38,22 @@ def test_accuracy_on_mnist_images_is_the_recorded_one():
     assert f"({of_files} on {files['pictures']:,} of them" in TEXT
 
 
-def test_share_of_unsure_predictions_is_the_recorded_one():
-    assert IMAGES["threshold"] == MIN_CONFIDENCE
-    assert f"A minimum confidence of {MIN_CONFIDENCE:g} marks" in TEXT
-    right, wrong = (f"{IMAGES['mnist'][f'unsure_of_{which}']:.2f} %" for which in ("right", "wrong"))
-    assert f"marks {right} of its correct predictions on these test images as unsure, and {wrong} of" in TEXT
+def test_temperature_and_minimum_confidence_are_the_recorded_ones():
+    assert doubt.temperature_of("conv") == pytest.approx(DOUBT["held_out"]["temperature"], abs=0.006)
+    thresholds = DOUBT["folds"]["confidence"]["thresholds"]
+    assert sum(thresholds) / len(thresholds) == pytest.approx(doubt.MIN_CONFIDENCE, abs=0.006)
+    assert f"({doubt.MIN_CONFIDENCE:g} by default)" in TEXT
+
+
+def test_doubt_is_the_recorded_one():
+    for name, fold in DOUBT["folds"].items():
+        shares = ("marked", "right_of_unmarked", "wrong_marked", "no_digit_marked")
+        assert f"| {name} | {' | '.join(f'{fold[share]:.2f}' for share in shares)} |" in PAGE
+    for name, points in DOUBT["curve"].items():
+        assert f"| by {name} | {' | '.join(f'{share:.2f}' for share in points.values())} |" in PAGE
+    confidence = DOUBT["folds"]["confidence"]
+    assert confidence["right_of_unmarked"] >= 99
+    assert confidence["no_digit_marked"] >= 90
 
 
 def test_prediction_is_printed_as_the_page_shows(mnistctl):
