@@ -91,6 +91,8 @@ def show(
     """The command `show`."""
     if model is None and (set_ or toml):
         raise UsageError(f"{'--set' if set_ else '--toml'} needs --model")
+    if csv and not runs:
+        raise UsageError("--csv is only for --runs")
     if csv and json:
         raise UsageError("--csv cannot be combined with --json")
     if csv and not runs:
