@@ -1,5 +1,6 @@
 """Summaries of models: layers, recipes and published accuracies as plain values, for tables and files."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,7 @@ class RecipeSummary(Schema):
         optimizer: name of the optimizer's class.
         settings: the optimizer's settings, the peak learning rate as `lr`.
         label_smoothing, shuffle, swa_epochs: of a classifier's recipe, see `ClassifierRecipe`.
+        loss: name of a classifier's own loss; None for the cross entropy.
         conditional, real_targets: of a GAN's recipe, see `GanRecipe`.
     """
 
@@ -85,6 +87,7 @@ class RecipeSummary(Schema):
     label_smoothing: float | None = None
     shuffle: bool | None = None
     swa_epochs: int | None = None
+    loss: str | None = None
     conditional: bool | None = None
     real_targets: tuple[float, float] | None = None
 
@@ -153,7 +156,9 @@ def summarize_nets(recipe: ClassifierRecipe | GanRecipe) -> dict[str, list[Layer
 
 
 def summarize_layers(net: nn.Module, *inputs: Tensor) -> list[LayerSummary]:
-    """The layers of `net` in the order in which the forward pass calls them.
+    """The layers of `net` in the order in which the forward pass calls them, then its other parameters.
+
+    Each parameter is counted once, where it is first used.
 
     Args:
         net: the net; it is left in evaluation mode.
@@ -161,12 +166,18 @@ def summarize_layers(net: nn.Module, *inputs: Tensor) -> list[LayerSummary]:
     """
     layers: list[LayerSummary] = []
     hooks: list[Any] = []
+    counted: set[Tensor] = set()
+
+    def count(params: Iterable[Tensor]) -> int:
+        new = set(params) - counted
+        counted.update(new)
+        return sum(param.numel() for param in new)
 
     def record_calls(name: str, module: nn.Module) -> None:
         def hook(module: nn.Module, _: object, outputs: Any) -> None:
-            output: Tensor = outputs[0] if isinstance(outputs, tuple) else outputs
-            parameters = sum(p.numel() for p in module.parameters())
-            layers.append(LayerSummary(name, str(module), tuple(output.shape[1:]), parameters))
+            output: Any = outputs[0] if isinstance(outputs, tuple) else outputs
+            shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
+            layers.append(LayerSummary(name, str(module), shape, count(module.parameters())))
 
         hooks.append(module.register_forward_hook(hook))
 
@@ -178,6 +189,9 @@ def summarize_layers(net: nn.Module, *inputs: Tensor) -> list[LayerSummary]:
         net(*inputs)
     for hook in hooks:
         hook.remove()
+    for name, param in net.named_parameters():  # of modules that have layers in them, or are not called
+        if param not in counted:
+            layers.append(LayerSummary(name, "parameter", tuple(param.shape), count([param])))
     return layers
 
 
@@ -199,4 +213,5 @@ def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
         label_smoothing=recipe.label_smoothing,
         shuffle=recipe.shuffle,
         swa_epochs=recipe.swa_epochs,
+        loss=None if recipe.loss is None else getattr(recipe.loss, "__name__", type(recipe.loss).__name__),
     )

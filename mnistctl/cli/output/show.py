@@ -150,6 +150,8 @@ def _print_recipe(recipe: "RecipeSummary") -> None:
         low, high = recipe.real_targets
         targets = f"targets {low:g} to {high:g} for real images, 0 for generated ones"
         print_line(f"loss: binary cross entropy, {targets}")
+    elif recipe.loss is not None:
+        print_line(f"loss: {recipe.loss}")
     else:
         print_line(f"loss: cross entropy, label smoothing {recipe.label_smoothing:g}")
     if recipe.swa_epochs:
