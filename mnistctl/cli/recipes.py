@@ -241,10 +241,13 @@ def _repeat(
         raise CheckpointError(f"{path}: is the record of {record.model}, not of {named.name}")
     if record.initial_weights is not None and init is None:
         raise CheckpointError(f"{path}: that run started from trained weights", remedies=("init",))
+    lr = record.recipe.settings.get("lr")
+    if not isinstance(lr, int | float):
+        raise CheckpointError(f"{path}: not a record of a run (recipe.settings.lr)")
     recorded = {
         "epochs": record.recipe.epochs,
         "batch_size": record.recipe.batch_size,
-        "lr": record.recipe.settings.get("lr"),
+        "lr": lr,
         "seed": record.seed,
         "precision": record.precision,
         "dataset": record.dataset.name,

@@ -1,0 +1,316 @@
+"""--set, --config, --like, --init and --copy: what is wrong ends with one line and the right exit code."""
+
+import json
+
+import pytest
+from conftest import few_digits
+from recipe_files import GAN, HEAD, classifier
+
+from mnistctl import models
+from mnistctl.artifacts import json_file
+
+SMALL = ("--epochs", "1", "--batch-size", "100")
+
+
+@pytest.fixture
+def run(mnistctl, own):
+    """Run a command with the small data set, and check that an error is one line."""
+
+    def command(*words):
+        ran = mnistctl(*words, "--dataset", "own", "--data-dir", str(own), MNISTCTL_THREADS="1")
+        assert ran.returncode == 0 or ran.stderr.count("\n") == 1, ran.stderr
+        return ran
+
+    return command
+
+
+def digest(tmp_path, name):
+    return json.loads((tmp_path / f"out/{name}.json").read_text())["digest"]
+
+
+WRONG_SETTINGS = {
+    "lr=0": "give a number, above 0",
+    "lr=nan": "give a number, above 0",
+    "lr=inf": "give a number, above 0",
+    "lr=": "give a number, above 0",
+    "lr=fast": "give a number, above 0",
+    "=1": "give KEY=VALUE",
+    "dropout": "give KEY=VALUE",
+    "": "give KEY=VALUE",
+    "batch_size=0": "give a whole number, 1 to 1,000,000,000",
+    "batch_size=1e3": "give a whole number, 1 to 1,000,000,000",
+    "epochs=1.5": "give a whole number, 1 to 1,000,000",
+    "epochs=99999999": "give a whole number, 1 to 1,000,000",
+    "optimizer=adamm": "did you mean adam? choose one of adagrad, adam, adamw, lamb",
+    "optimizer=": "choose one of adagrad, adam, adamw, lamb",
+    "optimizer.momentum=0.9": "there is no such setting",
+    "optimizer.weight_decay=-1": "give a number, 0 or more",
+    "optimizer.betas=0.9": "give 2 numbers with commas, each 0 or more, below 1",
+    "optimizer.betas=0.9,1": "give 2 numbers with commas, each 0 or more, below 1",
+    "optimizer.betas=0.9,x": "give 2 numbers with commas, each 0 or more, below 1",
+    "optimizer.lr=0.1": "there is no such setting; did you mean lr?",
+    "schedule=linear": "choose one of constant, cosine, cycle",
+    "schedule.floor=-1": "give a number, 0 or more",
+    "schedule.fractions=1": "there is no such setting",
+    "net.dropout=1": "give a number, 0 or more, below 1",
+    "net.dropout=1e999": "give a number, 0 or more, below 1",
+    "net.dropuot=0.1": "there is no such setting; did you mean net.dropout?",
+    "dropout=0.1": "there is no such setting; did you mean net.dropout?",
+    "net.channels=8": "give 2 whole numbers with commas, each 1 to 10,000",
+    "net.channels=8,0": "give 2 whole numbers with commas, each 1 to 10,000",
+    "net.hidden=1.5": "give a whole number, 1 to 10,000",
+    "shuffle=yes": "give true or false",
+    "seed_offset=-1": "give a whole number, 0 to 1,000,000,000,000",
+    "swa_fraction=0": "give a number, above 0, at most 1, or none",
+    "label_smoothing=1.1": "give a number, 0 to 1",
+    "loss=mse": "there is no such setting",
+    "__class__=1": "there is no such setting",
+    "seed=3": "seed is an option, not a setting; use --seed",
+    "dataset=sample": "dataset is an option, not a setting; use --dataset",
+    "\x1b[31m=1": "\\x1b[31m=1: there is no such setting",
+}
+
+
+@pytest.mark.parametrize("assignment", WRONG_SETTINGS)
+def test_wrong_setting_is_one_line_that_says_what_to_give(assignment, run):
+    ran = run("train", "conv", "--set", assignment)
+    assert ran.returncode == 2
+    assert "--set " in ran.stderr
+    assert WRONG_SETTINGS[assignment] in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--set", "lr=0.1", "--lr", "0.1"), "lr is given as an option, too"),
+        (("--set", "epochs=1", "--epochs", "1"), "epochs is given as an option, too"),
+        (("--set", "lr=0.1", "--set", "lr=0.2"), "lr is set twice"),
+        (("--set", "optimizer=adagrad", "--set", "optimizer.betas=0.9,0.9"), "there is no such setting"),
+        (("--lr", "1e39"), "--lr 1e+39: give a number above 0, at most 1e+30"),
+        (("--config", "c.toml", "--like", "r.json"), "give one of --config and --like"),
+    ],
+)
+def test_settings_that_exclude_each_other_are_refused(words, expected, run):
+    ran = run("train", "conv", *words)
+    assert ran.returncode == 2
+    assert expected in ran.stderr
+
+
+def test_targets_in_the_wrong_order_are_refused(run):
+    assert "give the lower one first" in run("train", "gan", "--set", "real_targets=1,0").stderr
+
+
+WRONG_FILES = {
+    "hidden": "not a TOML file (Expected '='",
+    "lr = 1\nlr = 2": "not a TOML file (Cannot overwrite a value",
+    "a = " + "[" * 5000 + "]" * 5000: "not a TOML file (maximum recursion depth",
+    "a." * 3000 + "b = 1": "not a TOML file (maximum recursion depth",
+    "x = 1": "there is no setting or option 'x'",
+    "hidden = 1": "there is no setting or option 'hidden'; did you mean net.hidden?",
+    "net = 3": "there is no setting or option 'net'",
+    '[net]\nhidden = "8"': "net.hidden=8: give a whole number, 1 to 10,000",
+    "[net]\nhidden = true": "net.hidden=true: give a whole number, 1 to 10,000",
+    "[net]\nhidden = 1979-05-27": "net.hidden=1979-05-27: give a whole number, 1 to 10,000",
+    "[optimizer]\nmomentum = nan": "optimizer.momentum=nan: give a number, 0 or more, below 1",
+    '[optimizer]\nname = "adamw"\nmomentum = 0.1': "see `mnistctl show --model MODEL`",
+    'epochs = "3"': "epochs=3: give a whole number, 1 to 1,000,000",
+    "seed = 1.5": "seed: give a whole number",
+    "threads = true": "threads: give a whole number",
+    "out_dir = 3": "out_dir: give text in quotes",
+    'dataset = "mnits"': "did you mean mnist?",
+    'precision = "fp8"': "choose float32 or bf16",
+    'schedule = ["cosine"]': "choose one of constant, cosine, cycle",
+    '[schedule]\nname = "cycle"\nfractions = []': "give numbers with commas, each 0 or more",
+    'name = "../x"': "give a plain file name",
+    'executor = "os:system"': "there is no setting or option 'executor'",
+    'recipe = "evil.py"': "there is no setting or option 'recipe'",
+    'model = "evil.py"': "there is no setting or option 'model'",
+    'init = "out/x"': "there is no setting or option 'init'",
+    'entry_point = "os:system"': "there is no setting or option 'entry_point'",
+}
+
+
+@pytest.mark.parametrize("text", WRONG_FILES)
+def test_wrong_configuration_is_one_line_that_names_the_file_or_its_value(text, run, tmp_path, mnistctl, own):
+    (tmp_path / "c.toml").write_text(text)
+    ran = mnistctl("train", "linear", "--config", "c.toml", "--data-dir", str(own))
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert WRONG_FILES[text] in ran.stderr
+    assert "c.toml" in ran.stderr or "--name" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, "--config c.toml: cannot be read (No such file or directory)"),
+        (b"a = '\xe9'", "--config c.toml: not a text file in UTF-8"),
+        (b"#" * (2 << 20) + b"\nx = 1", "--config c.toml: larger than 1 MiB, so not a configuration file"),
+    ],
+)
+def test_configuration_that_cannot_be_read_is_one_line(content, expected, run, tmp_path):
+    if content is not None:
+        (tmp_path / "c.toml").write_bytes(content)
+    ran = run("train", "linear", "--config", "c.toml")
+    assert (ran.returncode, ran.stderr) == (2, f"mnistctl: {expected}\n")
+
+
+@pytest.mark.parametrize("model", ["logit", "linear", "conv", "swa", "lstm"])
+def test_printed_configuration_changes_nothing(model, run, mnistctl, tmp_path):
+    printed = mnistctl("show", "--model", model, "--toml")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    (tmp_path / "c.toml").write_text("\ufeff" + printed.stdout, encoding="utf-8")  # as some editors write it
+    assert run("train", model, *SMALL, "--name", "plain").returncode == 0
+    ran = run("train", model, *SMALL, "--config", "c.toml", "--json")
+    assert ran.returncode == 0, ran.stderr
+    body = json.loads(ran.stdout)
+    assert (body["model"], body.get("origin")) == (model, None)
+    assert body["digest"] == digest(tmp_path, "plain")
+
+
+def test_command_line_wins_over_the_configuration(run, tmp_path):
+    (tmp_path / "c.toml").write_text('seed = 4\nlr = 0.2\nname = "a"\n[optimizer]\nmomentum = 0.5\n')
+    words = ("--config", "c.toml", "--seed", "5", "--set", "lr=0.3", "--set", "net.hidden=9", "--json")
+    body = json.loads(run("train", "linear", *SMALL, *words).stdout)
+    assert (body["seed"], body["recipe"]["settings"]["lr"]) == (5, 0.3)
+    assert body["origin"]["settings"] == {"optimizer.momentum": 0.5, "net.hidden": 9}
+    assert "--set optimizer.momentum=0.5" in body["command"]
+    assert "--set net.hidden=9" in body["command"]
+    assert body["model"] == "linear-net.hidden=9-optimizer.momentum=0.5"
+
+
+def test_record_is_repeated_with_its_settings_to_the_same_digest(run, tmp_path):
+    words = ("--seed", "3", "--set", "optimizer.momentum=0.5", "--name", "first")
+    assert run("train", "linear", *SMALL, *words).returncode == 0
+    assert run("train", "--like", "out/first.json", "--name", "again").returncode == 0
+    assert digest(tmp_path, "again") == digest(tmp_path, "first")
+    changed = run(
+        "train", "--like", "out/first.json", "--set", "optimizer.momentum=0.4", "--name", "b", "--json"
+    )
+    assert json.loads(changed.stdout)["origin"]["settings"] == {"optimizer.momentum": 0.4}
+    assert "is the record of linear" in run("train", "conv", "--like", "out/first.json").stderr
+
+
+CHANGED_RECORDS = {
+    "setting": lambda body: body["origin"].update(settings={"net.dropout": 1}),
+    "value": lambda body: body["origin"].update(settings={"optimizer.momentum": "import os"}),
+    "model": lambda body: body["origin"].update(base="os"),
+    "package": lambda body: body["origin"].update(kind="package", package="x 1"),
+    "kind": lambda body: body["origin"].update(kind="url"),
+    "rate": lambda body: body["recipe"]["settings"].update(lr=[1, 2]),
+    "batch": lambda body: body["recipe"].update(batch_size=-2),
+    "epochs": lambda body: body["recipe"].update(epochs=2),
+    "other": lambda body: body["recipe"].update(optimizer="os.system"),
+    "none": lambda body: body.pop("recipe"),
+}
+
+
+def test_record_with_changed_contents_is_exit_5_and_one_line(run, tmp_path):
+    assert run("train", "linear", *SMALL, "--set", "net.hidden=9", "--name", "first").returncode == 0
+    record = json.loads((tmp_path / "out/first.json").read_text())
+    del record["checksum"], record["version"]
+    for name, change in CHANGED_RECORDS.items():
+        body = json.loads(json.dumps(record))
+        change(body)
+        json_file.write(tmp_path / "x.json", body)
+        ran = run("train", "--like", "x.json", "--name", "other")
+        assert ran.returncode == 5, (name, ran.stderr)
+        assert ran.stderr.startswith("mnistctl: x.json: "), name
+    for path in ("nothing.json", "out", "out/first.safetensors"):
+        ran = run("train", "--like", path)
+        assert ran.returncode == 5
+        assert "--overwrite" not in ran.stderr  # that would not help
+
+
+def test_training_starts_from_weights_and_records_their_digest(run, tmp_path):
+    assert run("train", "linear", *SMALL, "--name", "first").returncode == 0
+    body = json.loads(run("train", "linear", *SMALL, "--init", "first", "--json").stdout)
+    assert body["initial_weights"] == digest(tmp_path, "first")
+    assert body["digest"] != digest(tmp_path, "first")
+    assert "--init out/first.safetensors" in body["command"]
+    assert (tmp_path / "out/linear-init-own.json").exists()
+    longer = run("train", "linear", "--epochs", "3", "--batch-size", "100", "--name", "first")
+    assert longer.returncode == 2
+    assert "`mnistctl train linear --epochs N --init out/first.safetensors`" in longer.stderr
+    assert (
+        "that run started from trained weights; use --init"
+        in run("train", "--like", "out/linear-init-own.json").stderr
+    )
+    (tmp_path / "text.safetensors").write_text("no weights")
+    for model, weights in (
+        ("logit", "first"),
+        ("gan", "first"),
+        ("linear", "pretrained"),
+        ("linear", "nothing"),
+        ("linear", "text.safetensors"),
+        ("linear", "out"),
+    ):
+        ran = run("train", model, *SMALL, "--init", weights, "--name", "other")
+        assert ran.returncode == 5, ran.stderr
+        assert not list(tmp_path.glob("out/other*"))
+
+
+def copied(model):
+    """The model; the large ones take minutes."""
+    return pytest.param(model, marks=pytest.mark.long) if "simple" in model else model
+
+
+@pytest.mark.parametrize("model", [*map(copied, models.CLASSIFIERS), *models.GENERATORS])
+def test_unchanged_copy_trains_to_the_same_digest(model, mnistctl, tmp_path):
+    few_digits(tmp_path / "few", 60, 20)
+    few = ("--dataset", "own", "--data-dir", "few", "--epochs", "1", "--batch-size", "30")
+    assert mnistctl("train", "--copy", model, "mine.py").returncode == 0
+    for reference, name in ((model, "shipped"), ("mine.py", "copy")):
+        ran = mnistctl("train", reference, *few, "--name", name)
+        assert ran.returncode == 0, ran.stderr
+    assert digest(tmp_path, "copy") == digest(tmp_path, "shipped")
+    text = (tmp_path / "mine.py").read_text()
+    compared = f"mnistctl trials {model} mine.py -n 6" in text
+    assert compared == (model in models.CLASSIFIERS)
+
+
+def test_copy_never_replaces_a_file_or_takes_the_name_of_a_model(mnistctl, tmp_path):
+    (tmp_path / "mine.py").write_text("precious")
+    for words, code in (
+        (("conv", "mine.py"), 2),
+        (("conv", "conv.py"), 2),
+        (("conv", "mine.txt"), 2),
+        (("conv",), 2),
+        (("cnov", "new.py"), 2),
+        (("conv", "no_folder/new.py"), 1),
+    ):
+        ran = mnistctl("train", "--copy", *words)
+        assert (ran.returncode, ran.stderr.count("\n")) == (code, 1), words
+    assert (tmp_path / "mine.py").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.py"]
+
+
+def test_files_are_evaluated_generated_from_and_used_as_judge(run, mnistctl, tmp_path):
+    (tmp_path / "mine.py").write_text(classifier(epochs="1"))
+    (tmp_path / "drawer.py").write_text(HEAD + GAN)
+    for name in ("mine.py", "drawer.py"):
+        assert run("train", name).returncode == 0
+    assert run("eval", "mine.py", "--quiet").returncode == 0
+    ran = run("eval", "mine-own")
+    message = "out/mine-own.safetensors: its net is defined in a file of your own, mine.py"
+    assert (ran.returncode, ran.stderr) == (5, f"mnistctl: {message}; name that file with --recipe\n")
+    assert run("eval", "mine-own", "--recipe", "mine.py", "--quiet").returncode == 0
+    assert mnistctl("generate", "drawer.py", "-n", "1", "--show").returncode == 0
+    assert mnistctl("generate", "drawer-own", "-n", "1", "--show").returncode == 5
+    judged = run("eval", "drawer.py", "--judge", "mine.py", "-n", "100", "--quiet")
+    assert judged.returncode == 0, judged.stderr
+    assert "drawer is a generator" in run("trials", "drawer.py", "-n", "1").stderr
+
+
+def test_edited_file_is_refused_and_accepted_with_an_option(run, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(classifier(epochs="1"))
+    assert run("train", "mine.py").returncode == 0
+    path.write_text(path.read_text() + "# edited\n")
+    for words in (("eval", "mine.py"), ("eval", "mine-own", "--recipe", "mine.py")):
+        ran = run(*words)
+        assert ran.returncode == 5
+        assert "not the file that out/mine-own.safetensors was trained from" in ran.stderr
+        assert run(*words, "--allow-inexact", "--quiet").returncode == 0
+    ran = run("train", "mine.py")
+    assert ran.returncode == 2
+    assert "contents of the recipe file" in ran.stderr
