@@ -80,26 +80,18 @@ def read_grey(path: Path) -> np.ndarray:
 def usual_recipe(path: Path) -> np.ndarray | None:
     """Otsu's threshold, crop, fit into 20x20 pixels, centre by mass."""
     grey = read_grey(path)
-    ink = np.where(grey > otsu(grey), grey, 0)
+    ink = np.where(grey > segmentation.otsu_threshold(grey), grey, 0).astype(np.float32)
+    ink *= 255 / max(float(ink.max()), 1.0)
     rows, columns = (np.flatnonzero(ink.any(axis)) for axis in (1, 0))
     if not len(rows):
         return None
-    crop = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    crop = Image.fromarray(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8))
     scale = 20 / max(crop.size)
-    small = crop.resize([max(1, round(n * scale)) for n in crop.size], Image.Resampling.BOX)
+    small = crop.resize([max(1, round(n * scale)) for n in crop.size], Image.Resampling.LANCZOS)
     canvas = np.zeros((60, 60), np.uint8)
     canvas[20 : 20 + small.height, 20 : 20 + small.width] = np.asarray(small)
     top, left = (round(centre) - 14 for centre in ndimage.center_of_mass(canvas))
     return canvas[top : top + 28, left : left + 28]
-
-
-def otsu(grey: np.ndarray) -> int:
-    """Otsu's threshold (IEEE Transactions on Systems, Man, and Cybernetics 9, 1979, page 62)."""
-    counts = np.bincount(grey.ravel(), minlength=256).astype(float)
-    below, sums = np.cumsum(counts), np.cumsum(counts * np.arange(256))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = (sums[-1] * below / below[-1] - sums) ** 2 / (below * (below[-1] - below))
-    return int(np.nanargmax(np.where(np.isfinite(variance), variance, 0)))
 
 
 def whole_picture(path: Path) -> np.ndarray | None:
@@ -230,7 +222,8 @@ def main() -> None:
         wrong = [n for n, picture in enumerate(pictures) if predicted[n] != picture.label]
         grids.write_png(arguments.sheet, make_sheet(pictures, inputs, wrong))
     versions = {name: metadata.version(name) for name in ("mnistctl", "torch", "numpy", "scipy", "pillow")}
-    body = {"model": model, "digest": checkpoint.digest(net.state_dict())}
+    command = "python bench/handwriting.py FOLDER --before BEFORE --ablation --out records/handwriting.json"
+    body = {"command": command, "model": model, "digest": checkpoint.digest(net.state_dict())}
     body |= {"versions": versions | {"python": platform.python_version()}, "machine": hardware_info()}
     body |= {"columns": columns, "milliseconds": measure_times(), "errors": errors}
     print(body["milliseconds"])

@@ -25,6 +25,7 @@ from mnistctl.cli.options import (
     Expect,
     Images,
     Json,
+    Labels,
     MinConfidence,
     Offline,
     OutDir,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from mnistctl.evaluation.figures import FigureFiles
     from mnistctl.evaluation.predictions import Classifier
     from mnistctl.inference.load import Recipes
+    from mnistctl.inference.predict import Predictions
 
 PredictionsFile = Annotated[
     Path | None,
@@ -103,6 +105,7 @@ class EvalOptions:
     count: int | None
     seed: int | None
     image: list[Path] | None
+    labels: Path | None
     min_confidence: float | None
     expect: int | None
     boxes: Path | None
@@ -144,6 +147,7 @@ def evaluate(
     count: SampleCount = None,
     seed: Seed = None,
     image: Images = None,
+    labels: Labels = None,
     min_confidence: MinConfidence = None,
     expect: Expect = None,
     boxes: BoxesFile = None,
@@ -228,6 +232,7 @@ _APPLIES_TO = {
     "judge": (_GENERATOR,),
     "count": (_GENERATOR,),
     "seed": (_GENERATOR,),
+    "labels": (_IMAGES,),
     "min_confidence": (_IMAGES,),
     "expect": (_IMAGES,),
     "boxes": (_IMAGES,),
@@ -443,7 +448,9 @@ def _predict_images(options: EvalOptions) -> None:
     from mnistctl.inference.boxes import save_boxes
     from mnistctl.inference.predict import predict_images
 
-    outputs = [] if options.boxes is None else [Output(options.boxes, PICTURE, "boxes")]
+    errors_path = options.out_dir / f"{options.paths[0].stem}-eval-images-errors.png"
+    outputs = [Output(errors_path, PICTURE)]
+    outputs += [] if options.boxes is None else [Output(options.boxes, PICTURE, "boxes")]
     check_outputs(outputs, overwrite=options.overwrite)
     check_stdout(outputs, json=options.json)
 
@@ -452,12 +459,33 @@ def _predict_images(options: EvalOptions) -> None:
         options.image or [],
         min_confidence=options.min_confidence,
         expect=options.expect,
+        labels=options.labels,
         device=options.device,
         threads=options.threads,
         recipes=options.recipes,
     )
     paths = [] if options.boxes is None else save_boxes(options.boxes, predictions)
+    paths = [*paths, errors_path] if _save_misread(predictions, errors_path) else paths
     with results_on_stderr(any(output.is_stdout for output in outputs)):
         print_predictions(predictions, paths=paths, quiet=options.quiet, json=options.json)
     if any(image.error is not None for image in predictions.images):
         raise typer.Exit(1)
+
+
+def _save_misread(predictions: "Predictions", path: Path) -> bool:
+    """Write the digits that were misread as a grid; False if there are none, or their labels are unknown."""
+    import numpy as np
+
+    from mnistctl.artifacts.grids import mismatch_grid, write_png
+
+    cells, true, predicted = [], [], []
+    for n in predictions.misread():
+        digit, label = predictions.images[n].digit, predictions.images[n].label
+        if digit is not None and label is not None:
+            cells.append(predictions.inputs[n][0])
+            true.append(label)
+            predicted.append(digit)
+    if not cells:
+        return False
+    write_png(path, mismatch_grid(np.stack(cells), np.array(true), np.array(predicted)))
+    return True

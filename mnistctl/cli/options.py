@@ -153,6 +153,10 @@ Images = Annotated[
         rich_help_panel=IMAGES,
     ),
 ]
+Labels = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Digits of the images, as CSV: file,label.", rich_help_panel=IMAGES),
+]
 MinConfidence = Annotated[
     float | None,
     typer.Option(

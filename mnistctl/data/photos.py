@@ -53,27 +53,37 @@ _DECODER_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """These files, with each folder replaced by the images in it, sorted by name.
+def find_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """These files, with each folder replaced by its images, sorted by name; and the folder's other files.
+
+    The images of a folder are those in it, and those in its folders called 0 to 9. Hidden files do not count.
 
     Raises:
         UsageError: a folder has no images.
         OutputError: a folder cannot be read.
     """
-    images = []
+    endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
+    images, left_out = [], []
     for path in paths:
         if not path.is_dir():
             images.append(path)
             continue
-        endings = {ending for ending, name in Image.registered_extensions().items() if name in FORMATS}
-        try:
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and p.name[0] != ".")
-        except OSError as error:
-            raise OutputError(f"{path}: cannot be read ({files.reason(error)})") from None
-        if not inside:
+        inside = _visible_files(path)
+        for digit in range(10):
+            inside += _visible_files(path / str(digit)) if (path / str(digit)).is_dir() else []
+        chosen = [file for file in inside if file.suffix.lower() in endings]
+        left_out += [file for file in inside if file.suffix.lower() not in endings]
+        if not chosen:
             raise UsageError("no image in this folder", field="images", value=path)
-        images += inside
-    return images
+        images += chosen
+    return images, left_out
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.name[0] != "." and not path.is_dir())
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be read ({files.reason(error)})") from None
 
 
 def load_image(path: Path) -> tuple[Grey, int]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mnistctl.artifacts import checkpoint
 from mnistctl.artifacts.grids import ImageArray
+from mnistctl.data.labels import find_labels
 from mnistctl.data.likeness import AS_THEY_ARE, view_of_mnist
 from mnistctl.data.photos import find_images, find_ink, load_image
 from mnistctl.data.rows import Box
@@ -49,7 +50,8 @@ class Prediction(Schema):
     `digit` is the only one; `probability` and `top3` belong to it. `low_confidence` is true if it is true for
     one of the digits. Where no digit was detected, several were, or the file could not be read because of
     `error`, `digit` and `probability` are None. `n_unread` is the number of further digits that seem to be
-    there. `n_frames` is the number of images in the file; the first one is classified.
+    there. `n_frames` is the number of images in the file; the first one is classified. `label` is the true
+    digit, if it is known.
     """
 
     file: str
@@ -62,6 +64,22 @@ class Prediction(Schema):
     number: str | None = None
     digits: tuple[DigitPrediction, ...] = ()
     n_unread: int = 0
+    label: int | None = None
+
+
+@dataclass(frozen=True)
+class ImageAccuracy(Schema):
+    """How many of the images with a known digit are read correctly.
+
+    `accuracy` is in percent, with its 95 % interval from `low` to `high` (Wilson, Journal of the American
+    Statistical Association 22 (1927) 209). Files that cannot be read do not count.
+    """
+
+    images: int
+    right: int
+    accuracy: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -78,6 +96,13 @@ class Predictions(Schema):
     images: tuple[Prediction, ...]
     temperature: float
     inputs: tuple[ImageArray, ...] = field(repr=False, compare=False, metadata=IN_MEMORY)
+    left_out: tuple[str, ...] = ()
+    accuracy: ImageAccuracy | None = None
+
+    def misread(self) -> list[int]:
+        """The places of the images whose known digit is another one than what was read."""
+        known = [(n, image) for n, image in enumerate(self.images) if image.label is not None]
+        return [n for n, image in known if image.error is None and image.digit != image.label]
 
 
 def predict_images(
@@ -86,6 +111,7 @@ def predict_images(
     *,
     min_confidence: float | None = None,
     expect: int | None = None,
+    labels: Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     recipes: Recipes = load.NO_RECIPES,
@@ -100,14 +126,15 @@ def predict_images(
         image_paths: files, or folders of files.
         min_confidence: predictions with a lower confidence get `low_confidence`; MIN_CONFIDENCE if None.
         expect: how many digits each image shows; None if that is unknown.
+        labels: a CSV file of image files and their digits; if None, the digits are those in the names.
         device: auto, cpu, cuda, cuda:N or mps.
         threads: number of CPU threads.
         recipes: the recipe files that may be executed to make the net.
 
     Raises:
         CheckpointError: the checkpoint is missing, damaged, not a classifier's, or has unusable weights.
-        UsageError: `min_confidence` is not a probability, `expect` is below 1, a folder has no images, or the
-            device is missing.
+        UsageError: `min_confidence` is not a probability, `expect` is below 1, a folder has no images,
+            `labels` is not valid, or the device is missing.
         OutputError: a folder cannot be read.
     """
     minimum = MIN_CONFIDENCE if min_confidence is None else min_confidence
@@ -117,10 +144,11 @@ def predict_images(
         raise UsageError("give 1 or more", field="expect", value=expect)
     target = get_device(device)
     set_threads(threads)
-    files = find_images(image_paths)
+    files, left_out = find_images(image_paths)
+    labelled = find_labels(files, labels)
     model, net = load.load_classifier(path, recipes)
     view = AS_THEY_ARE if (training := load.load_training_set(path)) is None else view_of_mnist(training)
-    prepared = [_prepare(file, expect) for file in files]
+    prepared = [_prepare(file, label, expect) for file, label in zip(files, labelled, strict=True)]
     temperature = temperature_of(model)
     images = np.array([each.image for _, found in prepared for each in found], np.uint8).reshape(-1, 28, 28)
     seen = np.ascontiguousarray(view.apply(images, 255))
@@ -133,18 +161,39 @@ def predict_images(
         inputs.append(seen[own])
         predictions.append(_with_digits(prediction, found, probabilities[own], confidence[own], minimum))
     digest = checkpoint.digest(net.state_dict())
-    return Predictions(model, digest, minimum, tuple(predictions), temperature, tuple(inputs))
+    return Predictions(
+        model,
+        digest,
+        minimum,
+        tuple(predictions),
+        temperature,
+        tuple(inputs),
+        tuple(map(str, left_out)),
+        _accuracy(predictions),
+    )
 
 
-def _prepare(path: Path, expect: int | None) -> tuple[Prediction, tuple[FoundDigit, ...]]:
+def _accuracy(predictions: Sequence[Prediction]) -> ImageAccuracy | None:
+    """None if no digit is known."""
+    from scipy import stats
+
+    known = [each for each in predictions if each.label is not None and each.error is None]
+    if not known:
+        return None
+    right = sum(each.digit == each.label for each in known)
+    low, high = stats.binomtest(right, len(known)).proportion_ci(method="wilson")
+    return ImageAccuracy(len(known), right, 100 * right / len(known), 100 * float(low), 100 * float(high))
+
+
+def _prepare(path: Path, label: int | None, expect: int | None) -> tuple[Prediction, tuple[FoundDigit, ...]]:
     """The digits in an image file, and a prediction without them; no digits if it cannot be read."""
     try:
         grey, n_frames = load_image(path)
     except OutputError as error:
-        return Prediction(str(path), error=str(error)), ()
+        return Prediction(str(path), error=str(error), label=label), ()
     ink = find_ink(grey)
     found, unread = ((), 0) if ink is None else find_digits(*ink, expect)
-    return Prediction(str(path), n_frames=n_frames, n_unread=unread), found
+    return Prediction(str(path), n_frames=n_frames, n_unread=unread, label=label), found
 
 
 def compute_probabilities(

@@ -52,15 +52,15 @@ def test_first_image_of_an_animation_is_classified_and_reported(mnistctl, tmp_pa
 
 
 def test_predictions_as_json_as_text_and_quiet(mnistctl, tmp_path):
-    enlarged(3).save(tmp_path / "three.png")
+    enlarged(3).save(tmp_path / "digit.png")
     Image.new("L", (90, 90), 200).save(tmp_path / "blank.png")
-    words = ("eval", CONV, "--image", "three.png", "--image", "blank.png")
+    words = ("eval", CONV, "--image", "digit.png", "--image", "blank.png")
     result = json.loads(mnistctl(*words, "--json").stdout)
     digest = json.loads((RECORDS / "conv.json").read_text())["digest"]
     assert (result["version"], result["model"], result["digest"]) == (2, "conv", digest)
     assert result["min_confidence"] == MIN_CONFIDENCE
     three, blank = result["images"]
-    assert (three["file"], three["digit"], three["low_confidence"]) == ("three.png", DIGITS.labels[3], False)
+    assert (three["file"], three["digit"], three["low_confidence"]) == ("digit.png", DIGITS.labels[3], False)
     assert three["top3"][0] == [three["digit"], three["probability"]]
     probabilities = [probability for _, probability in three["top3"]]
     assert len(probabilities) == 3
@@ -70,11 +70,11 @@ def test_predictions_as_json_as_text_and_quiet(mnistctl, tmp_path):
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
     top3 = ", ".join(f"{digit} {100 * probability:.1f} %" for digit, probability in three["top3"])
-    assert lines[0] == f"three.png: {three['digit']} ({top3})"
+    assert lines[0] == f"digit.png: {three['digit']} ({top3})"
     assert len(lines) == 1 + 14 + 1
     assert lines[-1] == "blank.png: no digit found"
     quiet = mnistctl(*words, "--quiet", "--min-confidence", "1").stdout
-    assert quiet == f"three.png: {three['digit']}, unsure\nblank.png: no digit found\n"
+    assert quiet == f"digit.png: {three['digit']}, unsure\nblank.png: no digit found\n"
     assert list((tmp_path).glob("out")) == []
 
 
@@ -142,3 +142,35 @@ def test_every_classifier_classifies_images(model, mnistctl, tmp_path):
     ran = mnistctl("eval", "net", "--image", "three.png", "--json")
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["model"] == model
+
+
+def test_labelled_folder_gives_the_accuracy_and_a_picture_of_the_misread_ones(mnistctl, tmp_path):
+    for n in range(3):
+        folder = tmp_path / "mine" / str(DIGITS.labels[n])
+        folder.mkdir(parents=True, exist_ok=True)
+        enlarged(n).save(folder / f"{n}.png")
+    wrong = (DIGITS.labels[3] + 1) % 10
+    enlarged(3).save(tmp_path / f"mine/me_label{wrong}_1.png")
+    (tmp_path / "mine/scan.pdf").touch()
+    ran = mnistctl("eval", CONV, "--image", "mine", "--quiet")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    lines = ran.stdout.splitlines()
+    assert f"mine/me_label{wrong}_1.png: {DIGITS.labels[3]}, wrong: it is {wrong}" in lines
+    assert "left out, not images of a known format: mine/scan.pdf" in lines
+    assert "accuracy: 75.00 % (3 of 4)" in lines
+    with Image.open(tmp_path / "out/conv-eval-images-errors.png") as image:
+        assert image.width > 28
+    report = json.loads(mnistctl("eval", CONV, "--image", "mine", "--json").stdout)
+    assert (report["accuracy"]["right"], report["accuracy"]["images"]) == (3, 4)
+    assert 30 < report["accuracy"]["low"] < 75 < report["accuracy"]["high"] < 96
+    assert report["left_out"] == ["mine/scan.pdf"]
+
+
+def test_labels_in_a_table_are_used(mnistctl, tmp_path):
+    enlarged(3).save(tmp_path / "a.png")
+    (tmp_path / "labels.csv").write_text(f"file,label\na.png,{DIGITS.labels[3]}\n")
+    ran = mnistctl("eval", CONV, "--image", "a.png", "--labels", "labels.csv", "--quiet")
+    assert ran.stdout.splitlines()[-1] == "accuracy: 100.00 % (1 of 1)"
+    ran = mnistctl("eval", CONV, "--image", "a.png", "--labels", "none.csv")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("mnistctl: --labels none.csv: cannot be read")

@@ -176,10 +176,21 @@ def test_damaged_file_is_read_or_gives_an_output_error(tmp_path_factory, data):
 
 def test_folder_is_replaced_by_its_images_in_the_order_of_their_names(tmp_path):
     (tmp_path / "many/below").mkdir(parents=True)
-    for name in ("b.png", "a.JPG", ".hidden.png", "below/c.png", "notes.txt"):
+    (tmp_path / "many/7").mkdir()
+    for name in (
+        "b.png",
+        "a.JPG",
+        ".hidden.png",
+        "below/c.png",
+        "7/d.png",
+        "scan.pdf",
+        "photo.heic",
+        "7/e.avif",
+    ):
         (tmp_path / "many" / name).touch()
-    found = photos.find_images([tmp_path / "first.png", tmp_path / "many"])
-    assert [path.name for path in found] == ["first.png", "a.JPG", "b.png"]
+    found, left_out = photos.find_images([tmp_path / "first.png", tmp_path / "many"])
+    assert [path.name for path in found] == ["first.png", "a.JPG", "b.png", "d.png"]
+    assert [path.name for path in left_out] == ["photo.heic", "scan.pdf", "e.avif"]
     (tmp_path / "none").mkdir()
     with pytest.raises(UsageError, match="no image in this folder"):
         photos.find_images([tmp_path / "none"])

@@ -267,13 +267,16 @@ def print_predictions(predictions: "Predictions", *, paths: Sequence[Path], quie
         written = {"paths": [str(path) for path in paths]} if paths else {}
         print_line(jsons.dumps({"version": JSON_VERSION} | predictions.to_json() | written))
         return
-    for prediction, images in zip(predictions.images, predictions.inputs, strict=True):
+    misread = set(predictions.misread())
+    for n, (prediction, images) in enumerate(zip(predictions.images, predictions.inputs, strict=True)):
         if prediction.error is not None:
             continue
+        wrong = f", wrong: it is {prediction.label}" if n in misread else ""
         if prediction.number is None:
-            print_line(f"{prediction.file}: no digit found")
+            print_line(f"{prediction.file}: no digit found{wrong}")
             continue
-        headline = f"{prediction.file}: {prediction.number}{', unsure' if prediction.low_confidence else ''}"
+        unsure = ", unsure" if prediction.low_confidence else ""
+        headline = f"{prediction.file}: {prediction.number}{unsure}{wrong}"
         if quiet:
             print_line(headline)
             continue
@@ -290,5 +293,18 @@ def print_predictions(predictions: "Predictions", *, paths: Sequence[Path], quie
             for each in prediction.digits
         ]
         print_digits(images, captions, "blocks")
+    _print_image_accuracy(predictions, quiet)
     if not quiet:
         print_paths(paths)
+
+
+def _print_image_accuracy(predictions: "Predictions", quiet: bool) -> None:
+    """Print the files of a folder that are left out and, if digits are known, the accuracy."""
+    if predictions.left_out:
+        print_line(f"left out, not images of a known format: {', '.join(predictions.left_out)}")
+    accuracy = predictions.accuracy
+    if accuracy is None:
+        return
+    interval = "" if quiet else f", 95 % interval {accuracy.low:.2f} to {accuracy.high:.2f} %"
+    share = f"{accuracy.right} of {accuracy.images}"
+    print_line(f"accuracy: {accuracy.accuracy:.2f} % ({share}{interval})", "bold green")

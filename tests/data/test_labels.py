@@ -1,0 +1,51 @@
+"""The digits of image files, from the names of folders and files and from tables."""
+
+from pathlib import Path
+
+import pytest
+
+from mnistctl.data import labels
+from mnistctl.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("0/a.png", 0),
+        ("me_label3_001.png", 3),
+        ("label-7.png", 7),
+        ("three.png", 3),
+        ("my-Nine.jpg", 9),
+        ("bone.png", None),
+        ("label33.png", None),
+        ("one_two.png", None),
+        ("12/a.png", None),
+        ("img_7.png", None),
+    ],
+)
+def test_label_is_in_the_name_of_a_folder_or_file(name, label):
+    assert labels.label_of(Path("pictures") / name) == label
+
+
+def test_table_gives_labels_by_path_and_by_name(tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\nb.png,4\nfolder/c.png,5\n")
+    found = labels.find_labels([Path("x/three.png"), Path("x/b.png"), Path("folder/c.png")], table)
+    assert found == [None, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("a.png,ten\n", "line 1: give a file and its digit"),
+        ("file,label\na.png,3\na.png,4\n", "line 3: a.png has two digits"),
+        ("other.png,3\n", "has none of the images"),
+        (None, "cannot be read"),
+    ],
+)
+def test_table_that_is_not_valid_is_an_error_with_its_line(content, reason, tmp_path):
+    table = tmp_path / "labels.csv"
+    if content is not None:
+        table.write_text(content)
+    with pytest.raises(UsageError, match=reason):
+        labels.find_labels([Path("a.png")], table)
