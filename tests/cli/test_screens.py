@@ -17,7 +17,7 @@ COMMANDS = [
     "download --dataset own --check",
     "show --dataset sample --digit 7 -n 2 --seed 3",
     "show --dataset sample --style blocks --seed 3",
-    "show --glyphs --png glyphs.png",
+    "show --glyphs --png glyphs.png --overwrite",
     "show --model conv",
     "show --model simple",
     "show --model cgan",

@@ -114,7 +114,7 @@ def print_model(
         print_table(table)
     _print_recipe(recipe)
     print_line("settings for --set:", "bold")
-    table = plain_table("key", "value", "values")
+    table = plain_table("key", "value", "values", folded=[2])
     for setting in settings:
         table.add_row(setting.key, Text(format_value(setting.value)), Text(setting.values))
     print_table(table)
