@@ -81,3 +81,15 @@ def test_table_of_warnings_has_the_measured_ones():
     for name in ("inverted", "transposed"):
         ((warning, count),) = few[name].items()
         assert (name in warning, count) == (True, 200)
+
+
+def test_shares_of_numbers_are_the_recorded_ones():
+    record = json.loads((ROOT / "records/composed.json").read_text())
+    for name, source in (("MNIST", "mnist"), ("people", "handwriting")):
+        rows = [
+            record[source][kind][key]
+            for key in ("right", "right_if_number_of_digits_is_given")
+            for kind in ("separate", "touching")
+        ]
+        cells = " | ".join(f"{share:.2f}" for share in (record[source]["single"], *rows))
+        assert f"| {name} | {cells} |" in PAGE
