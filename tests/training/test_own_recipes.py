@@ -18,6 +18,7 @@ from mnistctl.errors import CheckpointError
 from mnistctl.models.sources import find
 from mnistctl.training.events import Epoch, Finished, GanEpoch
 from mnistctl.training.options import RunOptions
+from mnistctl.training.record import read_record
 from mnistctl.training.run import train
 
 PATCHES = Path(__file__).parents[2] / "docs/examples/patches.py"
@@ -102,8 +103,14 @@ def test_file_is_logged_exported_and_evaluated_on_corrupted_images(mnistctl, few
     assert body["corruptions"]
 
 
-def test_example_of_a_transformer_has_at_most_80_lines():
-    assert len(PATCHES.read_text().splitlines()) <= 80
+def test_example_of_a_transformer_is_short_and_has_the_accuracy_of_its_record():
+    record = read_record(PATCHES.parents[2] / "records/patches-sample.json")
+    page = (PATCHES.parents[1] / "own-recipes.md").read_text()
+    lines = len(PATCHES.read_text().splitlines())
+    assert lines <= 80
+    assert record.origin.text == PATCHES.read_text()
+    assert f"in {lines} lines" in page
+    assert f"it has {record.accuracy:.2f} %" in page
 
 
 @pytest.fixture
