@@ -162,13 +162,14 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def read_runs(records: Path) -> dict[str, RunRecord]:
-    """The records of runs, by name. Other JSON files in the folder have no recipe and seed."""
+    """The records of runs of shipped models, by name. Other JSON files have no recipe and seed."""
     runs = {}
     for path in sorted(records.glob("*.json")):
         if {"recipe", "seed"} <= _read_json(path).keys():
             run = read_record(path)
             assert run is not None
-            runs[path.stem] = run
+            if run.origin is None:
+                runs[path.stem] = run
     return runs
 
 
