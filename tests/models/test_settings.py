@@ -44,7 +44,12 @@ def _layers(model):
     return summarize_nets(models.load(model))
 
 
-@pytest.mark.parametrize(("model", "key"), CATALOGUE)
+def marked(model, key):
+    """The parameters of a test; models with the net of another one take long."""
+    return pytest.param(model, key, marks=pytest.mark.long if model in ("wsimple", "cgan") else ())
+
+
+@pytest.mark.parametrize(("model", "key"), [marked(*each) for each in CATALOGUE])
 def test_each_setting_has_a_type_and_can_be_changed(model, key):
     recipe = models.load(model)
     setting = list_settings(recipe)[key]
