@@ -26,7 +26,7 @@ STDOUT = "-"  # as a path, means stdout
 _SUFFIX = ".part"
 _NAME_PART = 20  # characters of a file's name in that of its temporary file
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
-_STALE_AFTER = 24 * 3600  # seconds after which another machine's temporary file counts as abandoned
+_STALE_AFTER = 24 * 3600  # seconds after which a temporary file of a process that cannot be asked is deleted
 _CHECKSUM = re.compile(rb"sha256:([0-9a-f]{64})")
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/([0-9]{1,9})")
 _TEMPORARY = re.compile(r"\..*\.([0-9a-f]{8})\.([0-9]{1,10})\.[0-9a-f]{8}\.part", re.DOTALL)
@@ -224,7 +224,7 @@ def _is_stale(part: Path) -> bool:
     if match is None:
         return False  # not a name that `atomic_write` gives
     host, process = match.groups()
-    if host != _HOST:
+    if host != _HOST or sys.platform == "win32":  # os.kill(process, 0) sends Ctrl-C there
         return time.time() - part.stat().st_mtime > _STALE_AFTER
     try:
         os.kill(int(process), 0)

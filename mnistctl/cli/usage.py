@@ -46,7 +46,6 @@ _MEANT_OPTIONS = {
     "--dropout": "--set net.dropout=NUMBER",
     "--label-smoothing": "--set label_smoothing=NUMBER",
     "--schedule": "--set schedule=NAME",
-    "--scheduler": "--set schedule=NAME",
     "--batchsize": "--batch-size",
     "--bs": "--batch-size",
     "--gpu": "--device cuda",

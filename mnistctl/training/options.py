@@ -120,8 +120,8 @@ class RunOptions(Schema):
             if value is not None and value > high:
                 raise UsageError(f"give {high} or less", field=field, value=value)
         if self.lr is not None and not 0 < self.lr <= MAX_RATE:
-            message = f"give a number above 0, at most {MAX_RATE:g}"
-            raise UsageError(message, field="lr", value=f"{self.lr:g}")
+            limit = f"{MAX_RATE:g} or less" if self.lr > MAX_RATE else "a number above 0"
+            raise UsageError(f"give {limit}", field="lr", value=f"{self.lr:g}")
         changed = replace(
             recipe,
             epochs=recipe.epochs if self.epochs is None else self.epochs,

@@ -14,7 +14,7 @@ COUNTS = [
 ]
 NAME = "$x_{\\frac$ \N{CJK UNIFIED IDEOGRAPH-6570} \udcff\n"  # a file may have this name
 HISTOGRAM = [0] * 9 + [3] + [0] * 4 + [97]
-RELIABILITY = [ReliabilityCurve(name, [65.0, 98.0], [33.3, 99.0], [3, 97], HISTOGRAM) for name in (NAME, "b")]
+RELIABILITY = ReliabilityCurve("b", [65.0, 98.0], [33.3, 99.0], [3, 97], HISTOGRAM)
 CURVES = LearningCurves([0.5, 0.2], [0.3, 0.25], [90.0, 95.0], [0.1, 0.05], averaged=(1, 2, 96.0))
 
 
@@ -22,16 +22,21 @@ def cells(*framed):
     return [charts.Cell(np.full((28, 28), 17 * n, np.uint8), str(n), n in framed) for n in range(3)]
 
 
-CHARTS = {
-    "confusion": charts.confusion_chart(NAME, COUNTS),
-    "curves": charts.curves_chart(NAME, CURVES),
-    "losses": charts.losses_chart(NAME, {"generator": [1.0, 2.0], NAME: [2.0, 0.0]}),
-    "compared": charts.compared_curves_chart(NAME, {"a": CURVES, NAME: CURVES}),
-    "calibration": charts.calibration_chart(NAME, RELIABILITY),
-    "histogram": charts.histogram_chart([("regular", [99.5, 99.5, 99.52]), (NAME, [99.51])]),
-    "digits": charts.digits_chart(NAME, ["a", NAME], [charts.Block("some", [cells(), cells(1)])]),
-    "grid": charts.grid_chart(NAME, np.zeros((64, 32), np.uint8), legend=[NAME], rows=["a", NAME]),
+NAMED = {  # the kinds of charts, as functions of a name
+    "confusion": lambda name: charts.confusion_chart(name, COUNTS),
+    "curves": lambda name: charts.curves_chart(name, CURVES),
+    "losses": lambda name: charts.losses_chart(name, {"generator": [1.0, 2.0], name: [2.0, 0.0]}),
+    "compared": lambda name: charts.compared_curves_chart(name, {"a": CURVES, name: CURVES}),
+    "calibration": lambda name: charts.calibration_chart(
+        name, [replace(RELIABILITY, label=name), RELIABILITY]
+    ),
+    "histogram": lambda name: charts.histogram_chart([("regular", [99.5, 99.5, 99.52]), (name, [99.51])]),
+    "digits": lambda name: charts.digits_chart(name, ["a", name], [charts.Block(name, [cells(), cells(1)])]),
+    "grid": lambda name: charts.grid_chart(
+        name, np.zeros((64, 32), np.uint8), legend=[name], rows=["a", name]
+    ),
 }
+CHARTS = {kind: make(NAME) for kind, make in NAMED.items()}
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -110,7 +115,7 @@ TIGHT = {
     "seven runs": charts.compared_curves_chart(LONG, {f"{LONG} {n}": CURVES for n in range(7)}),
     "small set": charts.calibration_chart("a", [ReliabilityCurve(LONG, [95.0], [90.0], [7], [0] * 14 + [7])]),
     "large set": charts.calibration_chart("a", [ReliabilityCurve("a", [9.0], [9.0], [7], [7, 8000, 1])]),
-    "seven nets": charts.calibration_chart("a", [replace(RELIABILITY[1], label=f"{n}") for n in range(7)]),
+    "seven nets": charts.calibration_chart("a", [replace(RELIABILITY, label=f"{n}") for n in range(7)]),
     "histogram": charts.histogram_chart([("swa", [99.512, 99.55]), ("conv", [99.48, 99.6])]),
 }
 
@@ -129,6 +134,16 @@ def test_no_text_of_a_chart_is_cut_overlaps_another_or_is_a_formula(name):
         across = min(one[2], other[2]) - max(one[0], other[0])
         down = min(one[3], other[3]) - max(one[1], other[1])
         assert across < 1 or down < 5, (first, second)  # a box has some room above and below its text
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_dollar_signs_in_a_name_are_text_and_not_a_formula(name):
+    drawn, plain = texts_of(NAMED[name]("a$b$c")), texts_of(NAMED[name]("abc"))
+    named = [(one, other) for one, other in zip(drawn, plain, strict=True) if "a$b$c" in one[0]]
+    assert named
+    for (text, left, _, right, _), (without, start, _, end, _) in named:
+        assert text.replace("$", "") == without
+        assert right - left > end - start + 9, text  # two dollar signs; a formula would be without them
 
 
 @pytest.mark.parametrize("ending", ["svg", "pdf", "png"])

@@ -52,6 +52,21 @@ def test_temporary_files_of_dead_processes_are_deleted_and_others_stay(tmp_path)
     assert names(tmp_path) == [".someone's.part", "alive"]
 
 
+def test_windows_is_not_asked_for_a_process_which_would_send_it_a_signal(tmp_path, monkeypatch):
+    ended = 2**31 - 1  # beyond the numbers of processes
+    new, old = (tmp_path / f".{name}.{files._HOST}.{ended}.0123abcd.part" for name in ("new", "old"))
+    for path in (new, old):
+        path.write_text("half of")
+    os.utime(old, (0, 0))
+    monkeypatch.setattr(files.sys, "platform", "win32")
+    monkeypatch.setattr(os, "kill", lambda *_: pytest.fail("a signal was sent"))
+    files.remove_stale_temp_files(tmp_path)
+    assert names(tmp_path) == [new.name]
+    monkeypatch.undo()
+    files.remove_stale_temp_files(tmp_path)
+    assert names(tmp_path) == []
+
+
 def test_checksum_covers_every_byte():
     content = files.add_checksum(b'{"checksum": "' + files.CHECKSUM_PLACEHOLDER.encode() + b'", "a": 1}')
     assert files.verify_checksum(content)

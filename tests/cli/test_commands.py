@@ -46,7 +46,7 @@ def test_record_and_log_hold_the_results_of_the_run(trained, tmp_path):
     assert record["dataset"]["name"] == "sample"
     assert len(record["dataset"]["sha256"]) == 4
     with Image.open(tmp_path / "out/logit-sample.png") as image:
-        assert image.mode == "L"
+        assert image.mode == "RGB"
 
 
 def test_same_run_again_is_already_finished_and_a_different_one_is_refused(trained, mnistctl, tmp_path):
