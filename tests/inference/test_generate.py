@@ -190,7 +190,8 @@ def test_one_image_is_too_few_for_a_data_set(tmp_path):
 def test_a_missing_reference_classifier_is_reported_with_what_to_do(tmp_path):
     with pytest.raises(CheckpointError) as refused:
         load.find_reference_classifier(None, tmp_path)
-    assert "train one with `mnistctl train conv` or name another with --judge" in describe_error(refused.value)
+    message = "train one with `mnistctl train conv` or name another with --judge"
+    assert message in describe_error(refused.value)
 
 
 REFUSED = {

@@ -121,6 +121,7 @@ def test_resumed_run_leaves_the_files_of_an_uninterrupted_one(number, whole, own
     assert [name for name in names if not name.startswith(".")] == [
         "epoch-0001.safetensors",
         "epoch-0002.safetensors",
+        "log.jsonl",
     ]
     # Its options come from the checkpoint. The command only says where it is.
     where = ("--name", "run", "--out-dir", "parts")
