@@ -21,8 +21,8 @@ def find_digit(ink: Grey) -> Mask | None:
     blurred, foreground, main = found
 
     # Add components from large to small, unless they are specks, shadows along the border, or far away.
-    labels, count = ndimage.label(foreground, TOUCHING)
-    masses = ndimage.sum_labels(blurred, labels, np.arange(1, count + 1))
+    labels, _ = ndimage.label(foreground, TOUCHING)
+    masses = np.bincount(labels.ravel(), blurred.ravel())[1:]
     boxes = ndimage.find_objects(labels)
     border = lie_along_border(labels, boxes)
     first = int(labels[main][0])
@@ -73,7 +73,7 @@ def _main_component(blurred: Grey, foreground: Mask) -> Mask | None:
     labels, count = ndimage.label(foreground, TOUCHING)
     if not count:
         return None
-    masses = ndimage.sum_labels(blurred, labels, np.arange(1, count + 1))
+    masses = np.bincount(labels.ravel(), blurred.ravel())[1:]
     boxes = ndimage.find_objects(labels)
     large = np.array([longer_side(box) >= max(6, 0.05 * max(blurred.shape)) for box in boxes])
     if not large.any():

@@ -196,7 +196,8 @@ def _estimate_light(small: Grey) -> Grey:
     values = small.reshape(-1).astype(np.float64)
     weights = np.ones_like(values)
     for _ in range(5):
-        fit = terms @ np.linalg.lstsq(terms * weights[:, None], values * weights, rcond=None)[0]
+        weighted = terms * (weights * weights)[:, None]
+        fit = terms @ np.linalg.lstsq(weighted.T @ terms, weighted.T @ values, rcond=None)[0]
         residuals = np.abs(values - fit)
         weights = 1 / (1 + (residuals / max(1.0, 2 * float(np.median(residuals)))) ** 2)
     light: Grey = fit.reshape(small.shape).clip(1, 255).astype(np.float32)
@@ -288,10 +289,11 @@ def _remove_rules(ink: Grey, least: int) -> None:
     """
     for view in (ink, ink.T):  # horizontal lines, then vertical ones
         noise = noise_level(view)
-        if not _reach_both_borders(view, max(2 * noise, 0.02)):
+        faintest = max(2 * noise, 0.02)
+        if not _reach_both_borders(view, faintest):
             continue
-        slope, darkness = _find_rules(view)
-        lines = darkness > max(2 * noise, 0.02)
+        slope, darkness = _find_rules(view, faintest)
+        lines = darkness > 0
         count, faint = ndimage.label(lines)[1], darkness.max() < 0.75 * np.percentile(view, 99)
         if count >= least and lines.mean() < (0.25 if count > 1 else 0.04 if faint else 0):
             # Subtract the lines, except where something much darker crosses them: a stroke.
@@ -308,17 +310,24 @@ def _reach_both_borders(ink: Grey, least: float) -> bool:
     return bool(min(np.median(end, axis=1).max() for end in (ink[:, :width], ink[:, -width:])) > least)
 
 
-def _find_rules(ink: Grey) -> tuple[float, NDArray[Any]]:
+def _find_rules(ink: Grey, faintest: float) -> tuple[float, NDArray[Any]]:
     """The slope along which the rows of an image are darkest, and how dark each row is along it.
 
-    The darkness of a row is its 20th percentile: a line is dark nearly everywhere, a stroke is not. About 64
-    columns are enough to measure it.
+    The darkness of a row is its 20th percentile: a line is dark nearly everywhere, a stroke is not. It is 0
+    if it is not above `faintest`. About 64 columns are enough to measure it.
     """
     columns = np.arange(0, ink.shape[1], max(1, ink.shape[1] // 64))
+    values = np.ascontiguousarray(ink[:, columns])
     best, best_slope, best_darkness = 0.0, 0.0, np.zeros(ink.shape[0])
     for slope in np.tan(np.radians(np.arange(-6, 6.1, 0.5))):
-        darkness = np.percentile(_shear_rows(ink[:, columns], columns, slope), 20, axis=1)
-        total = float((darkness.clip(0) ** 2).sum())
+        sheared = _shear_rows(values, columns, slope)
+        dark = np.flatnonzero((sheared > faintest).mean(1) > 0.75)  # only these can be above it
+        if not len(dark):
+            continue
+        levels = np.percentile(sheared[dark], 20, axis=1)
+        darkness = np.zeros(len(ink))
+        darkness[dark] = np.where(levels > faintest, levels, 0)
+        total = float((darkness**2).sum())
         if total > best:
             best, best_slope, best_darkness = total, slope, darkness
     return best_slope, best_darkness
@@ -333,4 +342,4 @@ def _shear_rows(values: NDArray[Any], columns: NDArray[np.int64], slope: float) 
         slope: rise per pixel.
     """
     rows = np.arange(len(values))[:, None] + np.rint(columns * slope).astype(int)
-    return np.take_along_axis(values, rows.clip(0, len(values) - 1), 0)
+    return values[rows.clip(0, len(values) - 1), np.arange(values.shape[1])]
