@@ -55,7 +55,8 @@ def handwritten_digits(folder: Path) -> tuple[list[np.ndarray], np.ndarray]:
         match = re.search(r"_label(\d)_", path.name)
         if match:
             found = photos.find_ink(photos.load_image(path)[0])
-            mask = None if found is None else components.find_digit(found[0])
+            foreground = None if found is None else components.find_foreground(found[0])
+            mask = None if foreground is None else components.find_digit(foreground)
             if found is not None and mask is not None:
                 inks.append(layout.extract_digit(found[0], mask))
                 labels.append(int(match[1]))

@@ -1,5 +1,7 @@
 """Finding the digit among the connected parts of the ink in an image."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -10,22 +12,33 @@ from mnistctl.data.segmentation import Grey, Mask
 TOUCHING = np.ones((3, 3))  # pixels that touch at a corner are connected
 
 
-def find_digit(ink: Grey) -> Mask | None:
-    """The pixels of the digit: the component with the most ink, and other components near it.
+@dataclass(frozen=True)
+class Foreground:
+    """Where the ink of an image stands out.
+
+    Args:
+        blurred: the ink, slightly blurred, [rows, columns].
+        mask: where it stands out.
+        main: the component with the most ink.
+    """
+
+    blurred: Grey
+    mask: Mask
+    main: Mask
+
+
+def find_digit(found: Foreground) -> Mask:
+    """The pixels of the digit: the main component, and other components near it.
 
     A digit may consist of several components, as a 5 whose bar is apart.
     """
-    found = clear_foreground(ink)
-    if found is None:
-        return None
-    blurred, foreground, main = found
 
     # Add components from large to small, unless they are specks, shadows along the border, or far away.
-    labels, _ = ndimage.label(foreground, TOUCHING)
-    masses = np.bincount(labels.ravel(), blurred.ravel())[1:]
+    labels, _ = ndimage.label(found.mask, TOUCHING)
+    masses = np.bincount(labels.ravel(), found.blurred.ravel())[1:]
     boxes = ndimage.find_objects(labels)
     border = lie_along_border(labels, boxes)
-    first = int(labels[main][0])
+    first = int(labels[found.main][0])
     chosen, box = {first}, boxes[first - 1]
     for n in np.argsort(-masses) + 1:
         if n in chosen or masses[n - 1] < 0.03 * masses[first - 1] or border[n - 1]:
@@ -36,8 +49,8 @@ def find_digit(ink: Grey) -> Mask | None:
     return mask
 
 
-def clear_foreground(ink: Grey) -> tuple[Grey, Mask, Mask] | None:
-    """The blurred ink, where it stands out, and its main component; None if there is none.
+def find_foreground(ink: Grey) -> Foreground | None:
+    """Where the ink of an image stands out; None if nothing does.
 
     What is much fainter than the main component, such as traces of lines and shadows, is left out.
     """
@@ -47,16 +60,15 @@ def clear_foreground(ink: Grey) -> tuple[Grey, Mask, Mask] | None:
         return None
     foreground &= blurred > 0.35 * np.percentile(blurred[main], 90)
     main = _main_component(blurred, foreground)
-    return None if main is None else (blurred, foreground, main)
+    return None if main is None else Foreground(blurred, foreground, main)
 
 
-def count_tall(ink: Grey, digit: Mask) -> tuple[int, int]:
+def count_tall(foreground: Mask, digit: Mask) -> tuple[int, int]:
     """How many components are at least half as high as the digit: in its mask, and outside of it."""
-    found = clear_foreground(ink)
     counts = [0, 0]
     rows = np.flatnonzero(digit.any(1))
-    for n, mask in enumerate((digit, ~digit) if found is not None else ()):
-        labels, _ = ndimage.label(found[1] & mask, TOUCHING)  # type: ignore[index]
+    for n, mask in enumerate((digit, ~digit)):
+        labels, _ = ndimage.label(foreground & mask, TOUCHING)
         boxes = ndimage.find_objects(labels)
         border = lie_along_border(labels, boxes)
         heights = [box[0].stop - box[0].start for box in boxes]

@@ -21,7 +21,7 @@ from mnistctl.errors import OutputError, UsageError
 MAX_BYTES = 2**28  # of a file
 MAX_PIXELS = 2**26  # of an image
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # none that needs a program to be read
-_MAX_SIDE = 512  # pixels on the longer side of the working copy: a digit of a twentieth of it has 25
+_MAX_SIDE = 320  # pixels on the longer side of the working copy: a digit of a twentieth of it has 16
 _MIN_SIDE = 4  # pixels on the shorter side, below which nothing can be read
 _SOLID = 0.8  # smallest opaque share of a sheet's box: a stroke rarely fills its box
 _CONTRAST = 40  # smallest difference between the greys of paper and ink; strokes of one colour have less
@@ -135,7 +135,7 @@ def _without_stderr() -> Iterator[None]:
 
 
 def to_grey(image: Image.Image) -> Grey:
-    """An image of any mode in grey: upright, at most 640 pixels long, transparent parts as paper.
+    """An image of any mode in grey: upright, at most 320 pixels long, transparent parts as paper.
 
     Returns:
         [rows, columns], black 0 to white 255.
@@ -227,7 +227,7 @@ def to_mnist(grey: Grey) -> NDArray[np.uint8] | None:
         White on black, uint8 [28, 28]; None if there is no digit.
     """
     found = find_ink(grey)
-    if found is None:
+    foreground = None if found is None else components.find_foreground(found[0])
+    if found is None or foreground is None:
         return None
-    mask = components.find_digit(found[0])
-    return None if mask is None else layout.fit(layout.extract_digit(found[0], mask))
+    return layout.fit(layout.extract_digit(found[0], components.find_digit(foreground)))

@@ -107,11 +107,10 @@ def find_rows(ink: Grey) -> list[Row]:
     Args:
         ink: as `segmentation.extract_ink` gives it.
     """
-    found = components.clear_foreground(ink)
+    found = components.find_foreground(ink)
     if found is None:
         return []
-    blurred, foreground, _ = found
-    labels, _ = ndimage.label(foreground, components.TOUCHING)
+    labels, _ = ndimage.label(found.mask, components.TOUCHING)
     boxes = ndimage.find_objects(labels)
     border = components.lie_along_border(labels, boxes)
     heights = np.array([box[0].stop - box[0].start for box in boxes])
@@ -135,7 +134,7 @@ def find_rows(ink: Grey) -> list[Row]:
         rows = frames[nearest][0].stop - frames[nearest][0].start
         if gaps[nearest] < 0.1 * rows and components.longer_side(boxes[n]) > 0.12 * rows:
             groups[nearest].append(n)
-    rows = [cut(blurred, np.isin(labels, [n + 1 for n in group])) for group in groups]
+    rows = [cut(found.blurred, np.isin(labels, [n + 1 for n in group])) for group in groups]
     return sorted(rows, key=lambda row: row.top)
 
 

@@ -318,15 +318,17 @@ def _find_rules(ink: Grey, faintest: float) -> tuple[float, NDArray[Any]]:
     """
     columns = np.arange(0, ink.shape[1], max(1, ink.shape[1] // 64))
     values = np.ascontiguousarray(ink[:, columns])
+    above = values > faintest
     best, best_slope, best_darkness = 0.0, 0.0, np.zeros(ink.shape[0])
+    if above.any(0).mean() < 0.8:  # no line can be dark in as many columns
+        return best_slope, best_darkness
     for slope in np.tan(np.radians(np.arange(-6, 6.1, 0.5))):
-        sheared = _shear_rows(values, columns, slope)
-        dark = np.flatnonzero((sheared > faintest).mean(1) > 0.75)  # only these can be above it
-        if not len(dark):
+        dark = np.count_nonzero(_shear_rows(above, columns, slope), axis=1) >= 0.8 * len(columns)
+        if not dark.any():
             continue
-        levels = np.percentile(sheared[dark], 20, axis=1)
+        levels = np.sort(_shear_rows(values, columns, slope)[dark], axis=1)
         darkness = np.zeros(len(ink))
-        darkness[dark] = np.where(levels > faintest, levels, 0)
+        darkness[dark] = levels[:, len(columns) // 5]
         total = float((darkness**2).sum())
         if total > best:
             best, best_slope, best_darkness = total, slope, darkness
@@ -342,4 +344,6 @@ def _shear_rows(values: NDArray[Any], columns: NDArray[np.int64], slope: float) 
         slope: rise per pixel.
     """
     rows = np.arange(len(values))[:, None] + np.rint(columns * slope).astype(int)
-    return values[rows.clip(0, len(values) - 1), np.arange(values.shape[1])]
+    places = rows.clip(0, len(values) - 1) * values.shape[1] + np.arange(values.shape[1])
+    sheared: NDArray[Any] = np.take(values, places)
+    return sheared

@@ -39,12 +39,13 @@ def find_digits(ink: Grey, margin: int = 0, expect: int | None = None) -> tuple[
         margin: the width of the margin around the image in `ink`.
         expect: how many digits there are; None if that is unknown.
     """
-    mask = components.find_digit(ink)
-    if mask is None:
+    foreground = components.find_foreground(ink)
+    if foreground is None:
         return (), 0
+    mask = components.find_digit(foreground)
     single = FoundDigit(layout.fit(layout.extract_digit(ink, mask)), rows.box_of(mask, margin))
     odds = float(detector.digit_odds(single.image[None])[0])
-    found_rows = [] if _is_surely_one(ink, mask, odds, expect) else rows.find_rows(ink)
+    found_rows = [] if _is_surely_one(foreground.mask, mask, odds, expect) else rows.find_rows(ink)
     chosen = numbers.choose(found_rows, None if expect == 1 else expect)
     scores = [piece.score for _, pieces in chosen for piece in pieces]
     if expect == 1 or len(scores) < 2:
@@ -67,11 +68,11 @@ def _is_number(scores: Sequence[float]) -> bool:
     return sum(score > 0 for score in scores) > 1 and (len(scores) > 2 or sum(scores) > 2 * _SURE_OF_TWO)
 
 
-def _is_surely_one(ink: Grey, mask: Mask, odds: float, expect: int | None) -> bool:
+def _is_surely_one(foreground: Mask, mask: Mask, odds: float, expect: int | None) -> bool:
     """Whether the digit is all that an image shows, so that it need not be cut."""
     if expect is not None and expect > 1:
         return False
-    inside, outside = components.count_tall(ink, mask)
+    inside, outside = components.count_tall(foreground, mask)
     found, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     narrow = columns[-1] - columns[0] + 1 < _NARROW * (found[-1] - found[0] + 1)
     return outside == 0 and bool(odds > _CERTAIN or (inside == 1 and narrow))
