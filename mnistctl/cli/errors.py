@@ -69,7 +69,11 @@ def describe_error(error: MnistctlError) -> str:
     if error.field is not None:
         value = "" if error.value is None else f" {error.value}"
         where = f"{option_of(error.field)}{value}: "
-    return "; ".join([f"{where}{error.message}", *_hints(error)])
+    sentence = f"{where}{error.message}"
+    hints = "; ".join(_hints(error))
+    if not hints:
+        return sentence
+    return f"{sentence} {hints}" if sentence.endswith("?") else f"{sentence}; {hints}"
 
 
 def describe_warning(warning: Warned) -> str:

@@ -68,7 +68,7 @@ ChartsFile = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Name the charts so, with their kind before the ending: .png, .svg or .pdf.",
+        help="Path of the charts, .png, .svg or .pdf; their kind is added before the ending.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -207,8 +207,7 @@ def _find_dataset(paths: Sequence[Path], *, silent: bool) -> str:
         message = f"{paths[0].stem} was trained on digits of your own; say which to evaluate on"
         raise UsageError(f"{message}: --dataset own --data-dir DIR, or --dataset mnist")
     if name != DEFAULT_DATASET and not silent:
-        who = "it was" if len(paths) == 1 else "they were"
-        print_line(f"data set: {name}, as {who} trained on it (--dataset takes another)")
+        print_line(f"data set: {name}, as in training (--dataset chooses another)")
     return name
 
 
@@ -255,8 +254,14 @@ def _check_options(context: typer.Context, subject: str) -> None:
     """Refuse options on the command line (not in the environment) that do not apply to `subject`."""
     for name, subjects in _APPLIES_TO.items():
         source = context.get_parameter_source(name)
-        if subject not in subjects and source is not None and source.name == "COMMANDLINE":
-            raise UsageError(f"{option_of(name)} is only for {' or '.join(subjects)}, not for {subject}")
+        if subject in subjects or source is None or source.name != "COMMANDLINE":
+            continue
+        if subject == _IMAGES:
+            raise UsageError(f"{option_of(name)} cannot be combined with --image")
+        if subjects == (_IMAGES,):
+            raise UsageError(f"{option_of(name)} needs --image")
+        whose = "classifiers" if _CLASSIFIERS in subjects else subjects[0]
+        raise UsageError(f"{option_of(name)} is only for {whose}, not for {subject}")
 
 
 def _evaluate_classifier(options: EvalOptions) -> None:

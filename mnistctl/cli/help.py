@@ -11,11 +11,12 @@ from mnistctl.cli.output.terminal import print_line
 
 # Not the docstrings of the functions, which `python -OO` removes.
 DESCRIPTIONS = {
-    "download": "Download a data set and verify it. Files that are present and verified are not downloaded"
-    " again.",
+    "download": "Download a data set and verify it.\n\n"
+    "Files that are present and verified are not downloaded again.",
     "import": "Make a data set of your own from folders of pictures, for --dataset own.\n\n"
     "The pictures of each digit are in a folder called like it: 0, 1, ... 9.",
-    "show": "Print images as text: the label, then 28 rows. The images are random unless --index is given.",
+    "show": "Print images of a data set, the layers of a model, the runs, or facts about the machine.\n\n"
+    "An image is its label and 28 rows of text. The images are random unless --index is given.",
     "train": "Train a model and save weights, log and images.",
     "trials": "Train models from many seeds and compare their accuracies.",
     "eval": "Evaluate trained models.\n\n"
@@ -23,8 +24,8 @@ DESCRIPTIONS = {
     "Several classifiers: scores in one table, and a test whether they differ.\n"
     "A generator: how close its images are to real ones, in the features of a classifier.\n"
     "With --image: a classifier's predictions for image files.",
-    "generate": "Generate images with a trained generator. The data set that it was trained on is not"
-    " needed.",
+    "generate": "Generate images with a trained generator.\n\n"
+    "The data set that it was trained on is not needed.",
 }
 
 
@@ -37,14 +38,14 @@ class Tidy:
     def get_params(self, ctx: Any) -> list[Any]:
         """The options and arguments, worded for the help.
 
-        A flag has no type, nor has an argument that may be repeated. A default that is a text is shown like
-        others, without parentheses.
+        A flag has no type, nor has an argument: its name says what it is. A default that is a text is shown
+        like others, without parentheses.
         """
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in parameters:
             if getattr(parameter, "is_flag", False):
                 parameter.metavar = ""
-            elif parameter.nargs == -1:
+            elif parameter.param_type_name == "argument":
                 parameter.display_type = lambda ctx: ""
             if isinstance(default := getattr(parameter, "show_default", None), str):
                 parameter.help = f"{parameter.help} \\[default: {default}]"  # not a tag of Rich

@@ -132,6 +132,7 @@ Resume = Annotated[
 Seed = Annotated[int | None, typer.Option(help="Random seed.", show_default="0")]
 COUNT = typer.Option("-n", "--count", help="Number of images.")
 NET = typer.Argument(
+    metavar="NAME|FILE",
     help="Name of a trained model in out/, or path of a checkpoint or of its recipe file.",
     autocompletion=completion.nets,
 )

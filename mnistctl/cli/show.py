@@ -95,8 +95,6 @@ def show(
         raise UsageError("--csv is only for --runs")
     if csv and json:
         raise UsageError("--csv cannot be combined with --json")
-    if csv and not runs:
-        raise UsageError("--csv is only for --runs")
     if scale != 1 and png is None:
         raise UsageError("--scale is only for --png")
     chosen = (runs, machine, model is not None, glyphs, True)

@@ -46,7 +46,7 @@ def trials(
     model: Annotated[
         list[str],
         typer.Argument(
-            metavar="MODEL|FILE.py...",
+            metavar="MODEL|FILE.py",
             help=f"One or more of {', '.join(CLASSIFIERS)}, or recipe files of your own.",
             autocompletion=completion.classifiers,
         ),

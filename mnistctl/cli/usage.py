@@ -4,6 +4,7 @@ Typer's exceptions are in a private module, so they are told apart by their attr
 """
 
 import re
+import shlex
 from typing import Any
 
 from mnistctl.errors import suggest
@@ -78,7 +79,14 @@ def describe_usage_error(error: Any) -> str:
         return ""
     context = getattr(error, "ctx", None)
     program = "mnistctl" if context is None else str(context.command_path)
-    for describe in (_unknown_command, _unknown_option, _extra_argument, _unknown_choice, _wrong_type):
+    for describe in (
+        _unknown_command,
+        _unknown_option,
+        _extra_argument,
+        _wrong_count,
+        _unknown_choice,
+        _wrong_type,
+    ):
         if (better := describe(message, error, context)) is not None:
             message = better
             break
@@ -87,8 +95,12 @@ def describe_usage_error(error: Any) -> str:
 
 def _unknown_command(message: str, error: Any, context: Any) -> str | None:
     match = re.match(r"No such command '(.*?)'\.", message)
-    meant = _MEANT_COMMANDS.get(match[1].lower()) if match else None
-    return f"no command is called {match[1]!r}; use `{meant}`" if match and meant else None
+    if match is None:
+        return None
+    if meant := _MEANT_COMMANDS.get(match[1].lower()):
+        return f"no command is called {match[1]!r}; use `{meant}`"
+    alike = " or ".join(re.findall(r"'(.*?)'", message.partition("Did you mean ")[2]))
+    return f"no command is called {match[1]!r}{f'; did you mean {alike}?' if alike else ''}"
 
 
 def _unknown_option(message: str, error: Any, context: Any) -> str | None:
@@ -99,9 +111,9 @@ def _unknown_option(message: str, error: Any, context: Any) -> str | None:
     meant = _MEANT_OPTIONS.get(match[1])
     known = {name for parameter in context.command.params for name in parameter.opts} if context else set()
     if meant is not None and meant.split()[0] in known:
-        return f"No such option: {match[1]}; use {meant}"
-    hint = suggest(match[1], match[2].split(", ")) if match[2] else ""
-    return f"No such option: {match[1]}{hint}"
+        return f"no option is called {match[1]}; use {meant}"
+    hint = suggest(match[1], match[2].split(", ")).removesuffix(";") if match[2] else ""
+    return f"no option is called {match[1]}{hint}"
 
 
 def _extra_argument(message: str, error: Any, context: Any) -> str | None:
@@ -120,15 +132,28 @@ def _extra_argument(message: str, error: Any, context: Any) -> str | None:
     if command == "train" and word in CLASSIFIERS:
         first = context.params.get("model")
         return f"train takes one model; use `mnistctl trials {first} {word}` for several"
+    return f"unexpected argument {word!r}"
+
+
+def _wrong_count(message: str, error: Any, context: Any) -> str | None:
+    """For an argument or a value that is missing, or a value too many: where."""
+    if match := re.match(r"Missing argument '(.*?)(?:\.\.\.)?'\.", message):
+        return f"missing argument {match[1]}"
+    if match := re.match(r"Option '(\S+)' requires an argument\.", message):
+        return f"{match[1]}: a value is missing"
+    if match := re.match(r"Option '(\S+)' does not take a value\.", message):
+        return f"{match[1]} takes no value"
     return None
 
 
 def _unknown_choice(message: str, error: Any, context: Any) -> str | None:
-    choice = re.fullmatch(r"(.*: )(?:Value error, )?'(.*)' is not one of (.*)\.", message, re.DOTALL)
+    pattern = r"Invalid value for '([^\s']+)[^']*': (?:Value error, )?'(.*)' is not one of (.*)\."
+    choice = re.fullmatch(pattern, message, re.DOTALL)
     if choice is None:
         return None
     choices = choice[3].replace("'", "")
-    return f"{choice[1]}{choice[2]!r}{suggest(choice[2], choices.split(', '))} choose one of {choices}"
+    hint = suggest(choice[2], choices.split(", ")).removeprefix("; ").removeprefix(";")
+    return f"{choice[1]} {shlex.quote(choice[2])}: {f'{hint} ' if hint else ''}choose one of {choices}"
 
 
 def _wrong_type(message: str, error: Any, context: Any) -> str | None:

@@ -12,7 +12,7 @@ from mnistctl.artifacts.outputs import IDX, Output, check_outputs
 from mnistctl.data import datasets, idx
 from mnistctl.data.datasets import Split
 from mnistctl.data.photos import load_image, to_mnist
-from mnistctl.errors import DataError, OutputError, UsageError
+from mnistctl.errors import DataError, OutputError, UsageError, plural
 from mnistctl.schema import Schema
 
 TEST_SHARE = 1 / 6  # of the pictures of each digit; MNIST has 10,000 of 70,000
@@ -102,7 +102,9 @@ def import_pictures(
     for split, chosen in splits.items():
         if not chosen:
             reason = f" ({left_out[0].file}: {left_out[0].reason})" if left_out else ""
-            message = f"no picture is left for the {split} split, {len(left_out)} files are left out{reason}"
+            message = (
+                f"no picture is left for the {split} split; left out: {plural(len(left_out), 'file')}{reason}"
+            )
             raise DataError(f"{source}: {message}; give 2 or more pictures of a digit")
     for file, output in zip(wanted, outputs, strict=True):
         images = np.stack([picture.pixels for picture in splits[file.split]])

@@ -162,7 +162,7 @@ def mismatch_figure(
         legend[0] += f", at most {grids.MAX_COLUMNS} of a digit"
     if disputed.any():
         legend.append("black on white: the label is disputed")
-    errors = f"{len(indices):,} errors in {len(arrays.labels):,} images"
+    errors = f"{plural(len(indices), 'error')} in {plural(len(arrays.labels), 'image')}"
     return charts.grid_chart(f"{title}: {errors}", grid, legend=legend)
 
 

@@ -140,8 +140,8 @@ def _load_data(options: RunOptions, recipe: Recipe) -> tuple[Arrays, Arrays, Dat
     dataset, data_dir = options.get("dataset"), options.get("data_dir")
     train, train_sums = datasets.load(dataset, data_dir, "train")
     test, test_sums = datasets.load(dataset, data_dir, "test")
-    if recipe.batch_size > len(train.labels):
-        message = f"{dataset} has {plural(len(train.labels), 'training image')}"
+    if recipe.batch_size > (count := len(train.labels)):
+        message = f"{dataset} has {plural(count, 'training image')}; give {count} or less"
         raise UsageError(message, field="batch_size", value=recipe.batch_size)
     return train, test, DatasetFiles(name=dataset, sha256=train_sums | test_sums)
 

@@ -22,6 +22,10 @@ from mnistctl.errors import CheckpointError, DataError, MnistctlError, UsageErro
             "--dataset fashion: missing; run `mnistctl download --dataset fashion` or use --data-dir",
         ),
         (
+            UsageError("no such setting; did you mean lr?", remedies=["list_settings"]),
+            "no such setting; did you mean lr? see `mnistctl show --model MODEL`",
+        ),
+        (
             MnistctlError("no trained model", remedies=["train"]),
             "no trained model; train one with `mnistctl train MODEL`",
         ),

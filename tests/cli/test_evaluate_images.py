@@ -94,16 +94,16 @@ def test_images_of_a_folder_are_classified_in_the_order_of_their_names(mnistctl,
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--split test", "--split is only for a single classifier or several classifiers, not for --image"),
-        ("--dataset mnist", "--dataset is only for"),
-        ("--data-dir data", "--data-dir is only for"),
-        ("--offline", "--offline is only for"),
-        ("--predictions p.csv", "--predictions is only for"),
-        ("--onnx o.onnx", "--onnx is only for"),
-        ("--corrupt", "--corrupt is only for"),
-        ("--judge conv", "--judge is only for"),
-        ("-n 5", "-n is only for"),
-        ("--seed 0", "--seed is only for"),
+        ("--split test", "--split cannot be combined with --image"),
+        ("--dataset mnist", "--dataset cannot be combined with --image"),
+        ("--data-dir data", "--data-dir cannot be combined with --image"),
+        ("--offline", "--offline cannot be combined with --image"),
+        ("--predictions p.csv", "--predictions cannot be combined with --image"),
+        ("--onnx o.onnx", "--onnx cannot be combined with --image"),
+        ("--corrupt", "--corrupt cannot be combined with --image"),
+        ("--judge conv", "--judge cannot be combined with --image"),
+        ("-n 5", "-n cannot be combined with --image"),
+        ("--seed 0", "--seed cannot be combined with --image"),
         ("--min-confidence 1.5", "--min-confidence 1.5: give a probability"),
         ("--min-confidence nan", "--min-confidence nan: give a probability"),
     ],
@@ -124,7 +124,7 @@ def test_images_need_a_single_classifier_and_a_minimum_confidence_needs_images(m
     ran = mnistctl("eval", CONV, "--min-confidence", "0.5")
     assert (ran.returncode, ran.stderr) == (
         2,
-        "mnistctl: --min-confidence is only for --image, not for a single classifier\n",
+        "mnistctl: --min-confidence needs --image\n",
     )
 
 

@@ -34,8 +34,8 @@ def test_net_of_the_sample_is_evaluated_on_the_sample_and_says_so(
     ran = mnistctl("eval", "logit-sample")
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
-    assert lines[0] == "data set: sample, as it was trained on it (--dataset takes another)"
-    assert lines[1] == "logit on sample, test: 1000 images"
+    assert lines[0] == "data set: sample, as in training (--dataset chooses another)"
+    assert lines[1] == "logit on sample, test: 1,000 images"
     assert json.loads(mnistctl("eval", "logit-sample", "--json").stdout)["dataset"] == "sample"
     assert mnistctl("eval", "logit-sample", "--quiet").stdout.count("\n") == 1
 

@@ -1,6 +1,7 @@
 """Folders of pictures become a data set: prepared or as they are, split honestly, nothing lost silently."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -122,7 +123,7 @@ def test_folder_without_digits_and_unusable_pictures_are_errors(tmp_path):
         pictures.import_pictures(tmp_path, tmp_path / "data")
     (tmp_path / "3").mkdir()
     (tmp_path / "3/junk.png").write_bytes(b"junk")
-    with pytest.raises(DataError, match="no picture is left for the train split, 1 files are left out"):
+    with pytest.raises(DataError, match="no picture is left for the train split; left out: 1 file "):
         pictures.import_pictures(tmp_path, tmp_path / "data")
     assert not (tmp_path / "data").exists()
 
@@ -134,10 +135,12 @@ def test_command_prints_counts_and_what_to_run_next_and_the_data_can_be_trained_
     lines = ran.stdout.splitlines()
     assert lines[1].split() == ["0", "5", "1"]
     assert lines[11].split() == ["all", "50", "10"]
-    assert lines[12] == "left out: 1 files"
-    assert lines[-1] == "train on it: mnistctl train conv --dataset own --data-dir 'my digits'"
-    words = ("train", "logit", "--epochs", "1", "--batch-size", "10", "--dataset", "own")
-    assert mnistctl(*words, "--data-dir", "my digits").returncode == 0
+    assert lines[12] == "left out: 1 file"
+    assert lines[-1] == (
+        "train on it with `mnistctl train conv --dataset own --data-dir 'my digits' --batch-size 50`"
+    )
+    _, *words = shlex.split(lines[-1].partition("`")[2].removesuffix("`"))
+    assert mnistctl(*words, "--epochs", "1").returncode == 0
     again = mnistctl("import", "pictures", "--as-is", "--data-dir", "my digits")
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr.endswith("exists already; it is not replaced; use --data-dir\n")

@@ -177,7 +177,7 @@ def test_learning_curves_are_drawn_only_from_the_record_of_the_same_net(mnistctl
         (("a", "b", "--predictions", "p.csv"), "--predictions is only for a single classifier"),
         (("a", "b", "--judge", "a"), "--judge is only for a generator"),
         (("a", "b", "--image", "a.png"), "--image is only for a single classifier"),
-        (("a", "--min-confidence", "0.5"), "--min-confidence is only for --image"),
+        (("a", "--min-confidence", "0.5"), "--min-confidence needs --image"),
         (("a", "-n", "5"), "-n is only for a generator"),
     ],
 )
@@ -196,7 +196,7 @@ def test_a_generator_is_not_compared_and_not_evaluated_on_corruptions(mnistctl, 
         ran = mnistctl("eval", *names, *three)
         assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
         assert "g.safetensors is a generator, which cannot be compared" in ran.stderr
-    refused = "--corrupt is only for a single classifier or several classifiers"
+    refused = "--corrupt is only for classifiers"
     assert refused in mnistctl("eval", "g", *three, "--corrupt").stderr
 
 

@@ -218,7 +218,7 @@ REFUSED = {
     "generate logit": (2, "logit is a classifier; generators are gan, cgan"),
     "generate nothing": (5, "no trained model 'nothing' in"),
     "eval cgan --predictions a.csv": (2, "--predictions is only for a single classifier"),
-    "eval cgan --split train": (2, "--split is only for a single classifier or several classifiers"),
+    "eval cgan --split train": (2, "--split is only for classifiers"),
     "eval cgan --judge nothing": (5, "no trained model 'nothing' in"),
     "eval cgan --judge gan --dataset sample": (5, "gan is a generator"),
     "eval cgan -n 5 --dataset sample": (2, "-n 5: give 100 to 1000000"),

@@ -114,7 +114,10 @@ def test_resume_without_options_keeps_the_command(stub_command, own):
         (("logit", "-n", "2", "--allow-mixed"), "--resume"),
         (("logit", "-n", "2", "--resume", "--overwrite"), "--overwrite"),
         (("logit", "-n", "2", "--device", "tpu"), "--device"),
-        (("logit", "-n", "2", "--batch-size", "5000"), "--batch-size 5000: sample has 4,000 training images"),
+        (
+            ("logit", "-n", "2", "--batch-size", "5000"),
+            "--batch-size 5000: sample has 4,000 training images; give 4000 or less",
+        ),
         (("logit", "-n", "2", "--scheduler", "tcp://127.0.0.1:1"), "--scheduler tcp://127.0.0.1:1: only"),
         (("logit", "-n", "2", "--executor", "nowhere:at_all"), "nowhere"),
         (("logit", "-n", "2", "--executor", "elsewhere"), "module:factory"),

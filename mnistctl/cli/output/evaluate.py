@@ -22,6 +22,7 @@ from mnistctl.cli.output.terminal import (
     progress_bar,
 )
 from mnistctl.cli.output.train import print_mismatches
+from mnistctl.errors import plural
 from mnistctl.evaluation.statistics import LEVEL
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def print_evaluation(
     if quiet:
         print_line(format_percent(evaluation.accuracy))
         return
-    print_line(f"{evaluation.model} on {evaluation.dataset}, {evaluation.split}: {evaluation.count} images")
+    count = plural(evaluation.count, "image")
+    print_line(f"{evaluation.model} on {evaluation.dataset}, {evaluation.split}: {count}")
     print_line(f"loss: {evaluation.loss:.4f}")
     print_line(f"accuracy: {format_percent(evaluation.accuracy)} %", "bold green")
     issues = evaluation.label_issues
@@ -85,7 +87,7 @@ def print_evaluation(
         _print_corruptions(evaluation.corruptions, ["accuracy"])
     if export is not None:
         difference = f"logits differ by at most {export.max_difference:.1e}"
-        print_line(f"ONNX Runtime: the same prediction for all {export.count} images, {difference}")
+        print_line(f"ONNX Runtime: the same prediction for all {plural(export.count, 'image')}, {difference}")
     for note in notes:
         print_line(note)
 
@@ -137,7 +139,7 @@ def print_comparison(
             print_line(format_percent(net.accuracy))
         return
     split = f"{comparison.dataset}, {comparison.split}"
-    print_line(f"{len(comparison.nets)} models on {split}: {comparison.count} images")
+    print_line(f"{len(comparison.nets)} models on {split}: {plural(comparison.count, 'image')}")
     _print_scores(comparison)
     for pair in comparison.pairs:
         errors = f"errors of one alone: {pair.first} {pair.only_first}, {pair.second} {pair.only_second}"
@@ -170,7 +172,7 @@ def _print_scores(comparison: "Comparison") -> None:
 
 def _print_shared_errors(comparison: "Comparison") -> None:
     errors = comparison.misread_by_all
-    print_line(f"errors common to all: {len(errors)} of {comparison.count}")
+    print_line(f"errors common to all: {len(errors):,} of {comparison.count:,}")
     if not errors:
         return
     disputed = comparison.label_issues.indices if comparison.label_issues else ()
@@ -209,7 +211,7 @@ def print_generator_evaluation(
         print_line(f"{evaluation.frechet.value:.3f}")
         return
     print_line(
-        f"{evaluation.model}: {evaluation.count} generated images, seed {evaluation.seed}, "
+        f"{evaluation.model}: {evaluation.count:,} generated images, seed {evaluation.seed}, "
         f"compared with {evaluation.dataset}"
     )
     compared = f"{evaluation.compared} generated and {evaluation.compared} real images"

@@ -12,11 +12,14 @@ from rich.progress import TextColumn
 from mnistctl.cli.options import DATA_DIR
 from mnistctl.cli.output.evaluate import print_paths
 from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, print_table, progress_bar
+from mnistctl.errors import plural
 
 if TYPE_CHECKING:
     from mnistctl.data.pictures import ImportResult
 
 _MAX_LISTED = 20  # files that are left out
+_BATCH = 1000  # images of a batch in conv's recipe
+_SMALL_BATCH = 100  # images of a batch for a data set with fewer images than that
 
 
 def picture_progress() -> AbstractContextManager[Callable[[str, int, int | None], None]]:
@@ -35,11 +38,13 @@ def print_import(result: "ImportResult", data_dir: Path, *, json: bool) -> None:
     table.add_row("all", str(sum(result.train)), str(sum(result.test)), style="bold")
     print_table(table)
     if result.left_out:
-        print_line(f"left out: {len(result.left_out)} files")
+        print_line(f"left out: {plural(len(result.left_out), 'file')}")
     for each in result.left_out[:_MAX_LISTED]:
         print_line(f"  {each.file}: {each.reason}")
     if (more := len(result.left_out) - _MAX_LISTED) > 0:
         print_line(f"  and {more} more; --json lists all")
     print_paths(result.paths)
     where = "" if data_dir == DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
-    print_line(f"train on it: mnistctl train conv --dataset own{where}")
+    count = sum(result.train)
+    batch = "" if count >= _BATCH else f" --batch-size {min(count, _SMALL_BATCH)}"
+    print_line(f"train on it with `mnistctl train conv --dataset own{where}{batch}`")

@@ -218,7 +218,8 @@ def print_environment(environment: "EnvironmentReport", *, json: bool) -> None:
     missing = ", ".join(name for name, version in versions if not version)
     print_line(f"not installed: {missing or 'nothing'}")
     print_line(f"platform: {environment.platform}")
-    print_line(f"processor: {machine.processor}, {machine.cores} cores, {environment.threads} threads in use")
+    cores, threads = plural(machine.cores, "core"), plural(environment.threads, "thread")
+    print_line(f"processor: {machine.processor}, {cores}, {threads} in use")
     print_line(f"instructions: {machine.vectors}; {' '.join(machine.features) or 'others unknown'}")
     for device in environment.devices:
         name = "" if device.name is None else f" ({device.name})"

@@ -275,7 +275,7 @@ def _score_row(name: str, score: events.Epoch | events.AveragedWeights) -> str:
 
 
 def print_mismatches(mismatches: "Mismatches", say: Print, marked: Collection[int] = frozenset()) -> bool:
-    """Print the wrong predictions of each digit in a line, and how to read the lines.
+    """Print how to read the lines, then the wrong predictions of each digit in a line.
 
     A digit with many wrong predictions has the number of each in place of a list.
 
@@ -288,8 +288,10 @@ def print_mismatches(mismatches: "Mismatches", say: Print, marked: Collection[in
         Whether there is a star.
     """
     by_digit = mismatches.by_digit()
-    say("mismatches:" if by_digit else "mismatches: none")
-    stars, counted = False, False
+    counted = any(len(predictions) >= _MAX_LISTED for predictions in by_digit.values())
+    many = f"; from {_MAX_LISTED} on, how many of each" if counted else ""
+    say(f"mismatches (digit| wrong predictions{many}):" if by_digit else "mismatches: none")
+    stars = False
     for digit, predictions in by_digit.items():
         if len(predictions) >= _MAX_LISTED:
             counts = Counter(predicted for predicted, _ in predictions)
@@ -299,12 +301,8 @@ def print_mismatches(mismatches: "Mismatches", say: Print, marked: Collection[in
                 for predicted, count in counts.most_common()
             ]
             say(f"{digit}| {len(predictions)} wrong, {', '.join(words)}")
-            counted = True
         else:
             words = [f"{predicted}{'*' * (index in marked)}" for predicted, index in predictions]
             say(f"{digit}| {' '.join(words)}")
         stars = stars or any("*" in word for word in words)
-    if by_digit:
-        many = f"; from {_MAX_LISTED} on, how many of each" if counted else ""
-        say(f"(digit| wrong predictions{many})")
     return stars

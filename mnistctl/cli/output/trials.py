@@ -263,7 +263,7 @@ def _print_errors(arm: "ArmSummary") -> None:
         print_line(
             f"  test image {image.index}, {true}: wrong in {image.errors} of {n}, predicted {predicted}"
         )
-    print_line(f"confusion matrix of {plural(n, 'trial')} (row: true digit, column: prediction)")
+    print_line(f"confusion matrix of {plural(n, 'trial')} (rows: true digit, columns: prediction)")
     table = plain_table("", *map(str, range(10)), justify="right")
     for digit, counts in enumerate(arm.confusion):
         table.add_row(str(digit), *map(str, counts))

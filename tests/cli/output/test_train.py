@@ -16,7 +16,7 @@ def printed(pairs, marked=()):
 
 def test_few_wrong_predictions_of_a_digit_are_listed():
     lines, starred = printed([(3, 5), (3, 8), (4, 9)], marked={1})
-    assert lines == ["mismatches:", "3| 5 8*", "4| 9", "(digit| wrong predictions)"]
+    assert lines == ["mismatches (digit| wrong predictions):", "3| 5 8*", "4| 9"]
     assert starred
 
 
@@ -27,7 +27,7 @@ def test_many_wrong_predictions_of_a_digit_are_counted(count):
         assert lines[1] == "3| " + "5 " * 18 + "8"
     else:
         assert lines[1] == f"3| {count} wrong, 5: {count - 1}, 8: 1"
-        assert lines[-1] == "(digit| wrong predictions; from 20 on, how many of each)"
+        assert lines[0] == "mismatches (digit| wrong predictions; from 20 on, how many of each):"
     assert lines[2] == "4| 9"
     assert max(map(len, lines)) < 80
     assert not starred
