@@ -284,8 +284,8 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
         of_arms = recipes_of(model, run)
         recipes |= {name: of_arms[arm] for arm, name in arms[model.name].items()}
     for recipe in recipes.values():
-        if recipe.batch_size > len(train.labels):
-            message = f"{dataset} has {plural(len(train.labels), 'training image')}"
+        if recipe.batch_size > (count := len(train.labels)):
+            message = f"{dataset} has {plural(count, 'training image')}; give {count} or less"
             raise UsageError(message, field="batch_size", value=recipe.batch_size)
     assert options.count is not None
     return JournalHeader(
