@@ -42,7 +42,7 @@ COMMANDS = get_command(app).commands
         ("train conv lstm", "train takes one model; use `mnistctl trials conv lstm` for several"),
         (
             "train conv --rate 0",
-            "--lr 0: give a number above 0, at most 1e+30; --rate is an earlier name of --lr",
+            "--lr 0: give a number above 0; --rate is an earlier name of --lr",
         ),
     ],
 )
