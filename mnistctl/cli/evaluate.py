@@ -1,15 +1,19 @@
 """The command eval: evaluate one classifier, several, or a generator; or classify image files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from mnistctl.cli.commands import check_stdout, name_part
-from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import option_of
+from mnistctl.cli.evaluations import (
+    EvalOptions,
+    classify_pictures,
+    evaluate_generated,
+    evaluate_one,
+    evaluate_several,
+)
 from mnistctl.cli.options import (
     DATA,
     DATA_DIR,
@@ -35,22 +39,11 @@ from mnistctl.cli.options import (
     ReferenceClassifier,
     Seed,
     Split,
-    SplitName,
     Threads,
     flag,
 )
 from mnistctl.cli.recipes import find_recipes
-from mnistctl.errors import MnistctlError, OutputError, UsageError
-from mnistctl.models.pretrained import WEIGHTS
-
-if TYPE_CHECKING:
-    from mnistctl.artifacts.charts import LearningCurves
-    from mnistctl.artifacts.drawing import Chart
-    from mnistctl.artifacts.outputs import Output
-    from mnistctl.evaluation.figures import FigureFiles
-    from mnistctl.evaluation.predictions import Classifier
-    from mnistctl.inference.load import Recipes
-    from mnistctl.inference.predict import Predictions
+from mnistctl.errors import UsageError
 
 PredictionsFile = Annotated[
     Path | None,
@@ -79,52 +72,7 @@ SampleCount = Annotated[
     typer.Option("-n", "--count", help="Number of images.", show_default="10000", rich_help_panel=GENERATOR),
 ]
 
-
 DEFAULT_DATASET = "mnist"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvalOptions:
-    """The options of the command. None means: not given."""
-
-    paths: list[Path]
-    split: SplitName
-    dataset: str
-    data_dir: Path
-    offline: bool
-    device: str
-    threads: int | None
-    out_dir: Path
-    predictions: Path | None
-    onnx: Path | None
-    overwrite: bool
-    charts: Path | None
-    no_charts: bool
-    corrupt: bool
-    judge: str | None
-    count: int | None
-    seed: int | None
-    image: list[Path] | None
-    labels: Path | None
-    min_confidence: float | None
-    expect: int | None
-    boxes: Path | None
-    quiet: bool
-    json: bool
-    recipes: "Recipes"
-
-    def figure_files(self, name: str) -> "FigureFiles":
-        """Where the charts are written; `name` is their default name. The names of many nets are cut."""
-        from mnistctl.artifacts import files
-        from mnistctl.evaluation.figures import FigureFiles
-
-        if self.charts is not None:
-            return FigureFiles(self.charts.with_suffix(""), self.charts.suffix, "charts")
-        return FigureFiles(self.out_dir / files.shorten(name, _MAX_NAME_BYTES))
-
-    def figures(self, drawn: "dict[str, Chart]", target: "FigureFiles") -> "dict[Path, Chart]":
-        """The charts to write, by their path."""
-        return {} if self.no_charts else {target.path_of(ending): chart for ending, chart in drawn.items()}
 
 
 def evaluate(
@@ -177,10 +125,10 @@ def evaluate(
         given["dataset"] = known
     options = EvalOptions(paths=paths, recipes=recipes, **given)
     run = {
-        _CLASSIFIER: _evaluate_classifier,
-        _CLASSIFIERS: _compare_classifiers,
-        _GENERATOR: _evaluate_generator,
-        _IMAGES: _predict_images,
+        _CLASSIFIER: evaluate_one,
+        _CLASSIFIERS: evaluate_several,
+        _GENERATOR: evaluate_generated,
+        _IMAGES: classify_pictures,
     }[subject]
     with recipes.reporting_errors():
         run(options)
@@ -210,8 +158,6 @@ def _find_dataset(paths: Sequence[Path], *, silent: bool) -> str:
         print_line(f"data set: {name}, as in training (--dataset chooses another)")
     return name
 
-
-_MAX_NAME_BYTES = 180  # of a figure's name before its ending
 
 # What can be evaluated, as it is called in messages.
 _CLASSIFIER, _CLASSIFIERS = "a single classifier", "several classifiers"
@@ -262,235 +208,3 @@ def _check_options(context: typer.Context, subject: str) -> None:
             raise UsageError(f"{option_of(name)} needs --image")
         whose = "classifiers" if _CLASSIFIERS in subjects else subjects[0]
         raise UsageError(f"{option_of(name)} is only for {whose}, not for {subject}")
-
-
-def _evaluate_classifier(options: EvalOptions) -> None:
-    from mnistctl.artifacts import files
-    from mnistctl.cli.output.evaluate import evaluation_progress, print_evaluation
-    from mnistctl.cli.output.terminal import results_on_stderr
-    from mnistctl.data.batches import Digits
-    from mnistctl.evaluation.classifier import evaluate_classifier
-    from mnistctl.evaluation.figures import CLASSIFIER_FIGURES, draw_figures
-    from mnistctl.evaluation.predictions import load_split, save_predictions
-    from mnistctl.inference.export import export_onnx, require_installed
-
-    if options.onnx is not None:
-        require_installed()  # before any work
-    (path,) = options.paths
-    target = options.figure_files(f"{path.stem}-eval-{options.dataset}-{options.split}")
-    _check_outputs(options, target.planned(CLASSIFIER_FIGURES))
-    (classifier,) = _load([path], options)
-    ensure(options.dataset, options.data_dir, options.offline)
-    labelled = load_split(options.dataset, options.data_dir, options.split)
-    with evaluation_progress() as on_progress:
-        evaluation = evaluate_classifier(
-            classifier, labelled, corrupt=options.corrupt, on_progress=on_progress
-        )
-    curves, notes = _learning_curves([path], [classifier])
-    figures = options.figures(draw_figures(evaluation, curves), target)
-    export, failure, paths = None, None, []
-    try:
-        if options.predictions is not None:
-            save_predictions(options.predictions, labelled, evaluation.predictions)
-            paths.append(options.predictions)
-        if options.onnx is not None:
-            digits = Digits.of(labelled.arrays, classifier.device)
-            export = export_onnx(options.onnx, classifier.net, digits, evaluation.predictions.logits)
-            paths.append(options.onnx)
-    except OutputError as error:  # after the results are printed
-        failure = error
-    with results_on_stderr(files.STDOUT in (str(options.predictions), str(options.onnx))):
-        print_evaluation(
-            evaluation,
-            export=export,
-            notes=notes,
-            paths=[*paths, *figures],
-            quiet=options.quiet,
-            json=options.json,
-        )
-        if failure is not None:
-            raise failure
-        _write_figures(options, paths, figures)
-
-
-def _load(paths: Sequence[Path], options: EvalOptions) -> "list[Classifier]":
-    """The classifiers, with what is known about their training digits."""
-    from mnistctl.evaluation.predictions import load_classifiers
-    from mnistctl.training.provenance import find_training_set
-
-    classifiers = load_classifiers(
-        paths, device=options.device, threads=options.threads, recipes=options.recipes
-    )
-    return [replace(each, training_set=find_training_set(each)) for each in classifiers]
-
-
-def learning_curves(record_path: Path, digest: str) -> "LearningCurves | None":
-    """The learning curves in the record of a run, if it is that of the net with this digest."""
-    from mnistctl.artifacts.charts import LearningCurves
-    from mnistctl.training.record import find_record
-
-    record = find_record(record_path, digest)
-    if record is None or not (record.losses and record.test_losses and record.accuracies):
-        return None
-    averages = [(average.first, average.last, average.accuracy) for average in record.swa or ()]
-    try:
-        return LearningCurves(
-            record.losses,
-            record.test_losses,
-            record.accuracies,
-            record.recipe.lr_schedule,
-            averages[-1] if averages else None,
-        )
-    except ValueError:
-        return None
-
-
-def _learning_curves(
-    paths: Sequence[Path], classifiers: "Sequence[Classifier]"
-) -> "tuple[dict[str, LearningCurves], list[str]]":
-    """The learning curves of the classifiers that have a record, by name, and a note for each other one."""
-    curves, notes = {}, []
-    for path, classifier in zip(paths, classifiers, strict=True):
-        record_path = path.with_suffix(".json")
-        found = learning_curves(record_path, classifier.digest)
-        if found is None and path.parent != WEIGHTS:
-            what = "is not the record of this net" if record_path.exists() else "is missing"
-            notes.append(f"no learning curves: {record_path} {what}")
-        if found is not None:
-            curves[classifier.name] = found
-    return curves, notes
-
-
-def _write_figures(options: EvalOptions, written: Sequence[Path], figures: "dict[Path, Chart]") -> None:
-    """Write the figures, after the results were printed, and print the paths of all files."""
-    from mnistctl.cli.output.evaluate import print_paths
-
-    silent = options.quiet or options.json
-    if not silent:
-        print_paths(written)
-    for path, figure in figures.items():
-        figure.write(path)
-        if not silent:
-            print_paths([path])
-
-
-def _check_outputs(options: EvalOptions, figures: "Sequence[Output]") -> None:
-    """Check the files that the command is to write.
-
-    Raises:
-        UsageError, OutputError: as `check_outputs`; or a file is to share stdout with the JSON object.
-    """
-    from mnistctl.artifacts.outputs import ONNX, TABLE, Output, check_outputs
-
-    named = [
-        Output(path, form, field)
-        for path, form, field in ((options.predictions, TABLE, "predictions"), (options.onnx, ONNX, "onnx"))
-        if path is not None
-    ]
-    check_outputs(named, overwrite=options.overwrite)
-    if not options.no_charts:
-        try:
-            check_outputs([*named, *figures], overwrite=options.overwrite)
-        except MnistctlError as error:
-            error.remedies = (*error.remedies, "no_charts")
-            raise
-    check_stdout(named, json=options.json)
-
-
-def _compare_classifiers(options: EvalOptions) -> None:
-    from mnistctl.cli.output.evaluate import evaluation_progress, print_comparison
-    from mnistctl.evaluation.comparison import compare
-    from mnistctl.evaluation.figures import COMPARISON_FIGURES, draw_figures
-    from mnistctl.evaluation.predictions import load_split
-
-    names = "-".join(path.stem for path in options.paths)
-    target = options.figure_files(f"{names}-eval-{options.dataset}-{options.split}")
-    _check_outputs(options, target.planned(COMPARISON_FIGURES))
-    classifiers = _load(options.paths, options)
-    ensure(options.dataset, options.data_dir, options.offline)
-    labelled = load_split(options.dataset, options.data_dir, options.split)
-    with evaluation_progress() as on_progress:
-        comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
-    curves, notes = _learning_curves(options.paths, classifiers)
-    figures = options.figures(draw_figures(comparison, curves), target)
-    print_comparison(comparison, notes=notes, paths=[*figures], quiet=options.quiet, json=options.json)
-    _write_figures(options, [], figures)
-
-
-def _evaluate_generator(options: EvalOptions) -> None:
-    from mnistctl.cli.output.evaluate import evaluation_progress, print_generator_evaluation
-    from mnistctl.evaluation.figures import GENERATOR_FIGURES, draw_figures
-    from mnistctl.evaluation.generator import check_sample, evaluate_generator
-    from mnistctl.evaluation.predictions import load_split
-    from mnistctl.inference import load
-    from mnistctl.inference.sampling import TrainedGenerator
-
-    (path,) = options.paths
-    reference_path = load.find_reference_classifier(options.judge, options.out_dir)
-    given = {"n": options.count, "seed": options.seed, "judge-": options.judge and reference_path.stem}
-    target = options.figure_files(f"{path.stem}-eval-{options.dataset}{name_part(given)}")
-    _check_outputs(options, target.planned(GENERATOR_FIGURES))
-    generator = TrainedGenerator.load(path, options.device, options.threads, options.recipes)
-    (reference,) = _load([reference_path], options)
-    count, seed = 10_000 if options.count is None else options.count, options.seed or 0
-    check_sample(count, seed)
-    ensure(options.dataset, options.data_dir, options.offline)
-    train = load_split(options.dataset, options.data_dir, "train").arrays
-    test = load_split(options.dataset, options.data_dir, "test")
-    with evaluation_progress() as on_progress:
-        evaluation = evaluate_generator(
-            generator, reference, train, test, count=count, seed=seed, on_progress=on_progress
-        )
-    figures = options.figures(draw_figures(evaluation), target)
-    print_generator_evaluation(evaluation, paths=[*figures], quiet=options.quiet, json=options.json)
-    _write_figures(options, [], figures)
-
-
-def _predict_images(options: EvalOptions) -> None:
-    from mnistctl.artifacts.outputs import PICTURE, Output, check_outputs
-    from mnistctl.cli.output.evaluate import print_predictions
-    from mnistctl.cli.output.terminal import results_on_stderr
-    from mnistctl.inference.boxes import save_boxes
-    from mnistctl.inference.predict import predict_images
-
-    errors_path = options.out_dir / f"{options.paths[0].stem}-eval-images-errors.png"
-    outputs = [Output(errors_path, PICTURE)]
-    outputs += [] if options.boxes is None else [Output(options.boxes, PICTURE, "boxes")]
-    check_outputs(outputs, overwrite=options.overwrite)
-    check_stdout(outputs, json=options.json)
-
-    predictions = predict_images(
-        options.paths[0],
-        options.image or [],
-        min_confidence=options.min_confidence,
-        expect=options.expect,
-        labels=options.labels,
-        device=options.device,
-        threads=options.threads,
-        recipes=options.recipes,
-    )
-    paths = [] if options.boxes is None else save_boxes(options.boxes, predictions)
-    paths = [*paths, errors_path] if _save_misread(predictions, errors_path) else paths
-    with results_on_stderr(any(output.is_stdout for output in outputs)):
-        print_predictions(predictions, paths=paths, quiet=options.quiet, json=options.json)
-    if any(image.error is not None for image in predictions.images):
-        raise typer.Exit(1)
-
-
-def _save_misread(predictions: "Predictions", path: Path) -> bool:
-    """Write the digits that were misread as a grid; False if there are none, or their labels are unknown."""
-    import numpy as np
-
-    from mnistctl.artifacts.grids import mismatch_grid, write_png
-
-    cells, true, predicted = [], [], []
-    for n in predictions.misread():
-        digit, label = predictions.images[n].digit, predictions.images[n].label
-        if digit is not None and label is not None:
-            cells.append(predictions.inputs[n][0])
-            true.append(label)
-            predicted.append(digit)
-    if not cells:
-        return False
-    write_png(path, mismatch_grid(np.stack(cells), np.array(true), np.array(predicted)))
-    return True

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from mnistctl.artifacts import charts, checkpoint
-from mnistctl.cli.evaluate import learning_curves
+from mnistctl.cli.evaluations import learning_curves
 from mnistctl.evaluation import corruptions
 from mnistctl.inference import load
 
