@@ -4,7 +4,9 @@ import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta
 
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, OutputError
@@ -19,6 +21,7 @@ from mnistctl.trials.scheduler import TrialKey
 from mnistctl.trials.task import ResultChecker, TrialResult
 
 VERSION = 2  # of the format; version 1 is read as well
+MAX_TRIALS = 1_000_000  # per model
 _MAX_BYTES = 1 << 30  # of a journal; one line of the worst model has 200 kB
 _REMEDIES = ("overwrite", "name", "out_dir")
 
@@ -69,17 +72,17 @@ class JournalHeader(Schema):
     command: str = ""
     started: str
     models: tuple[str, ...]
-    seed: int
-    count: int
+    seed: Annotated[int, Meta(ge=0)]
+    count: Annotated[int, Meta(ge=1, le=MAX_TRIALS)]
     options: RunOptions
     settings: SharedSettings
-    support: tuple[int, ...]
+    support: tuple[Annotated[int, Meta(ge=0)], ...]
     machine: MachineInfo
 
     def __post_init__(self) -> None:
         if len(self.support) != 10:
             raise ValueError(f"support: {len(self.support)} counts instead of 10")
-        if set(self.models) != set(self.settings.arms):
+        if sorted(self.models) != sorted(self.settings.arms):
             raise ValueError("models: not those of settings.arms")
 
     def result_checker(self) -> ResultChecker:
@@ -138,8 +141,8 @@ class ResumeNote(Schema):
         mismatched_settings: the settings that differ from the header, as [saved value, new value].
     """
 
-    after: int
-    count: int
+    after: Annotated[int, Meta(ge=0)]
+    count: Annotated[int, Meta(ge=0, le=MAX_TRIALS)]
     mismatched_settings: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
     @classmethod

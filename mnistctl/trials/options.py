@@ -8,12 +8,11 @@ from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models.sources import Model, check_distinct, to_model
 from mnistctl.training.options import RunOptions
-from mnistctl.trials.journal import JournalHeader, TrialsJournal
+from mnistctl.trials.journal import MAX_TRIALS, JournalHeader, TrialsJournal
 from mnistctl.trials.scheduler import TrialKey
 
 # The options that a resumed session takes from the journal, unless this session sets them.
 _SAVED_FIELDS = ("epochs", "batch_size", "lr", "seed", "dataset", "data_dir", "device", "precision")
-_MAX_TRIALS = 1_000_000  # per model
 _MAX_NAME = 120  # characters of the default name
 
 
@@ -74,8 +73,8 @@ class TrialsOptions:
         for model in self.models:
             self.options.classifier_recipe(model)
         check_distinct(self.models)
-        if self.count is not None and not 1 <= self.count <= _MAX_TRIALS:
-            raise UsageError(f"give 1 to {_MAX_TRIALS:,}", field="count", value=self.count)
+        if self.count is not None and not 1 <= self.count <= MAX_TRIALS:
+            raise UsageError(f"give 1 to {MAX_TRIALS:,}", field="count", value=self.count)
         if self.first_seed + (self.count or 1) >= 2**63:
             raise UsageError("too large", field="seed", value=self.first_seed)
 
