@@ -86,7 +86,7 @@ def test_wrong_setting_is_one_line_that_says_what_to_give(assignment, run):
         (("--set", "epochs=1", "--epochs", "1"), "epochs is given as an option, too"),
         (("--set", "lr=0.1", "--set", "lr=0.2"), "lr is set twice"),
         (("--set", "optimizer=adagrad", "--set", "optimizer.betas=0.9,0.9"), "there is no such setting"),
-        (("--lr", "1e39"), "--lr 1e+39: give a number above 0, at most 1e+30"),
+        (("--lr", "1e39"), "--lr 1e+39: give 1e+30 or less"),
         (("--config", "c.toml", "--like", "r.json"), "give one of --config and --like"),
     ],
 )
