@@ -53,7 +53,7 @@ def test_same_run_again_is_already_finished_and_a_different_one_is_refused(train
     before = (tmp_path / "out/logit-sample.json").read_bytes()
     again = mnistctl(*TRAIN)
     assert again.returncode == 0
-    assert "already finished" in again.stdout
+    assert again.stdout.splitlines()[0] == "already finished; --overwrite trains again"
     other = mnistctl(*TRAIN, "--seed", "1")
     assert other.returncode == 2
     for word in ("2 epochs", "seed 0, now 1", "--overwrite", "--name", "--out-dir"):

@@ -105,7 +105,7 @@ def _print_result(
 ) -> None:
     result = finished.record
     if finished.already:
-        say(f"already finished, in {result.seconds:.1f} s; --overwrite trains again")
+        say("already finished; --overwrite trains again")
     if result.accuracy is None:
         say(f"done  ({result.seconds:.1f} s)", "bold green")
     else:
