@@ -3,7 +3,8 @@
     python bench/images.py DATA_DIR [--net records/conv.safetensors] [--out FILE] [--sheet FILE]
 
 The drawn images are all those of tests/drawing.py. Each test image of MNIST is enlarged with a margin, every
-other one inverted; the first 2,000 are written to PNG and JPEG files and read, the others are not.
+other one inverted; the first 2,000 are written to PNG and JPEG files and read, the others are not. 400 of
+them are cropped to their ink with a margin of 0 to 2 pixels, and enlarged to 28 to 280 pixels.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from mnistctl.inference.predict import compute_probabilities
 from mnistctl.nn.device import hardware_info
 
 FILES = 2000
+TIGHT = 400
 RESAMPLING = (Image.Resampling.NEAREST, Image.Resampling.BILINEAR, Image.Resampling.BICUBIC)
 SIDE, INPUT_SIDE, CAPTION, COLUMNS = 78, 56, 16, 7  # layout of the sheet; all in pixels except COLUMNS
 
@@ -42,6 +44,18 @@ def enlarge(image: np.ndarray, number: int) -> Image.Image:
     side = round(len(padded) * rng.uniform(1, 10))
     enlarged = Image.fromarray(255 - padded if number % 2 else padded)
     return enlarged.resize((side, side), RESAMPLING[number % 3])
+
+
+def crop_tightly(image: np.ndarray, number: int) -> Image.Image:
+    """An MNIST image cropped to its ink with 0 to 2 pixels of margin, 28 to 280 pixels high or wide."""
+    rng = np.random.default_rng(number)
+    rows, columns = (np.flatnonzero((image > 50).any(axis)) for axis in (1, 0))
+    crop = Image.fromarray(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+    margin = int(rng.integers(0, 3))
+    scale = (rng.uniform(28, 280) - 2 * margin) / max(crop.size)
+    size = max(1, round(crop.width * scale)), max(1, round(crop.height * scale))
+    pixels = np.pad(np.asarray(crop.resize(size, RESAMPLING[number % 3])), margin)
+    return Image.fromarray(255 - pixels if number % 2 else pixels)
 
 
 def write_and_read(image: Image.Image, path: Path) -> np.ndarray | None:
@@ -136,14 +150,16 @@ def main() -> None:
     body |= {"model": model, "digest": checkpoint.digest(net.state_dict()), "threshold": MIN_CONFIDENCE}
     versions = {name: metadata.version(name) for name in ("mnistctl", "torch", "numpy", "scipy", "pillow")}
     body |= {"versions": versions | {"python": platform.python_version()}, "machine": hardware_info()}
+    tight = [to_mnist(to_grey(crop_tightly(image, n))) for n, image in enumerate(test.images[:TIGHT])]
     body |= {
         "drawn": drawn,
+        "tight": summarize(test.labels[:TIGHT], *predict(arguments.net, net, tight)),
         "mnist": summarize(test.labels, predicted, confidence),
         "mnist_original": summarize(test.labels, *original),
         "mnist_files": summarize(test.labels[:FILES], predicted[:FILES], confidence[:FILES]),
         "mnist_files_original": summarize(test.labels[:FILES], *(each[:FILES] for each in original)),
     }
-    for name in ("mnist", "mnist_original", "mnist_files", "mnist_files_original"):
+    for name in ("tight", "mnist", "mnist_original", "mnist_files", "mnist_files_original"):
         print(name, body[name])
     if arguments.out:
         arguments.out.write_text(json.dumps(body, indent=1) + "\n")

@@ -102,7 +102,7 @@ def add_margin(grey: Grey) -> tuple[Grey, int]:
     paper, ink = border_pixels(small)[border_pixels(of_paper)], float(np.median(small[~of_paper]))
     level = float(np.median(paper))
     # The blurred edges of strokes are between paper and ink, so look less far into that direction.
-    spread = np.ptp(np.percentile(paper, (25, 95) if level > ink else (5, 75)))
+    spread = np.ptp(np.percentile(paper, (40, 95) if level > ink else (5, 60)))
     if spread > _EVEN * abs(level - ink):
         return grey, 0
     width = round(_MARGIN * max(grey.shape))
