@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy import ndimage
 
-from mnistctl.data import photos
+from mnistctl.data import photos, segmentation
 
 
 def paper(n, margin=60):
@@ -85,6 +85,13 @@ def test_digit_cropped_to_its_strokes_is_read_as_with_a_margin(height, inverted)
         )
         blurred = [ndimage.gaussian_filter(each, 1.5).ravel() for each in (one, other)]
         assert np.corrcoef(*blurred)[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("inverted", [True, False])
+def test_digit_with_one_pixel_of_paper_around_its_soft_edges_gets_a_margin(inverted):
+    for n in range(60):
+        tight = np.pad(resized(cropped(n), 240), 1)
+        assert segmentation.add_margin(255 - tight if inverted else tight)[1] > 0
 
 
 def test_digit_of_8x8_pixels_is_found():
