@@ -13,6 +13,7 @@ from mnistctl.artifacts import files
 
 MAX_COLUMNS = 50  # errors in a row
 _GAP = 2  # white pixels around each cell
+_DARK = 64  # grey of a cell's corners and of most of its pixels at most
 _CAPTION = 18  # pixels of a line of text below a grid
 ImageArray = NDArray[np.uint8]
 
@@ -40,6 +41,32 @@ def tile(cells: ImageArray) -> ImageArray:
             top, left = _GAP + r * (height + _GAP), _GAP + c * (width + _GAP)
             grid[top : top + height, left : left + width] = cells[r, c]
     return grid
+
+
+def untile(picture: ImageArray) -> ImageArray | None:
+    """The images [rows, columns, 28, 28] that `tile` put together, from a picture enlarged by a whole number.
+
+    Args:
+        picture: grey [height, width].
+
+    Returns:
+        None if it is another picture: its lines are not white, or its cells are not white on black.
+    """
+    cell = 28 + _GAP
+    for scale in range(1, min(picture.shape) // (cell + _GAP) + 1):
+        height, width = (side // scale for side in picture.shape)
+        fits = (height - _GAP) % cell == 0 and (width - _GAP) % cell == 0
+        small = picture[::scale, ::scale]
+        if not fits or not np.array_equal(enlarge(small, scale), picture):
+            continue
+        rows, columns = (height - _GAP) // cell, (width - _GAP) // cell
+        parts = small[_GAP:, _GAP:].reshape(rows, cell, columns, cell).swapaxes(1, 2)
+        cells = np.ascontiguousarray(parts[:, :, :28, :28])
+        corners = cells[:, :, ::27, ::27]
+        dark = bool(corners.max() < _DARK) and bool((np.median(cells, (2, 3)) < _DARK).all())
+        if dark and np.array_equal(tile(cells), small):
+            return cells
+    return None
 
 
 def make_grid(images: ImageArray, columns: int) -> ImageArray:

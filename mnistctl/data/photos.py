@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from mnistctl.artifacts import files
+from mnistctl.artifacts import files, grids
+from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data import components, layout, segmentation
 from mnistctl.data.segmentation import Grey
 from mnistctl.errors import OutputError, UsageError
@@ -23,6 +24,7 @@ MAX_PIXELS = 2**26  # of an image
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TIFF", "WEBP", "PPM")  # none that needs a program to be read
 _MAX_SIDE = 320  # pixels on the longer side of the working copy: a digit of a twentieth of it has 16
 _MIN_SIDE = 4  # pixels on the shorter side, below which nothing can be read
+_MAX_GRID = 2**22  # pixels of a grid that mnistctl wrote
 _SOLID = 0.8  # smallest opaque share of a sheet's box: a stroke rarely fills its box
 _CONTRAST = 40  # smallest difference between the greys of paper and ink; strokes of one colour have less
 
@@ -51,6 +53,7 @@ _DECODER_ERRORS: tuple[type[Exception], ...] = (
     struct.error,
     zlib.error,
 )
+_GRID_ERRORS: tuple[type[Exception], ...] = (Image.DecompressionBombError, *_DECODER_ERRORS)
 
 
 def find_images(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -119,6 +122,21 @@ def load_image(path: Path) -> tuple[Grey, int]:
     except _DECODER_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise OutputError(f"{path}: damaged ({reason}); save it again as PNG or JPEG") from None
+
+
+def load_grid(path: Path) -> ImageArray | None:
+    """The cells [rows, columns, 28, 28] of a grid of digits that mnistctl wrote; None for another image.
+
+    Such a grid needs no preparation, and its white lines would be taken for paper. A file that cannot be read
+    is none either; `load_image` says why.
+    """
+    try:
+        content = files.read(path, MAX_BYTES)
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
+            small = image.width * image.height <= _MAX_GRID
+            return grids.untile(np.asarray(image)) if small and image.mode == "L" else None
+    except _GRID_ERRORS:
+        return None
 
 
 @contextmanager

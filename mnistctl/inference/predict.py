@@ -12,14 +12,14 @@ from mnistctl.artifacts import checkpoint
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data.labels import find_labels
 from mnistctl.data.likeness import AS_THEY_ARE, view_of_mnist
-from mnistctl.data.photos import find_images, find_ink, load_image
+from mnistctl.data.photos import find_images, find_ink, load_grid, load_image
 from mnistctl.data.rows import Box
 from mnistctl.errors import CheckpointError, OutputError, UsageError
 from mnistctl.inference import load
 from mnistctl.inference.doubt import MIN_CONFIDENCE, confidences, temperature_of
 from mnistctl.inference.forward import compute_image_logits
 from mnistctl.inference.load import Recipes
-from mnistctl.inference.reading import FoundDigit, find_digits
+from mnistctl.inference.reading import FoundDigit, digits_of_grid, find_digits
 from mnistctl.nn.device import get_device, set_threads
 from mnistctl.schema import IN_MEMORY, Schema
 
@@ -191,6 +191,9 @@ def _prepare(path: Path, label: int | None, expect: int | None) -> tuple[Predict
         grey, n_frames = load_image(path)
     except OutputError as error:
         return Prediction(str(path), error=str(error), label=label), ()
+    cells = load_grid(path)
+    if cells is not None and expect in (None, cells.shape[0] * cells.shape[1]):
+        return Prediction(str(path), label=label), digits_of_grid(cells)
     ink = find_ink(grey)
     found, unread = ((), 0) if ink is None else find_digits(*ink, expect)
     return Prediction(str(path), n_frames=n_frames, n_unread=unread, label=label), found

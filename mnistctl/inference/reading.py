@@ -60,6 +60,17 @@ def find_digits(ink: Grey, margin: int = 0, expect: int | None = None) -> tuple[
     return digits, 0
 
 
+def digits_of_grid(cells: ImageArray) -> tuple[FoundDigit, ...]:
+    """The digits in the cells [rows, columns, 28, 28] of a grid, row by row; black cells have none."""
+    rows, columns = cells.shape[:2]
+    return tuple(
+        FoundDigit(cells[row, column], (column / columns, row / rows, 1 / columns, 1 / rows), row)
+        for row in range(rows)
+        for column in range(columns)
+        if cells[row, column].any()
+    )
+
+
 def _is_number(scores: Sequence[float]) -> bool:
     """Whether pieces with these log odds are digits of a number, not strokes of one digit.
 

@@ -1,6 +1,7 @@
 """Grids: what is where."""
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from mnistctl.artifacts import grids
@@ -85,3 +86,19 @@ def test_every_pixel_above_zero_is_a_star():
     assert len(binary_ascii(image)) == 28
     assert half_blocks(image)[1][4:7] == [(0, 1), (0, 0), (0, 255)]
     assert grey_ascii(np.full((28, 28), 255, np.uint8)) == ["@" * 28] * 14
+
+
+@pytest.mark.parametrize("scale", [1, 3, 8])
+def test_picture_of_a_grid_is_taken_apart_again(scale):
+    cells = grids.glyphs().reshape(2, 5, 28, 28)
+    picture = grids.enlarge(grids.tile(cells), scale)
+    assert np.array_equal(grids.untile(picture), cells)
+
+
+def test_other_pictures_are_no_grids():
+    dark_on_light = 255 - np.pad(grids.glyphs()[4], 2)  # 32x32 with a white border
+    grid = grids.tile(grids.glyphs().reshape(1, 10, 28, 28))
+    shifted, smooth = np.roll(grid, 1, 1), grid.copy()
+    smooth[0, 0] = 254
+    for picture in (dark_on_light, shifted, smooth, grid[:-1], np.zeros((1, 1), np.uint8)):
+        assert grids.untile(picture) is None

@@ -69,3 +69,25 @@ def test_picture_replaces_no_other_file(mnistctl, tmp_path):
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "number.png: exists already" in ran.stderr
     assert "a name that ends in .png" in mnistctl(*words, "boxes.jpg").stderr
+
+
+def test_grid_that_the_program_wrote_is_read_cell_by_cell(mnistctl, tmp_path):
+    mnistctl(
+        "show",
+        "--dataset",
+        "sample",
+        "--digit",
+        "7",
+        "-n",
+        "3",
+        "--seed",
+        "1",
+        "--png",
+        "sevens.png",
+        "--scale",
+        "4",
+    )
+    ran = mnistctl("eval", "pretrained", "--image", "sevens.png", "--json")
+    (image,) = json.loads(ran.stdout)["images"]
+    assert (image["number"], len(image["digits"])) == ("777", 3)
+    assert image["digits"][1]["box"] == [1 / 3, 0, 1 / 3, 1]
