@@ -94,7 +94,7 @@ def test_folder_may_have_any_name(folder, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert (out_dir / "logit-sample.json").exists()
     lines = ran.stdout.splitlines()
-    assert len([line for line in lines if line.startswith(b"wrote ")]) == 4  # one line per file
+    assert len([line for line in lines if line.startswith(b"wrote ")]) == 5  # one line per file
     failed = subprocess.run(
         [*command, "--name", "a", "--resume"], cwd=tmp_path, env=clean, capture_output=True
     )
