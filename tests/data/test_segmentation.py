@@ -89,7 +89,7 @@ def test_digit_cropped_to_its_strokes_is_read_as_with_a_margin(height, inverted)
 
 @pytest.mark.parametrize("inverted", [True, False])
 def test_digit_with_one_pixel_of_paper_around_its_soft_edges_gets_a_margin(inverted):
-    for n in range(60):
+    for n in (15, 18, 28, 29):  # long strokes of these touch the border
         tight = np.pad(resized(cropped(n), 240), 1)
         assert segmentation.add_margin(255 - tight if inverted else tight)[1] > 0
 
