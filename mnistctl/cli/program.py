@@ -47,7 +47,8 @@ def _run_command() -> int:
         silence_stdout()
         return 1
     except OSError as error:
-        print_error(f"{error.filename or 'input or output'}: {error.strerror or error}")
+        what = error.filename or "the output cannot be written"
+        print_error(f"{what}: {error.strerror or error}")
         return 1
     except Exception as error:
         if _stopped:  # a library has turned StoppedError into an error of its own

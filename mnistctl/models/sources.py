@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models import CLASSIFIERS, GENERATORS, unknown_model_error
+from mnistctl.models.pretrained import PRETRAINED
 from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
@@ -116,8 +117,8 @@ class Model:
         return f"{self.base} ({self.package})" if self.kind == "package" else self.name
 
     def with_settings(self, settings: Mapping[str, SettingValue]) -> "Model":
-        """The model with these settings changed, and no others."""
-        return replace(self, settings=dict(settings))
+        """The model with these settings changed, and no others. They are sorted by key, as in its name."""
+        return replace(self, settings=dict(sorted(settings.items())))
 
     def reporting_errors(self) -> AbstractContextManager[None]:
         """Turn an error of the model's own code in a block into one line with the file and the line.
@@ -177,6 +178,11 @@ def find(reference: str, *, title: str | None = None) -> Model:
         return Model(base=reference, kind="package", package=packages[reference])
     if reference and Path(f"{reference}{ENDING}").is_file():
         raise UsageError(f"no model is called {reference!r}; did you mean {reference}{ENDING}?")
+    if reference in PRETRAINED:
+        what = PRETRAINED[reference].partition(",")[0]
+        raise UsageError(f"{reference} is the name of trained weights; the model is {what}")
+    if Path(reference).is_file():
+        raise UsageError(f"{reference}: not a model; the name of a recipe file ends in {ENDING}")
     raise unknown_model_error(reference, [*_SHIPPED, *packages])
 
 

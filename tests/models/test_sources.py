@@ -106,3 +106,17 @@ def test_finding_a_model_executes_nothing(tmp_path):
     model = find(str(tmp_path / "mine.py"))
     assert model.name == "mine"
     assert model.origin.text == "raise SystemExit"
+
+
+def test_what_is_not_a_model_is_called_what_it_is(tmp_path):
+    (tmp_path / "notes.md").write_text("")
+    with pytest.raises(UsageError, match=r"notes\.md: not a model; the name of a recipe file ends in \.py"):
+        find(str(tmp_path / "notes.md"))
+    with pytest.raises(UsageError, match="pretrained is the name of trained weights; the model is conv"):
+        find("pretrained")
+
+
+def test_settings_have_the_order_of_the_name():
+    model = find("conv").with_settings({"optimizer.weight_decay": 0.05, "net.dropout": 0.3})
+    assert [*model.settings] == ["net.dropout", "optimizer.weight_decay"]
+    assert model.name == "conv-net.dropout=0.3-optimizer.weight_decay=0.05"
