@@ -34,7 +34,8 @@ def mnistctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         threads = torch.get_num_threads()
         with monkeypatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
-            for name in [name for name in os.environ if name.startswith("MNISTCTL_")]:
+            # COLUMNS is set in the processes of a test run that uses several.
+            for name in [name for name in os.environ if name.startswith("MNISTCTL_") or name == "COLUMNS"]:
                 patched.delenv(name)
             for name, value in {"MNISTCTL_OFFLINE": "1", **environment}.items():
                 patched.setenv(name, value)

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from mnistctl import models
-from mnistctl.cli import app
 
 TRAIN = ("train", "logit", "--dataset", "sample", "--epochs", "2")
 
@@ -223,9 +222,8 @@ def test_check_lists_missing_files_and_ends_with_exit_code_3(mnistctl):
 
 
 @pytest.mark.parametrize("name", [*models.CLASSIFIERS, *models.GENERATORS])
-def test_show_prints_the_layers_and_the_recipe_of_each_model(name, capsys):
-    app(["show", "--model", name], standalone_mode=False)
-    lines = capsys.readouterr().out.splitlines()
+def test_show_prints_the_layers_and_the_recipe_of_each_model(name, mnistctl):
+    lines = mnistctl("show", "--model", name).stdout.splitlines()
     assert lines[0] == f"{name}: {(models.CLASSIFIERS | models.GENERATORS)[name]}"
     recipe, begin = models.load(name), 2
     for net in ("generator", "discriminator") if name in models.GENERATORS else ("net",):

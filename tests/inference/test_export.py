@@ -90,7 +90,7 @@ def test_eval_prints_the_difference_of_the_logits_and_reports_an_unwritable_file
     words = ("eval", str(CONV), "--dataset", "sample", "--onnx")
     ran = mnistctl(*words, "net.onnx")
     assert (
-        "ONNX Runtime: the same prediction for all 1000 images, logits differ by at most 5.0e-01\n"
+        "ONNX Runtime: the same prediction for all 1,000 images, logits differ by at most 5.0e-01\n"
         in ran.stdout
     )
     assert (tmp_path / "net.onnx").read_bytes() == b"a graph"
