@@ -10,7 +10,7 @@ from conftest import few_digits
 from rich.cells import cell_len
 
 ROOT = Path(__file__).parents[2]
-WIDTHS = [40, 80, pytest.param(120, marks=pytest.mark.long)]
+WIDTHS = [40, *(pytest.param(columns, marks=pytest.mark.long) for columns in (80, 120))]
 EXECUTOR = "--executor concurrent.futures:ThreadPoolExecutor --workers 1"
 # Their output is the same in each run, except for the times of `eval`.
 COMMANDS = [
