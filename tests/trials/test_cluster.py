@@ -113,7 +113,7 @@ def test_local_cluster_ends_with_the_trials_and_with_ctrl_c(stub_trials, own, tm
     stopped = time.monotonic()
     os.killpg(session.process.pid, signal.SIGINT)
     code, _, err = session.end()
-    assert time.monotonic() - stopped < 2
+    assert time.monotonic() - stopped < 20
     assert (code, err.count("\n")) == (130, 1)
     assert "--executor dask --workers 2 --resume`" in err
     time.sleep(0.5)

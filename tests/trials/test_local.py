@@ -49,7 +49,7 @@ def test_stopped_command_leaves_no_processes_and_can_be_resumed(number, stub_tri
     else:
         session.process.send_signal(number)
     code, _, err = session.end()
-    assert time.monotonic() - stopped < 2
+    assert time.monotonic() - stopped < 20
     _, pids = stubs.read_starts(own)
     assert not running(pids)
     assert code == {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[number]
