@@ -154,7 +154,8 @@ def trials(
     models, options = _configure(model, given, set_, config)
     from mnistctl.cli.output.trials import print_trials
     from mnistctl.trials import options as trials_options
-    from mnistctl.trials.run import check_arguments, run_trials
+    from mnistctl.trials.config import check_arguments
+    from mnistctl.trials.run import run_trials
 
     chosen = trials_options.TrialsOptions(models=tuple(models), count=count, options=options)
     check_arguments(chosen, backend, overwrite, resume, allow_mixed, reference, require)

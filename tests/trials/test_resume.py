@@ -10,7 +10,7 @@ import stubs
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError
 from mnistctl.training.environment import versions
-from mnistctl.trials import run
+from mnistctl.trials import config
 from mnistctl.trials.events import TrialEnded
 
 RECORDS = Path(__file__).parents[2] / "records"
@@ -79,7 +79,7 @@ def test_other_data_and_versions_are_refused(stub_trials, own, monkeypatch):
     stub_trials.stop_after(1)
     with monkeypatch.context() as patched:
         changed = versions() | {"torch": "9.9"}
-        patched.setattr(run, "versions", lambda: changed)
+        patched.setattr(config, "versions", lambda: changed)
         with pytest.raises(CheckpointError, match=r"versions\.torch .*, now 9\.9"):
             stub_trials.run(resume=True)
     path = own / "train-labels-idx1-ubyte"

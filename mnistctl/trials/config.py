@@ -1,0 +1,201 @@
+"""Trials that are ready to run: options that are checked, completed, and compared with the journal."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from mnistctl.data import datasets
+from mnistctl.errors import CheckpointError, UsageError, plural
+from mnistctl.models.published import load_published
+from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.models.summary import summarize_recipe
+from mnistctl.nn.device import autocast_for, get_device
+from mnistctl.training.environment import machine_info, versions
+from mnistctl.training.record import DatasetFiles
+from mnistctl.trials import journal
+from mnistctl.trials.executors import Backend
+from mnistctl.trials.journal import JournalHeader, ResumeNote, SharedSettings, TrialsJournal
+from mnistctl.trials.options import TrialsOptions
+from mnistctl.trials.scheduler import TrialKey
+from mnistctl.trials.worker import arms_of, recipes_of
+
+_MAX_VALUE = 40  # characters of a setting in a message
+
+
+@dataclass(frozen=True)
+class TrialsConfig:
+    """Trials that are ready to run.
+
+    Args:
+        options: the options, completed from the journal if the trials are resumed.
+        header: the header of a new journal with these options.
+        existing: the journal to continue; None for new trials.
+        remaining: the trials to run.
+        note: what to add to the journal before; None if nothing changes.
+        already: the journal is complete, and nothing is to be run.
+    """
+
+    options: TrialsOptions
+    header: JournalHeader
+    existing: TrialsJournal | None
+    remaining: list[TrialKey]
+    note: ResumeNote | None = None
+    already: bool = False
+
+
+def resolve(
+    options: TrialsOptions,
+    backend: Backend,
+    existing: TrialsJournal | None,
+    *,
+    resume: bool,
+    allow_mixed: bool,
+) -> TrialsConfig:
+    """Complete the options, load the data set, and check that they fit the existing journal.
+
+    Raises:
+        UsageError, DataError, CheckpointError: as `run_trials`.
+    """
+    path = options.journal_path
+    if existing is None:
+        if resume:
+            raise CheckpointError(f"{path}: no trials to resume", remedies=("start",))
+        return TrialsConfig(options, _new_header(options, backend), None, options.keys())
+    if resume:
+        options = options.with_saved(existing, path)
+        options.check()
+    header = _new_header(options, backend)
+    mismatched = journal.compare_settings(existing.header.settings, header.settings)
+    remaining = existing.remaining(options.keys())
+    config = TrialsConfig(options, header, existing, remaining, already=not (resume and remaining))
+    if not resume:
+        _require_complete(config, mismatched)
+        return config
+    if mismatched and not allow_mixed:
+        changes = "; ".join(
+            f"{name} {_shorten(saved)}, now {_shorten(now)}" for name, (saved, now) in mismatched.items()
+        )
+        message = f"{path}: its trials have other settings ({changes})"
+        raise CheckpointError(message, remedies=("allow_mixed", "overwrite"))
+    if remaining and existing.header.version != journal.VERSION:
+        message = f"{path}: trials of an earlier version cannot be resumed"
+        raise CheckpointError(message, remedies=("overwrite", "name"))
+    return replace(config, note=_resume_note(existing, options, mismatched))
+
+
+def check_arguments(
+    options: TrialsOptions,
+    backend: Backend,
+    overwrite: bool,
+    resume: bool,
+    allow_mixed: bool,
+    reference: str | None,
+    require: str | None,
+) -> None:
+    """Check the arguments of `run_trials` as far as no file and no data set is needed for it.
+
+    Raises:
+        UsageError: they do not go together, a number is out of range, or a model or device does not exist.
+    """
+    if resume and overwrite:
+        message = "trials cannot be resumed and overwritten at once"
+        raise UsageError(message, remedies=("resume", "overwrite"))
+    if allow_mixed and not resume:
+        message = "applies only to resumed trials"
+        raise UsageError(message, field="allow_mixed", remedies=("with_resume",))
+    if require is not None and reference is None:
+        message = "needs published accuracies to compare with"
+        raise UsageError(message, field="require", value=require, remedies=("reference",))
+    if reference is not None:
+        load_published(reference)
+    if options.count is None and not resume:
+        raise UsageError("missing number of trials of each model", remedies=("count",))
+    options.check()
+    options.run_path  # noqa: B018 - raises if the name cannot be used
+    if backend.local:
+        autocast_for(options.options.get("precision"), get_device(options.options.get("device")))
+
+
+def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
+    """The header of a new journal. It loads the data set and resolves the device and the recipes."""
+    run = options.options
+    dataset, data_dir = run.get("dataset"), run.get("data_dir")
+    device = run.get("device")
+    if backend.local:
+        autocast_for(run.get("precision"), get_device(device))
+    if backend.local or device == "auto":
+        device = str(get_device(device).type)
+    train, train_checksums = datasets.load(dataset, data_dir, "train")
+    test, test_checksums = datasets.load(dataset, data_dir, "test")
+    arms = {model.name: arms_of(model) for model in options.models}
+    recipes: dict[str, ClassifierRecipe] = {}
+    for model in options.models:
+        of_arms = recipes_of(model, run)
+        recipes |= {name: of_arms[arm] for arm, name in arms[model.name].items()}
+    for recipe in recipes.values():
+        if recipe.batch_size > (count := len(train.labels)):
+            message = f"{dataset} has {plural(count, 'training image')}; give {count} or less"
+            raise UsageError(message, field="batch_size", value=recipe.batch_size)
+    assert options.count is not None
+    return JournalHeader(
+        started=datetime.now(UTC).isoformat(),
+        models=options.names,
+        seed=options.first_seed,
+        count=options.count,
+        options=options.saved_options(),
+        settings=SharedSettings(
+            arms=arms,
+            recipes={name: summarize_recipe(recipe) for name, recipe in sorted(recipes.items())},
+            precision=run.get("precision"),
+            device=device.partition(":")[0],
+            threads=1,
+            dataset=DatasetFiles(name=dataset, sha256=train_checksums | test_checksums),
+            versions=versions(),
+            origins={m.name: m.origin for m in options.models if m.origin is not None},
+        ),
+        support=tuple(np.bincount(test.labels, minlength=10).tolist()),
+        machine=machine_info(),
+    )
+
+
+def _resume_note(
+    existing: TrialsJournal, options: TrialsOptions, mismatched: dict[str, tuple[Any, Any]]
+) -> ResumeNote | None:
+    """A note if this session adds trials whose number or settings differ from the last session's."""
+    last = existing.resumed[-1].mismatched_settings if existing.resumed else {}
+    unchanged = mismatched == last and options.count == existing.count
+    if unchanged or not existing.remaining(options.keys()):
+        return None
+    assert options.count is not None
+    return ResumeNote(after=len(existing.trials), count=options.count, mismatched_settings=mismatched)
+
+
+def _require_complete(config: TrialsConfig, mismatched: dict[str, tuple[Any, Any]]) -> None:
+    """Check that the existing journal has exactly the trials of the options.
+
+    Raises:
+        UsageError: it does not; the remedies are to resume it, to overwrite it, or to choose another name.
+    """
+    options, existing, path = config.options, config.existing, config.options.journal_path
+    assert existing is not None
+    header = existing.header
+    same = header.models == options.names and header.seed == options.first_seed and not mismatched
+    ended, expected = len(existing.trials), existing.count * len(header.models)
+    if same and existing.count == options.count and ended == expected:
+        return
+    if same and ended < expected:
+        message = f"{path}: unfinished trials ({ended} of {expected})"
+        raise UsageError(message, remedies=("resume", "overwrite"))
+    what = f"{' '.join(header.models)}, {existing.count} of each, from seed {header.seed}"
+    if same:
+        ways = ("resume", "overwrite") if (options.count or 0) > existing.count else ("overwrite", "name")
+        message = f"{path} has {ended} trials ({what})"
+        raise UsageError(message, field="count", value=options.count, remedies=ways)
+    raise UsageError(f"{path}: has other trials ({what})", remedies=("overwrite", "name", "out_dir"))
+
+
+def _shorten(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 4]} ..."
