@@ -67,11 +67,14 @@ Offsets count numbers, not bytes. `data` has all numbers in the order of the lay
 digits: pixel n is pixel order[n] of the picture, if `order` is not null, and 255 minus it if `inverted`.
 """
 
+import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from mnistctl.errors import UsageError
 
 FORMAT = 1
+Settings: TypeAlias = dict[str, int | float | tuple[int, ...]]
 
 
 class UnknownLayerError(UsageError):
@@ -84,6 +87,11 @@ class Weight:
 
     offset: int
     shape: tuple[int, ...]
+
+    @property
+    def span(self) -> slice:
+        """The places of its numbers."""
+        return slice(self.offset, self.offset + math.prod(self.shape))
 
 
 @dataclass(frozen=True)
@@ -105,5 +113,5 @@ class Layer:
     kind: str
     inputs: tuple[int, ...]
     shape: tuple[int, ...]
-    settings: dict[str, int | float | tuple[int, ...]]
+    settings: Settings
     weights: dict[str, Weight]
