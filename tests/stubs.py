@@ -14,22 +14,33 @@ from mnistctl.trials.local import WorkerSlot
 from mnistctl.trials.task import TrialResult
 
 
-def stub_result(seed):
-    """The result of the stub trial of this seed: an accuracy, and one image with a wrong prediction."""
+def stub_result(seed, model="logit", gap=0.0):
+    """The result of the stub trial of this seed: an accuracy, and one image with a wrong prediction.
+
+    The accuracies of another model than logit are above by `gap` points, and 0 to 0.2 more or less.
+    """
+    above = 0.0 if model == "logit" else gap + (seed * 53 % 41 - 20) / 100
     return TrialResult(
-        accuracies={"logit": 90 + (seed * 37 % 100) / 100},
-        digests={"logit": f"{seed:064x}"},
-        mismatches={"logit": ((seed % 7, 3, 5),)},
+        accuracies={model: round(90 + (seed * 37 % 100) / 100 + above, 2)},
+        digests={model: f"{seed:064x}"},
+        mismatches={model: ((seed % 7, 3, 5),)},
         seconds=0.1,
         processor_seconds=0.1,
     )
+
+
+def merge_results(results):
+    """The result of a trial with these arms; each of `results` has one arm, whatever it is called."""
+    fields = ("accuracies", "digests", "mismatches")
+    by_arm = {f: {arm: next(iter(getattr(r, f).values())) for arm, r in results.items()} for f in fields}
+    return TrialResult(**by_arm, seconds=0.1, processor_seconds=0.1)
 
 
 def run_stub_trial(model, seed, settings):
     """Log the start in the data folder, obey the files there, and return the result.
 
     die-SEED has the number of times that the worker still dies, diverge-SEED and raise-SEED cause that
-    error, and `slow` has the seconds that a trial takes.
+    error, `slow` has the seconds that a trial takes, and `gap` the points by which linear is above logit.
     """
     folder = Path(settings.data_dir)
     with (folder / "starts").open("a") as file:
@@ -42,7 +53,8 @@ def run_stub_trial(model, seed, settings):
         raise RuntimeError("out of luck")
     if (folder / "slow").exists():
         time.sleep(float((folder / "slow").read_text()))
-    return stub_result(seed)
+    gap = float((folder / "gap").read_text()) if (folder / "gap").exists() else 0.0
+    return stub_result(seed, model, gap)
 
 
 def set_seconds(folder, seconds):

@@ -55,6 +55,17 @@ def trials(
         int | None,
         typer.Option("-n", "--count", help="Number of trials per model.", rich_help_panel=RECIPE),
     ] = None,
+    until: Annotated[
+        Literal["settled"] | None,
+        typer.Option(
+            help="Add seeds only until two arms differ, or differ by less than --margin. -n is the most.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(metavar="POINTS", help="Difference that matters, with --until.", rich_help_panel=RECIPE),
+    ] = None,
     seed: Annotated[
         int | None,
         typer.Option(help="Seed of the first trial.", show_default="0", rich_help_panel=RECIPE),
@@ -157,7 +168,9 @@ def trials(
     from mnistctl.trials.config import check_arguments
     from mnistctl.trials.run import run_trials
 
-    chosen = trials_options.TrialsOptions(models=tuple(models), count=count, options=options)
+    chosen = trials_options.TrialsOptions(
+        models=tuple(models), count=count, options=options, until=until, margin=margin
+    )
     check_arguments(chosen, backend, overwrite, resume, allow_mixed, reference, require)
     if not resume:  # a journal has the name of its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
@@ -205,7 +218,8 @@ def _trials_command(trials: "TrialsOptions") -> str:
     """The command that repeats the trials, in whatever folders."""
     words = option_words(trials.options, leave_out=FOLDERS)
     models = _model_words(list(trials.models))
-    return " ".join(["mnistctl trials", *models, *_count_words(trials.count), *words])
+    until = [] if trials.stopping is None else [f"--until settled --margin {trials.margin}"]
+    return " ".join(["mnistctl trials", *models, *_count_words(trials.count), *until, *words])
 
 
 def _start_command(models: "list[Model]", options: "RunOptions") -> str:

@@ -1,5 +1,7 @@
 """What the statistics allow to conclude, in one or two sentences."""
 
+from mnistctl.errors import plural
+from mnistctl.evaluation.sequential import Look, StoppingRule
 from mnistctl.evaluation.statistics import LEVEL, Difference
 
 
@@ -25,6 +27,29 @@ def conclusion(difference: Difference, first: str, second: str, p: float | None,
     if difference.significant:
         return f"{start}. It would be significant as the only comparison"
     return f"{start}. {_power(difference, size, runs)}"
+
+
+def conclude_sequential(look: Look, rule: StoppingRule, first: str, second: str) -> str:
+    """What may be said about two samples that were compared after every pair, without the final full stop.
+
+    Args:
+        look: what the pairs show.
+        rule: when the comparison is settled.
+        first, second: names of the samples.
+    """
+    pairs = plural(look.n, "pair")
+    if look.interval is None:
+        return f"Not settled: {pairs} cannot bound the difference between {second} and {first}"
+    low, high = look.interval
+    evidence = f"{pairs}, {100 * (1 - rule.alpha):g} % confidence sequence {low:+z.4f} to {high:+z.4f}"
+    if look.decision == "differ":
+        direction = "above" if look.difference > 0 else "below"
+        within = f", by less than {rule.margin:g} points" if max(-low, high) < rule.margin else ""
+        return f"{second} is {abs(look.difference):.4f} points {direction} {first}{within} ({evidence})"
+    if look.decision == "equivalent":
+        return f"{second} and {first} differ by less than {rule.margin:g} points ({evidence})"
+    open_question = f"whether {second} differs from {first}, and by {rule.margin:g} points or more"
+    return f"Not settled {open_question} ({evidence})"
 
 
 def format_p(p: float) -> str:

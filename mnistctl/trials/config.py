@@ -110,6 +110,9 @@ def check_arguments(
         raise UsageError(message, field="require", value=require, remedies=("reference",))
     if reference is not None:
         load_published(reference)
+        if options.until is not None:
+            message = "its test needs a fixed number of trials, and these end when they are settled"
+            raise UsageError(message, field="reference", value=reference)
     if options.count is None and not resume:
         raise UsageError("missing number of trials of each model", remedies=("count",))
     options.check()
@@ -157,6 +160,7 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
         ),
         support=tuple(np.bincount(test.labels, minlength=10).tolist()),
         machine=machine_info(),
+        stopping=options.stopping,
     )
 
 
@@ -182,10 +186,12 @@ def _require_complete(config: TrialsConfig, mismatched: dict[str, tuple[Any, Any
     assert existing is not None
     header = existing.header
     same = header.models == options.names and header.seed == options.first_seed and not mismatched
+    same = same and header.stopping == options.stopping
     ended, expected = len(existing.trials), existing.count * len(header.models)
-    if same and existing.count == options.count and ended == expected:
+    complete = ended == expected or existing.settled
+    if same and existing.count == options.count and complete:
         return
-    if same and ended < expected:
+    if same and not complete:
         message = f"{path}: unfinished trials ({ended} of {expected})"
         raise UsageError(message, remedies=("resume", "overwrite"))
     what = f"{' '.join(header.models)}, {existing.count} of each, from seed {header.seed}"

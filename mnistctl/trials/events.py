@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from mnistctl.evaluation.sequential import Look, StoppingRule
 from mnistctl.models.sources import Origin
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ class TrialsStarted:
         workers: number of trials at a time; None if the executor decides.
         device, precision, dataset: settings of all trials.
         seed: the first seed.
-        count: number of seeds.
+        count: number of seeds; the most of them if there is a stopping rule.
+        stopping: when the comparison of the two arms is settled, so that no more trials are started.
     """
 
     models: tuple[str, ...]
@@ -37,6 +39,15 @@ class TrialsStarted:
     dataset: str
     seed: int
     count: int
+    stopping: StoppingRule | None = None
+
+
+@dataclass(frozen=True)
+class PairCompared:
+    """One more pair of trials has been looked at, and what all pairs up to its seed show."""
+
+    seed: int
+    look: Look
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from mnistctl.artifacts import files
-from mnistctl.errors import CheckpointError, OutputError
+from mnistctl.errors import CheckpointError, OutputError, plural
+from mnistctl.evaluation.sequential import StoppingRule
 from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
 from mnistctl.schema import Schema
@@ -18,6 +19,7 @@ from mnistctl.training.options import RunOptions
 from mnistctl.training.record import DatasetFiles
 from mnistctl.trials import version1
 from mnistctl.trials.scheduler import TrialKey
+from mnistctl.trials.sequential import PairSequence
 from mnistctl.trials.task import ResultChecker, TrialResult
 
 VERSION = 2  # of the format; version 1 is read as well
@@ -51,6 +53,22 @@ class SharedSettings(Schema):
     origins: dict[str, Origin] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Arm:
+    """A column of the result.
+
+    Args:
+        label: name of the arm, unique among the arms of a journal.
+        model, name: the model of the trials, and the arm's name in them.
+        recipe: the model whose recipe it trains.
+    """
+
+    label: str
+    model: str
+    name: str
+    recipe: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class JournalHeader(Schema):
     """The first line of a journal.
@@ -66,6 +84,8 @@ class JournalHeader(Schema):
         settings: what the options, the recipes and the machine determined.
         support: number of test images of each digit.
         machine: hardware and system.
+        stopping: when the comparison of the two arms is settled, so that no more trials are needed; None to
+            run all of them.
     """
 
     version: int = VERSION
@@ -78,12 +98,25 @@ class JournalHeader(Schema):
     settings: SharedSettings
     support: tuple[Annotated[int, Meta(ge=0)], ...]
     machine: MachineInfo
+    stopping: StoppingRule | None = None
 
     def __post_init__(self) -> None:
         if len(self.support) != 10:
             raise ValueError(f"support: {len(self.support)} counts instead of 10")
         if sorted(self.models) != sorted(self.settings.arms):
             raise ValueError("models: not those of settings.arms")
+        if self.stopping is not None and (count := len(self.arms())) != 2:
+            raise ValueError(f"stopping: {plural(count, 'arm')} instead of 2")
+        if self.stopping is not None and not sum(self.support):
+            raise ValueError("support: no test images")
+
+    def arms(self) -> tuple[Arm, ...]:
+        """All arms. One of several models has the model in its label, unless it is called as the model."""
+        return tuple(
+            Arm(name if len(self.models) == 1 or name == model else f"{model} {name}", model, name, recipe)
+            for model in self.models
+            for name, recipe in self.settings.arms[model].items()
+        )
 
     def result_checker(self) -> ResultChecker:
         """The checker of the trials' results."""
@@ -165,8 +198,34 @@ class TrialsJournal:
         """The number of seeds, including those that later sessions added."""
         return max([self.header.count, *(note.count for note in self.resumed)])
 
+    def pairs(self) -> PairSequence | None:
+        """The pairs of the two arms that have ended; None without a stopping rule."""
+        if self.header.stopping is None:
+            return None
+        pairs = PairSequence(self.header, self.trials)
+        pairs.advance()
+        return pairs
+
+    @property
+    def settled(self) -> bool:
+        """Whether the comparison of the two arms is settled, so that no more trials are needed."""
+        pairs = self.pairs()
+        return pairs is not None and pairs.settled
+
+    def last_seed(self) -> int:
+        """The last seed of which trials are needed: where the comparison is settled, else the last of all."""
+        pairs = self.pairs()
+        if pairs is not None and pairs.settled and pairs.last_seed is not None:
+            return pairs.last_seed
+        return self.header.seed + self.count - 1
+
     def remaining(self, keys: list[TrialKey]) -> list[TrialKey]:
-        """Those of the trials `keys` that have not ended, or failed. A diverged trial would diverge again."""
+        """Those of the trials `keys` that have not ended, or failed. A diverged trial would diverge again.
+
+        There are none if the comparison of the two arms is settled.
+        """
+        if self.settled:
+            return []
         return [key for key in keys if key not in self.trials or self.trials[key].state == "failed"]
 
 

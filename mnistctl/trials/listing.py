@@ -104,9 +104,7 @@ def _trials(run_path: Path) -> RunEntry | None:
         return _damaged(run_path, "trials", error)
     assert content is not None
     header, ended = content.header, content.trials
-    keys = [
-        (model, seed) for model in header.models for seed in range(header.seed, header.seed + content.count)
-    ]
+    keys = [(model, seed) for model in header.models for seed in range(header.seed, content.last_seed() + 1)]
     return RunEntry(
         name=run_path.name,
         kind="trials",

@@ -3,13 +3,16 @@
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, Literal
 
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, UsageError
+from mnistctl.evaluation.sequential import StoppingRule
 from mnistctl.models.sources import Model, check_distinct, to_model
 from mnistctl.training.options import RunOptions
 from mnistctl.trials.journal import MAX_TRIALS, JournalHeader, TrialsJournal
 from mnistctl.trials.scheduler import TrialKey
+from mnistctl.trials.worker import arms_of
 
 # The options that a resumed session takes from the journal, unless this session sets them.
 _SAVED_FIELDS = ("epochs", "batch_size", "lr", "seed", "dataset", "data_dir", "device", "precision")
@@ -24,11 +27,15 @@ class TrialsOptions:
         models: the models, or their names, or the paths of their recipe files.
         count: number of seeds, each of which every model is trained from; None for that of the journal.
         options: options of every run; its seed is the first one.
+        until: "settled" to add seeds only until the comparison of the two arms is settled, at most `count`.
+        margin: in points; with `until`, arms that differ by less count as equal.
     """
 
     models: tuple[Model, ...]
     count: int | None
     options: RunOptions
+    until: Literal["settled"] | None = None
+    margin: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(map(to_model, self.models)))
@@ -54,6 +61,11 @@ class TrialsOptions:
         return files.with_ending(self.run_path, "jsonl")
 
     @property
+    def stopping(self) -> StoppingRule | None:
+        """When the comparison of the two arms is settled; None to run all trials."""
+        return None if self.until is None or self.margin is None else StoppingRule(margin=self.margin)
+
+    @property
     def first_seed(self) -> int:
         """The first seed."""
         return int(self.options.get("seed"))
@@ -77,6 +89,28 @@ class TrialsOptions:
             raise UsageError(f"give 1 to {MAX_TRIALS:,}", field="count", value=self.count)
         if self.first_seed + (self.count or 1) >= 2**63:
             raise UsageError("too large", field="seed", value=self.first_seed)
+        self._check_stopping()
+
+    def _check_stopping(self) -> None:
+        if self.margin is not None and not 0 < self.margin < 100:
+            message = "give a number of points above 0 and below 100"
+            raise UsageError(message, field="margin", value=f"{self.margin:g}")
+        if self.until is None:
+            if self.margin is not None:
+                message = "applies only to trials that end when their comparison is settled"
+                raise UsageError(message, field="margin", value=f"{self.margin:g}", remedies=("until",))
+            return
+        if self.margin is None:
+            message = "say which difference, in points, is too small to matter"
+            raise UsageError(message, field="until", value=self.until, remedies=("margin",))
+        arms = [arm for model in self.models for arm in arms_of(model)]
+        if len(arms) != 2:
+            message = f"compares two arms, and these trials have {len(arms)}"
+            raise UsageError(message, field="until", value=self.until)
+        fewest = StoppingRule(margin=self.margin).fewest_pairs
+        if self.count is not None and self.count < fewest:
+            message = f"{fewest} pairs are the fewest that can settle a comparison"
+            raise UsageError(message, field="count", value=self.count)
 
     def saved_options(self) -> RunOptions:
         """The options that the journal saves: without those that only say where its files are."""
@@ -101,6 +135,7 @@ class TrialsOptions:
             models=models,
             count=self.count or journal.count,
             options=replace(self.options, **saved | current),
+            **self._saved_stopping(header, path),
         )
         if options.first_seed != header.seed:
             message = f"the trials in {path} start at seed {header.seed}"
@@ -109,6 +144,21 @@ class TrialsOptions:
             message = f"{path} has {journal.count} trials of each model; leave the option out"
             raise CheckpointError(message, field="count", value=options.count)
         return options
+
+    def _saved_stopping(self, header: JournalHeader, path: Path) -> dict[str, Any]:
+        """The values of `until` and `margin`, which are fixed before the first trial.
+
+        Raises:
+            CheckpointError: those of the journal differ.
+        """
+        saved = header.stopping
+        if saved is None and self.until is not None:
+            message = f"the trials in {path} were started without it"
+            raise CheckpointError(message, field="until", value=self.until)
+        if saved is not None and self.margin not in (None, saved.margin):
+            message = f"the trials in {path} were started with {saved.margin:g}"
+            raise CheckpointError(message, field="margin", value=f"{self.margin:g}")
+        return {} if saved is None else {"until": "settled", "margin": saved.margin}
 
     def _with_saved_settings(self, header: JournalHeader) -> tuple[Model, ...]:
         """The models; those without settings have the ones that the journal saves at their place."""

@@ -18,16 +18,17 @@ from mnistctl.training.outputs import require_unused
 from mnistctl.trials import journal, summary
 from mnistctl.trials.comparisons import Requirement
 from mnistctl.trials.config import TrialsConfig, check_arguments, resolve
-from mnistctl.trials.events import TrialEnded, TrialsFinished, TrialsStarted, WorkerDied
+from mnistctl.trials.events import PairCompared, TrialEnded, TrialsFinished, TrialsStarted, WorkerDied
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.journal import SharedSettings, TrialRecord, TrialsJournal
 from mnistctl.trials.options import TrialsOptions
 from mnistctl.trials.scheduler import Outcome, SlotPool, TrialFailure, TrialKey, run_tasks
+from mnistctl.trials.sequential import PairSequence
 from mnistctl.trials.summary import TrialsSummary, summarize_trials
 from mnistctl.trials.task import RunTrial, TrialSettings
 from mnistctl.trials.worker import run_trial
 
-Event = TrialsStarted | TrialEnded | WorkerDied | Saved | Warned | TrialsFinished
+Event = TrialsStarted | TrialEnded | PairCompared | WorkerDied | Saved | Warned | TrialsFinished
 
 
 def run_trials(
@@ -84,7 +85,7 @@ def run_trials(
             session_seconds=time.perf_counter() - started,
         )
         yield from write_summary(config, result)
-    _raise_failures(result, len(config.options.keys()), require)
+    _raise_failures(result, len(entries.trials), require)
 
 
 def execute(
@@ -107,6 +108,9 @@ def execute(
         for record in entries.trials.values():
             if (record.model, record.seed) not in config.remaining:
                 yield _ended_event(record, from_previous_session=True)
+        pairs = None if header.stopping is None else PairSequence(header, entries.trials)
+        yield from _look_at(pairs)
+        failed: set[TrialKey] = set()
         for key, outcome in run_tasks(config.remaining, pool, header.result_checker()):
             if isinstance(outcome, WorkerDied):
                 yield outcome
@@ -114,7 +118,17 @@ def execute(
             record = _record(key, outcome, header.machine)
             journal.append(path, entries, record)
             yield _ended_event(record, from_previous_session=False)
+            yield from _look_at(pairs)
+            if record.state == "failed":
+                failed.add(key)
+            if pairs is not None and (pairs.settled or pairs.waits_for(failed)):
+                break  # the trials of later seeds that run by now are stopped; no decision may depend on them
     return entries
+
+
+def _look_at(pairs: PairSequence | None) -> Iterator[PairCompared]:
+    for seed, look in [] if pairs is None else pairs.advance():
+        yield PairCompared(seed, look)
 
 
 def _prepare_journal(config: TrialsConfig, command: str) -> TrialsJournal:
@@ -207,6 +221,7 @@ def _started_event(config: TrialsConfig, settings: TrialSettings, workers: int |
         dataset=settings.dataset,
         seed=options.first_seed,
         count=options.count or 0,
+        stopping=options.stopping,
     )
 
 

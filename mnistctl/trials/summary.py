@@ -26,7 +26,8 @@ from mnistctl.trials.comparisons import (
     compare_with_published,
     failed_requirements,
 )
-from mnistctl.trials.journal import ResumeNote, TrialRecord, TrialsJournal
+from mnistctl.trials.journal import Arm, ResumeNote, TrialRecord, TrialsJournal
+from mnistctl.trials.sequential import SequentialComparison
 from mnistctl.trials.task import TrialResult
 
 VERSION = 2  # of the format; version 1 is read as well
@@ -116,7 +117,10 @@ class TrialsSummary(Schema):
         trial_seconds: wall-clock time of all trials together.
         failed, diverged: the trials without a result.
         distribution: the accuracies and how often they occur.
-        comparisons: every two arms compared.
+        comparisons: every two arms compared; none if the trials end when their comparison is settled.
+        sequential: the comparison that was checked after every pair.
+        later_trials: number of trials with later seeds than the pair that settled it. They are in the
+            journal, and nothing here is computed from them.
         reference: the arms compared with published accuracies.
         not_compared: labels of arms that should be compared with published accuracies, but cannot.
         failed_requirements: which arms do not meet the requirement, and why.
@@ -145,6 +149,8 @@ class TrialsSummary(Schema):
     diverged: tuple[FailedTrial, ...]
     distribution: tuple[AccuracyCount, ...]
     comparisons: tuple[Comparison, ...]
+    sequential: SequentialComparison | None = None
+    later_trials: int = 0
     reference: tuple[ReferenceComparison, ...] = ()
     not_compared: tuple[str, ...] = ()
     failed_requirements: tuple[str, ...] = ()
@@ -171,8 +177,10 @@ def summarize_trials(
         UsageError: there are no published accuracies of this name.
     """
     header, settings = journal.header, journal.header.settings
-    records = sorted(journal.trials.values(), key=lambda record: record.seed)
-    arms = _collect_arms(journal, records)
+    last_seed, pairs = journal.last_seed(), journal.pairs()
+    ended = sorted(journal.trials.values(), key=lambda record: record.seed)
+    records = [record for record in ended if record.seed <= last_seed]
+    arms = _collect_results(journal, records)
     accuracies = [arm.accuracies for arm in arms]
     compared: tuple[ReferenceComparison, ...] = ()
     not_compared: list[str] = []
@@ -201,7 +209,9 @@ def summarize_trials(
         failed=_failed_trials(records, "failed"),
         diverged=_failed_trials(records, "diverged"),
         distribution=_distribution([arm.values for arm in accuracies]),
-        comparisons=compare_arms(accuracies),
+        comparisons=compare_arms(accuracies) if pairs is None else (),
+        sequential=None if pairs is None else pairs.compare(journal.count),
+        later_trials=len(ended) - len(records),
         reference=compared,
         not_compared=tuple(not_compared),
         failed_requirements=() if require is None else failed_requirements(require, compared, not_compared),
@@ -242,51 +252,47 @@ def _fold_numbers(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Arm:
+class _ArmResults:
     """One arm of a journal with the results of its trials, in the order of the seeds."""
 
-    model: str
-    name: str
+    arm: Arm
     accuracies: ArmAccuracies
     results: tuple[TrialResult, ...]
 
     def mismatches(self) -> list[tuple[int, int, int]]:
         """(index, true digit, predicted digit) of every wrong prediction in any trial."""
-        return [row for result in self.results for row in result.mismatches[self.name]]
+        return [row for result in self.results for row in result.mismatches[self.arm.name]]
 
 
-def _collect_arms(journal: TrialsJournal, records: Sequence[TrialRecord]) -> list[_Arm]:
-    """All arms. One of several models has the model in its label, unless it is called as the model."""
-    models = journal.header.models
+def _collect_results(journal: TrialsJournal, records: Sequence[TrialRecord]) -> list[_ArmResults]:
     arms = []
-    for model in models:
-        results = {r.seed: r.result for r in records if r.model == model and r.result is not None}
-        for name, recipe in journal.header.settings.arms[model].items():
-            label = name if len(models) == 1 or name == model else f"{model} {name}"
-            by_seed = {seed: result.accuracies[name] for seed, result in results.items()}
-            arms.append(_Arm(model, name, ArmAccuracies(label, recipe, by_seed), tuple(results.values())))
+    for arm in journal.header.arms():
+        results = {r.seed: r.result for r in records if r.model == arm.model and r.result is not None}
+        by_seed = {seed: result.accuracies[arm.name] for seed, result in results.items()}
+        accuracies = ArmAccuracies(arm.label, arm.recipe, by_seed)
+        arms.append(_ArmResults(arm, accuracies, tuple(results.values())))
     return arms
 
 
-def _summarize_arm(arm: _Arm, support: Sequence[int]) -> ArmSummary:
-    values = arm.accuracies.values
+def _summarize_arm(results: _ArmResults, support: Sequence[int]) -> ArmSummary:
+    values = results.accuracies.values
     numbers = asdict(statistics.summarize(values)) if values else {"n": 0}
     return ArmSummary(
-        label=arm.accuracies.label,
-        model=arm.model,
-        arm=arm.name,
-        recipe=arm.accuracies.recipe,
-        seeds=tuple(arm.accuracies.by_seed),
+        label=results.accuracies.label,
+        model=results.arm.model,
+        arm=results.arm.name,
+        recipe=results.accuracies.recipe,
+        seeds=tuple(results.accuracies.by_seed),
         accuracies=tuple(values),
         **numbers,
-        errors=_count_errors(arm),
-        confusion=_confusion(arm, support),
+        errors=_count_errors(results),
+        confusion=_confusion(results, support),
     )
 
 
-def _count_errors(arm: _Arm) -> tuple[ImageErrors, ...]:
+def _count_errors(results: _ArmResults) -> tuple[ImageErrors, ...]:
     predictions: dict[tuple[int, int], Counter[int]] = {}
-    for index, true, predicted in arm.mismatches():
+    for index, true, predicted in results.mismatches():
         predictions.setdefault((index, true), Counter())[predicted] += 1
     errors = [
         ImageErrors(index=index, true=true, errors=counts.total(), predicted=dict(sorted(counts.items())))
@@ -295,13 +301,13 @@ def _count_errors(arm: _Arm) -> tuple[ImageErrors, ...]:
     return tuple(sorted(errors, key=lambda image: (-image.errors, image.index)))
 
 
-def _confusion(arm: _Arm, support: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+def _confusion(results: _ArmResults, support: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     """Start as if every prediction were right, and move the wrong ones off the diagonal."""
-    trials = len(arm.results)
+    trials = len(results.results)
     counts = [[0] * 10 for _ in support]
     for digit, images in enumerate(support):
         counts[digit][digit] = trials * images
-    for _, true, predicted in arm.mismatches():
+    for _, true, predicted in results.mismatches():
         counts[true][true] -= 1
         counts[true][predicted] += 1
     return tuple(map(tuple, counts))

@@ -98,6 +98,25 @@ def test_resume_without_options_keeps_the_command(stub_command, own):
     assert body["command"] == "mnistctl trials logit -n 2 --epochs 3 --dataset own --name t"
 
 
+def test_comparison_that_is_settled_is_printed_with_its_error_rate(stub_command, own):
+    (own / "gap").write_text("3")
+    words = ("linear", "-n", "9", "--until", "settled", "--margin", "1.5", "--epochs", "1")
+    lines = stub_command(*words).stdout.splitlines()
+    assert lines[1] == "until settled: margin 1.5 points, checked after every pair, at most 9 pairs"
+    assert [line.partition(":")[0] for line in lines if line.startswith("pair")] == [
+        f"pair {seed + 1} (seed {seed})" for seed in range(5)
+    ]
+    result = lines.index(next(line for line in lines if line.startswith("linear minus logit")))
+    assert "points after 5 pairs of at most 9, 95 % confidence sequence +" in lines[result]
+    assert lines[result + 1].startswith("linear is 2.9")
+    assert lines[result + 2].startswith("The probability of a wrong decision is at most 5 %, although")
+    body = json.loads(stub_command(*words, "--json").stdout)
+    command = (
+        "mnistctl trials logit linear -n 9 --until settled --margin 1.5 --epochs 1 --dataset own --name t"
+    )
+    assert (body["command"], body["sequential"]["decision"]) == (command, "differ")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -121,6 +140,23 @@ def test_resume_without_options_keeps_the_command(stub_command, own):
         (("logit", "-n", "2", "--scheduler", "tcp://127.0.0.1:1"), "--scheduler tcp://127.0.0.1:1: only"),
         (("logit", "-n", "2", "--executor", "nowhere:at_all"), "nowhere"),
         (("logit", "-n", "2", "--executor", "elsewhere"), "module:factory"),
+        (("swa", "-n", "9", "--until", "settled"), "--until settled: say which difference, in points, is"),
+        (("swa", "-n", "9", "--margin", "0.05"), "--margin 0.05: applies only to trials that end when"),
+        (("swa", "-n", "9", "--until", "settled", "--margin", "0"), "--margin 0: give a number of points"),
+        (
+            ("swa", "-n", "9", "--until", "settled", "--margin", "nan"),
+            "--margin nan: give a number of points",
+        ),
+        (("swa", "-n", "4", "--until", "settled", "--margin", "1"), "-n 4: 5 pairs are the fewest"),
+        (("swa", "--until", "settled", "--margin", "1"), "missing number of trials of each model; use -n"),
+        (
+            ("swa", "conv", "-n", "9", "--until", "settled", "--margin", "1"),
+            "--until settled: compares two arms, and these trials have 3",
+        ),
+        (
+            ("swa", "-n", "9", "--until", "settled", "--margin", "1", "--reference", "ktorch"),
+            "--reference ktorch: its test needs a fixed number of trials",
+        ),
         (("logit", "-n", "2", "--executor", "dask", "--scheduler", "tcp://10.0.0.1:8786"), "use --insecure"),
     ],
 )

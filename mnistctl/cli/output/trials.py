@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mnistctl.evaluation.statistics import Difference
     from mnistctl.trials.comparisons import ReferenceComparison
     from mnistctl.trials.run import Event
+    from mnistctl.trials.sequential import SequentialComparison
     from mnistctl.trials.summary import ArmSummary, TrialsSummary
 
 _MAX_IMAGES = 5  # test images with wrong predictions that are printed for each arm
@@ -62,12 +63,14 @@ def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, re
                     for text in _header(event):
                         emit(text)
                     emit(_row("model", "seed", "seconds", "accuracy"), "bold")
-                    bar.start(event.trials - event.done, event.workers)
+                    bar.start(event.trials - event.done, event.workers, most=event.stopping is not None)
                 case events.TrialEnded():
                     seconds = "" if event.seconds is None else f"{event.seconds:.1f}"
                     emit(_row(event.model, str(event.seed), seconds, _outcome(event)))
                     if not event.from_previous_session:
                         bar.advance(event.seconds)
+                case events.PairCompared():
+                    emit(_pair_row(event))
                 case events.WorkerDied():
                     retry = f"retry {event.retry} of {event.max_retries}"
                     print_error(f"{event.model}, seed {event.seed}: its worker died; {retry}")
@@ -94,6 +97,7 @@ class _TrialsBar:
     Args:
         bars: where it is shown.
         total: number of trials of this session.
+        most: whether fewer may be enough, so that the time left is not known.
         workers: number of trials at a time; None if it is not known.
         seconds: the time of each trial that ended with a result.
     """
@@ -101,6 +105,7 @@ class _TrialsBar:
     bars: Progress
     task: TaskID = field(init=False)
     total: int = 0
+    most: bool = False
     workers: int | None = None
     ended: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -109,16 +114,19 @@ class _TrialsBar:
     def __post_init__(self) -> None:
         self.task = self.bars.add_task("trials", total=None, done="", left="", visible=False)
 
-    def start(self, total: int, workers: int | None) -> None:
-        self.total, self.workers = total, workers
-        self.bars.update(self.task, total=total, done=f"0/{total}", visible=True)
+    def start(self, total: int, workers: int | None, *, most: bool) -> None:
+        self.total, self.workers, self.most = total, workers, most
+        self.bars.update(self.task, total=total, done=self.done(), visible=True)
 
     def advance(self, seconds: float | None) -> None:
         self.ended += 1
         if seconds is not None:
             self.seconds.append(seconds)
-        left = f"{format_duration(self.left())} left"
-        self.bars.update(self.task, completed=self.ended, done=f"{self.ended}/{self.total}", left=left)
+        left = "" if self.most else f"{format_duration(self.left())} left"
+        self.bars.update(self.task, completed=self.ended, done=self.done(), left=left)
+
+    def done(self) -> str:
+        return f"{self.ended} of at most {self.total}" if self.most else f"{self.ended}/{self.total}"
 
     def left(self) -> float:
         """The estimated seconds until all trials of this session have ended."""
@@ -165,10 +173,24 @@ def _header(event: events.TrialsStarted) -> list[str]:
     return [
         f"trials: {', '.join(event.models)}; {seeds}",
         *(f"{name}: {line}" for name, origin in event.origins.items() for line in describe_origin(origin)),
+        *_stopping(event),
         f"data: {event.dataset}",
         f"device: {event.device}{workers}, threads: 1 each{precision}",
         *([f"resuming after {event.done} of {event.trials} trials"] if event.done else []),
     ]
+
+
+def _stopping(event: events.TrialsStarted) -> list[str]:
+    if event.stopping is None:
+        return []
+    margin = f"margin {event.stopping.margin:g} points"
+    return [f"until settled: {margin}, checked after every pair, at most {event.count} pairs"]
+
+
+def _pair_row(event: events.PairCompared) -> str:
+    look = event.look
+    interval = "unbounded" if look.interval is None else "{:+z.4f} to {:+z.4f}".format(*look.interval)
+    return f"pair {look.n} (seed {event.seed}): difference {look.difference:+z.4f}, sequence {interval}"
 
 
 def _row(model: str, seed: str, seconds: str, outcome: str) -> str:
@@ -193,6 +215,8 @@ def print_conclusions(summary: "TrialsSummary") -> None:
     for row in summary.comparisons:
         print_line(f"{row.second} minus {row.first}: {_describe_difference(row)}")
         print_line(f"{row.conclusion}.", "bold")
+    if summary.sequential is not None:
+        _print_sequential(summary.sequential, summary.later_trials)
     for published in summary.reference:
         _print_reference(published)
     for label in summary.not_compared:
@@ -228,6 +252,23 @@ def _print_arms(arms: "Sequence[ArmSummary]") -> None:
         extremes = format_percent(arm.min), median, format_percent(arm.max)
         table.add_row(arm.label, str(arm.n), format_percent(arm.mean, 4), sd, *extremes, interval)
     print_table(table)
+
+
+def _print_sequential(row: "SequentialComparison", later_trials: int) -> None:
+    level = f"{100 * (1 - row.rule.alpha):g} %"
+    interval = "unbounded" if row.interval is None else "{:+z.4f} to {:+z.4f}".format(*row.interval)
+    parts = [
+        f"{row.difference:+z.4f} points after {plural(row.n, 'pair')} of at most {row.most}",
+        f"{level} confidence sequence {interval}",
+        f"e-value {row.e_value:.3g}",
+    ]
+    print_line(f"{row.second} minus {row.first}: {', '.join(parts)}")
+    print_line(f"{row.conclusion}.", "bold")
+    rate = f"at most {100 * row.rule.alpha:g} %, although the result was checked after every pair"
+    print_line(f"The probability of a wrong decision is {rate}, if the differences are Gaussian.")
+    if later_trials:
+        later = plural(later_trials, "trial")
+        print_line(f"({later} of later seeds had ended too. The result leaves them out.)")
 
 
 def _print_reference(row: "ReferenceComparison") -> None:
