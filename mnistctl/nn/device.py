@@ -3,14 +3,15 @@
 import ctypes
 import os
 import platform
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from mnistctl.errors import UsageError
+from mnistctl.nn.cores import available_cores
 
 # Instruction sets that make a difference here, as Linux names them.
 _FEATURES = (
@@ -59,7 +60,11 @@ def list_devices() -> list[torch.device]:
 
 
 def set_threads(count: int | None) -> int:
-    """Set the number of CPU threads, or leave it to torch if `count` is None.
+    """Set the number of CPU threads.
+
+    Args:
+        count: number of threads; None for torch's own, which is that of the cores or OMP_NUM_THREADS, but not
+            more than the cores that this process may use.
 
     Returns:
         The number of threads in use.
@@ -67,13 +72,36 @@ def set_threads(count: int | None) -> int:
     Raises:
         UsageError: `count` is less than 1 or more than this machine has.
     """
-    if count is not None:
-        most = max(os.cpu_count() or 1, torch.get_num_threads())
-        if not 1 <= count <= most:
-            message = f"this machine has {most} CPU cores; give 1 to {most}"
-            raise UsageError(message, field="threads", value=count)
+    check_threads(count)
+    current = torch.get_num_threads()
+    if count is None:
+        count = min(current, available_cores())
+    if count != current:
         torch.set_num_threads(count)
-    return torch.get_num_threads()
+    return count
+
+
+def check_threads(count: int | None) -> None:
+    """Check a number of CPU threads.
+
+    Raises:
+        UsageError: it is less than 1 or more than this machine has.
+    """
+    most = max(os.cpu_count() or 1, torch.get_num_threads())
+    if count is not None and not 1 <= count <= most:
+        message = f"this machine has {most} CPU cores; give 1 to {most}"
+        raise UsageError(message, field="threads", value=count)
+
+
+@contextmanager
+def restored_threads() -> Iterator[None]:
+    """Set the number of CPU threads back at the end."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
 
 
 def set_deterministic() -> None:

@@ -12,16 +12,19 @@ from mnistctl.artifacts import checkpoint as checkpoints
 from mnistctl.data import datasets
 from mnistctl.data.datasets import Arrays
 from mnistctl.errors import UsageError, plural
-from mnistctl.models.recipe import Recipe
+from mnistctl.models.recipe import GanRecipe, Recipe
 from mnistctl.models.sources import Model
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import autocast_for, get_device, set_deterministic, set_threads, tune_malloc
+from mnistctl.nn.perceptron import find_perceptron
 from mnistctl.training.checkpoints import RunCheckpoint
 from mnistctl.training.environment import MachineInfo, machine_info
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Change, DatasetFiles, RunSettings
 from mnistctl.training.resume import Existing, check_environment, resumed_model
 from mnistctl.training.tasks import TrainingContext
+
+_MIN_SHARED_WORK = 7_000_000  # multiply-adds of a forward pass; between those of logit and linear
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +81,7 @@ def resolve(
     options = replace(options, data_dir=options.get("data_dir"))  # the default may change
 
     recipe, precision = options.recipe(model), options.get("precision")
-    device, threads = _set_up_process(options)
+    device, threads = _set_up_process(options, recipe)
     initial = None if checkpoint is not None else _initial_weights(options.init)
     train, test, dataset_files = _load_data(options, recipe)
     settings = RunSettings(
@@ -117,13 +120,28 @@ def resolve(
     )
 
 
-def _set_up_process(options: RunOptions) -> tuple[torch.device, int]:
+def default_threads(recipe: Recipe) -> int | None:
+    """The number of threads that is fastest for a step of `recipe`; None for as many as there are cores.
+
+    A step of logit has 0.8 million multiply-adds in its forward pass. On two cores, a second thread makes it
+    slower: sharing the work takes longer than the work. The next recipe in size, linear, has 64 million and
+    is faster with two threads (bench/busy.py). That the others gain from more than two cores is an estimate.
+    """
+    if isinstance(recipe, GanRecipe):
+        return None
+    perceptron = find_perceptron(recipe.net())
+    small = perceptron is not None and perceptron.multiply_adds * recipe.batch_size < _MIN_SHARED_WORK
+    return 1 if small else None
+
+
+def _set_up_process(options: RunOptions, recipe: Recipe) -> tuple[torch.device, int]:
     """Set up torch for the run; return its device and number of threads.
 
     Raises:
         UsageError: there is no such device, or it does not have the precision.
     """
-    device, threads = get_device(options.get("device")), set_threads(options.threads)
+    device = get_device(options.get("device"))
+    threads = set_threads(default_threads(recipe) if options.threads is None else options.threads)
     autocast_for(options.get("precision"), device)  # an error now, not after loading the data
     set_deterministic()
     tune_malloc()

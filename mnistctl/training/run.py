@@ -10,7 +10,7 @@ from mnistctl.artifacts.locks import run_lock
 from mnistctl.errors import CheckpointError, DivergedError, UsageError
 from mnistctl.models.recipe import GanRecipe
 from mnistctl.models.sources import Model, to_model
-from mnistctl.nn.device import autocast_for, get_device, set_threads
+from mnistctl.nn.device import autocast_for, check_threads, get_device, restored_threads
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
 from mnistctl.training.config import RunConfig, resolve
@@ -68,7 +68,7 @@ def train(
     check_arguments(model, options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
     run_path = options.run_path(model.name)
     files.prepare_folder(options.out_dir)
-    with run_lock(run_path) as warnings:
+    with run_lock(run_path) as warnings, restored_threads():
         yield from warnings
         existing = drop_finished_checkpoints(inspect(run_path, overwrite=overwrite))
         if resume and existing.checkpoint is None:
@@ -104,7 +104,7 @@ def check_arguments(
     options.recipe(model)
     options.run_path(model.name)
     device = get_device(options.get("device"))
-    set_threads(options.threads)
+    check_threads(options.threads)
     autocast_for(options.get("precision"), device)
 
 

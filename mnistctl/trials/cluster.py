@@ -13,7 +13,8 @@ from typing import Any
 
 from mnistctl.artifacts import files
 from mnistctl.errors import OutputError, UsageError
-from mnistctl.trials.local import available_cores, without_sigint
+from mnistctl.nn.cores import available_cores
+from mnistctl.trials.local import without_sigint
 
 _CONNECT_SECONDS = 10  # timeout of the connection to a scheduler
 _CLOSE_SECONDS = 0.5  # timeout of closing the connection

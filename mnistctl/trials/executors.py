@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnistctl.errors import MnistctlError, UsageError
+from mnistctl.nn.cores import available_cores
 from mnistctl.trials.cluster import UNLIMITED, dask_factory
-from mnistctl.trials.local import WorkerSlot, available_cores, local_slots
+from mnistctl.trials.local import WorkerSlot, local_slots
 
 _MAX_MESSAGE = 300  # characters of another program's error
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import Any
 
+from mnistctl.nn.cores import available_cores
+
 
 @dataclass(frozen=True)
 class WorkerSlot:
@@ -25,11 +27,6 @@ class WorkerSlot:
     make_executor: Callable[[], Executor]
     width: int
     device: str
-
-
-def available_cores() -> int:
-    """The number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def local_slots(device: str, trials: int, workers: int | None) -> list[WorkerSlot]:
