@@ -68,23 +68,25 @@ class LearningCurves:
 
     Args:
         losses: training losses.
-        test_losses: test losses.
-        accuracies: test accuracies in percent.
+        scored_losses: losses on the scored digits.
+        accuracies: accuracies on the same digits in percent.
         learning_rates: learning rates.
         averaged: for averaged weights, the first and the last epoch of the average and the accuracy.
+        split: what the scored digits are: "test" or "validation".
 
     Raises:
         ValueError: the sequences differ in length.
     """
 
     losses: Sequence[float]
-    test_losses: Sequence[float]
+    scored_losses: Sequence[float]
     accuracies: Sequence[float]
     learning_rates: Sequence[float]
     averaged: tuple[int, int, float] | None = None
+    split: str = "test"
 
     def __post_init__(self) -> None:
-        sequences = (self.losses, self.test_losses, self.accuracies, self.learning_rates)
+        sequences = (self.losses, self.scored_losses, self.accuracies, self.learning_rates)
         lengths = {len(each) for each in sequences}
         if len(lengths) > 1:
             raise ValueError(f"learning curves of different lengths: {sorted(lengths)}")
@@ -97,10 +99,10 @@ def curves_chart(title: str, curves: LearningCurves) -> Chart:
     def draw(figure: "Figure") -> None:
         loss, accuracy, learning_rate = figure.subplots(1, 3)
         figure.subplots_adjust(0.05, 0.17, 0.99, 0.83, wspace=0.48)
-        _plot_lines(loss, epochs, {"training": curves.losses, "test": curves.test_losses})
+        _plot_lines(loss, epochs, {"training": curves.losses, curves.split: curves.scored_losses})
         loss.set(title="loss")
         accuracy.plot(epochs, curves.accuracies, color=COLOURS[1], marker=MARKERS[1], markersize=3)
-        accuracy.set(title="test accuracy, %")
+        accuracy.set(title=f"{curves.split} accuracy, %")
         if curves.averaged is not None:
             first, last, value = curves.averaged
             style: Any = {"color": INK, "linestyle": "--", "marker": "|"}
@@ -130,17 +132,20 @@ def losses_chart(title: str, losses: Mapping[str, Sequence[float]]) -> Chart:
 
 
 def compared_curves_chart(title: str, runs: Mapping[str, LearningCurves]) -> Chart:
-    """The test losses and the test accuracies of several runs over their epochs, each run a line."""
+    """The test or validation scores of several runs over their epochs, each run a line."""
     room = 20 + max(text_width(name) for name in runs)
     panel = 400 + room
     width = 2 * panel
+    split = " or ".join(sorted({curves.split for curves in runs.values()}))
 
     def draw(figure: "Figure") -> None:
         figure.text(10 / width, 0.94, printable(title), weight="bold")
-        for index, (heading, log) in enumerate((("test loss", True), ("test accuracy, %", False))):
+        for index, (heading, log) in enumerate(((f"{split} loss", True), (f"{split} accuracy, %", False))):
             axes = figure.add_axes(((60 + index * panel) / width, 0.14, 330 / width, 0.7))
             longest = max(len(curves.accuracies) for curves in runs.values())
-            lines = {name: curves.test_losses if log else curves.accuracies for name, curves in runs.items()}
+            lines = {
+                name: curves.scored_losses if log else curves.accuracies for name, curves in runs.items()
+            }
             _plot_lines(axes, range(1, longest + 1), lines, log=log)
             axes.set(title=heading)
 

@@ -26,6 +26,7 @@ from mnistctl.cli.options import (
     DataDir,
     DatasetName,
     Device,
+    EvaluatedSplit,
     Expect,
     Images,
     Json,
@@ -38,7 +39,6 @@ from mnistctl.cli.options import (
     RecipeFiles,
     ReferenceClassifier,
     Seed,
-    Split,
     Threads,
     flag,
 )
@@ -52,6 +52,10 @@ PredictionsFile = Annotated[
 EvaluatedDataset = Annotated[
     DatasetName | None,
     typer.Option(help="Data set.", show_default="as trained on", rich_help_panel=DATA),
+]
+EvaluatedSplitOption = Annotated[
+    EvaluatedSplit,
+    typer.Option(help="Split: train, test, or validation for what --holdout left out.", rich_help_panel=DATA),
 ]
 OnnxFile = Annotated[
     Path | None,
@@ -78,7 +82,7 @@ DEFAULT_DATASET = "mnist"
 def evaluate(
     context: typer.Context,
     nets: Annotated[list[str], NET],
-    split: Split = "test",
+    split: EvaluatedSplitOption = "test",
     dataset: EvaluatedDataset = None,
     data_dir: DataDir = DATA_DIR,
     offline: Offline = False,

@@ -9,7 +9,7 @@ import typer
 
 from mnistctl.cli.commands import check_stdout, name_part
 from mnistctl.cli.download import ensure
-from mnistctl.cli.options import SplitName
+from mnistctl.cli.options import EvaluatedSplit
 from mnistctl.errors import MnistctlError, OutputError
 from mnistctl.models.pretrained import WEIGHTS
 
@@ -30,7 +30,7 @@ class EvalOptions:
     """The options of the command. None means: not given."""
 
     paths: list[Path]
-    split: SplitName
+    split: EvaluatedSplit
     dataset: str
     data_dir: Path
     offline: bool
@@ -77,7 +77,8 @@ def evaluate_one(options: EvalOptions) -> None:
     from mnistctl.data.batches import Digits
     from mnistctl.evaluation.classifier import evaluate_classifier
     from mnistctl.evaluation.figures import CLASSIFIER_FIGURES, draw_figures
-    from mnistctl.evaluation.predictions import load_split, save_predictions
+    from mnistctl.evaluation.predictions import save_predictions
+    from mnistctl.evaluation.splits import load_split_for
     from mnistctl.inference.export import export_onnx, require_installed
 
     if options.onnx is not None:
@@ -87,7 +88,7 @@ def evaluate_one(options: EvalOptions) -> None:
     _check_outputs(options, target.planned(CLASSIFIER_FIGURES))
     (classifier,) = _load([path], options)
     ensure(options.dataset, options.data_dir, options.offline)
-    labelled = load_split(options.dataset, options.data_dir, options.split)
+    labelled = load_split_for([classifier], options.dataset, options.data_dir, options.split)
     with evaluation_progress() as on_progress:
         evaluation = evaluate_classifier(
             classifier, labelled, corrupt=options.corrupt, on_progress=on_progress
@@ -136,16 +137,20 @@ def learning_curves(record_path: Path, digest: str) -> "LearningCurves | None":
     from mnistctl.training.record import find_record
 
     record = find_record(record_path, digest)
-    if record is None or not (record.losses and record.test_losses and record.accuracies):
+    if record is None:
+        return None
+    scored = record.test_losses or record.validation_losses
+    if not (record.losses and scored and record.accuracies):
         return None
     averages = [(average.first, average.last, average.accuracy) for average in record.swa or ()]
     try:
         return LearningCurves(
             record.losses,
-            record.test_losses,
+            scored,
             record.accuracies,
             record.recipe.lr_schedule,
             averages[-1] if averages else None,
+            "test" if record.holdout is None else "validation",
         )
     except ValueError:
         return None
@@ -208,14 +213,14 @@ def evaluate_several(options: EvalOptions) -> None:
     from mnistctl.cli.output.evaluate import evaluation_progress, print_comparison
     from mnistctl.evaluation.comparison import compare
     from mnistctl.evaluation.figures import COMPARISON_FIGURES, draw_figures
-    from mnistctl.evaluation.predictions import load_split
+    from mnistctl.evaluation.splits import load_split_for
 
     names = "-".join(path.stem for path in options.paths)
     target = options.figure_files(f"{names}-eval-{options.dataset}-{options.split}")
     _check_outputs(options, target.planned(COMPARISON_FIGURES))
     classifiers = _load(options.paths, options)
     ensure(options.dataset, options.data_dir, options.offline)
-    labelled = load_split(options.dataset, options.data_dir, options.split)
+    labelled = load_split_for(classifiers, options.dataset, options.data_dir, options.split)
     with evaluation_progress() as on_progress:
         comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
     curves, notes = _learning_curves(options.paths, classifiers)

@@ -13,6 +13,7 @@ from mnistctl.errors import UsageError
 DatasetName = Literal["mnist", "fashion", "sample", "own"]
 DATASETS: tuple[str, ...] = get_args(DatasetName)
 SplitName = Literal["train", "test"]
+EvaluatedSplit = Literal["train", "test", "validation"]
 
 # Panels of the help.
 DATA, MACHINE, OUTPUT, RECIPE, RESUME = "Data", "Machine", "Output", "Recipe", "Resume"
@@ -94,6 +95,15 @@ Set = Annotated[
 Config = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Settings and options in TOML.", rich_help_panel=RECIPE),
+]
+
+Holdout = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Hold out N training digits, and score them in the place of the test set.",
+        rich_help_panel=DATA,
+    ),
 ]
 
 # Training runs. None means: not given, use the recipe's, the record's or the default value.

@@ -28,6 +28,7 @@ OPTION_FIELDS = (
     "precision",
     "out_dir",
     "name",
+    "holdout",
 )
 # Settings that have an option of their own.
 _SETTINGS_WITH_OPTION = ("epochs", "batch_size", "lr")
@@ -204,7 +205,9 @@ def _check_options(options: Mapping[str, object]) -> dict[str, Any]:
     from mnistctl.data.datasets import get_dataset
 
     for field, value in options.items():
-        kind, wanted = (int, "a whole number") if field in ("seed", "threads") else (str, "text in quotes")
+        kind, wanted = (
+            (int, "a whole number") if field in ("seed", "threads", "holdout") else (str, "text in quotes")
+        )
         if type(value) is not kind:
             raise UsageError(f"{field}: give {wanted}")
     if "dataset" in options:
@@ -249,6 +252,7 @@ def _repeat(
         "seed": record.seed,
         "precision": record.precision,
         "dataset": record.dataset.name,
+        "holdout": None if record.holdout is None else record.holdout.count,
         "device": record.device,
         "threads": record.threads,
     }

@@ -20,6 +20,7 @@ from mnistctl.cli.options import (
     BatchSize,
     Config,
     Epochs,
+    Holdout,
     Json,
     LearningRate,
     Offline,
@@ -88,6 +89,7 @@ def train(
     ] = None,
     dataset: OptionalDataset = None,
     data_dir: OptionalDataDir = None,
+    holdout: Holdout = None,
     offline: Offline = False,
     device: Annotated[
         str | None,

@@ -20,6 +20,7 @@ from mnistctl.cli.options import (
     BatchSize,
     Config,
     Epochs,
+    Holdout,
     Json,
     LearningRate,
     Offline,
@@ -77,6 +78,7 @@ def trials(
     config: Config = None,
     dataset: OptionalDataset = None,
     data_dir: OptionalDataDir = None,
+    holdout: Holdout = None,
     offline: Offline = False,
     device: Annotated[
         str | None,

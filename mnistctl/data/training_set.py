@@ -16,6 +16,7 @@ from msgspec import Meta
 from numpy.typing import NDArray
 
 from mnistctl.data.datasets import Arrays, load
+from mnistctl.data.holdout import HeldOut
 from mnistctl.schema import Schema
 
 Floats: TypeAlias = NDArray[np.float64]
@@ -48,6 +49,7 @@ class TrainingSet(Schema):
         variance: mean squared distance of a digit from the mean picture of its label, in pixels from 0 to 1.
         digests: sorted digests of digits, 5 bytes each, in base64.
         limit: all digests of training digits below this number are in `digests`. None: any may be missing.
+        holdout: digits of the data set's training split that are not among these; None for none.
     """
 
     dataset: str
@@ -57,6 +59,7 @@ class TrainingSet(Schema):
     variance: Annotated[float, Meta(ge=0)]
     digests: str
     limit: Annotated[int, Meta(ge=0)] | None
+    holdout: HeldOut | None = None
 
     def __post_init__(self) -> None:
         if len(_decode(self.pictures, "pictures")) != 10 * SIDE * SIDE:
@@ -83,8 +86,8 @@ class TrainingSet(Schema):
         return int(np.isin(digests, _to_numbers(known)).sum()), len(digests)
 
 
-def describe_training_set(arrays: Arrays, dataset: str) -> TrainingSet:
-    """What a checkpoint keeps about the training digits `arrays` of a data set."""
+def describe_training_set(arrays: Arrays, dataset: str, holdout: HeldOut | None = None) -> TrainingSet:
+    """What a checkpoint keeps about the training digits `arrays` of a data set, and what was held out."""
     pictures, variance = mean_pictures(arrays)
     digests = np.unique(compute_digests(arrays.images))
     limit = _NO_LIMIT if len(digests) <= MAX_DIGESTS else int(digests[MAX_DIGESTS])
@@ -96,6 +99,7 @@ def describe_training_set(arrays: Arrays, dataset: str) -> TrainingSet:
         variance=variance,
         digests=_encode(_to_bytes(digests[:MAX_DIGESTS])),
         limit=limit,
+        holdout=holdout,
     )
 
 

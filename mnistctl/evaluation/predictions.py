@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,8 @@ from mnistctl.inference import load
 from mnistctl.inference.forward import ProgressCallback, stage
 from mnistctl.inference.load import Recipes
 from mnistctl.nn.device import get_device, set_threads
+
+SplitName = Literal["train", "test", "validation"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class LabelledSplit:
 
     arrays: datasets.Arrays
     dataset: str = "custom"
-    split: datasets.Split = "test"
+    split: SplitName = "test"
     label_issues: datasets.LabelIssues | None = None
 
 

@@ -23,7 +23,7 @@ from mnistctl.nn.fusion import has_batch_norm, micro_batch_size, optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
 from mnistctl.nn.perceptron import find_perceptron
 from mnistctl.nn.seeding import derive_seed
-from mnistctl.training.events import AveragedWeights, Epoch, Progress
+from mnistctl.training.events import AveragedWeights, Epoch, Progress, Scored
 from mnistctl.training.state import optimizer_state, restore_optimizer_state, set_initial_weights
 
 
@@ -111,7 +111,12 @@ class ClassifierTraining:
 
 
 def fit(
-    training: ClassifierTraining, recipe: ClassifierRecipe, train: Digits, test: Digits
+    training: ClassifierTraining,
+    recipe: ClassifierRecipe,
+    train: Digits,
+    scored: Digits,
+    *,
+    split: Scored = "test",
 ) -> Iterator[Progress | Epoch | AveragedWeights]:
     """Train from the epoch after `training.epoch` to the recipe's last one.
 
@@ -121,7 +126,8 @@ def fit(
         training: the state to start from; it is trained in place.
         recipe: the recipe that `training` was made of.
         train: the digits to train on.
-        test: the digits to score after every epoch.
+        scored: the digits to score after every epoch.
+        split: what these are.
 
     Yields:
         Progress after every step, Epoch after every epoch. A recipe with weight averaging then yields
@@ -152,8 +158,8 @@ def fit(
             yield Progress(epoch, step, steps)
         loss = loss_sum.item() / steps  # the plain mean over the batches, label smoothing included
 
-        # Score the test digits: plain cross entropy and accuracy, dropout off.
-        score, _ = compute_score(training.net, test)
+        # Score the other digits: plain cross entropy and accuracy, dropout off.
+        score, _ = compute_score(training.net, scored)
 
         # A run that has left the finite numbers cannot come back.
         norms = torch.stack(torch._foreach_norm(list(training.net.parameters())))
@@ -169,10 +175,11 @@ def fit(
             training.averaged_model.update_parameters(training.net)
 
         training.epoch = epoch
-        yield Epoch(epoch, lr, loss, score.loss, score.accuracy, time.perf_counter() - started)
+        scores = {"accuracy": score.accuracy, f"{split}_loss": score.loss}
+        yield Epoch(epoch=epoch, lr=lr, loss=loss, seconds=time.perf_counter() - started, **scores)
 
     if training.averaged_model is not None:
-        yield from _score_average(training, recipe, train, test)
+        yield from _score_average(training, recipe, train, scored, split)
 
 
 def iterate_batches(
@@ -237,7 +244,7 @@ def _loss(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: 
 
 
 def _score_average(
-    training: ClassifierTraining, recipe: ClassifierRecipe, train: Digits, test: Digits
+    training: ClassifierTraining, recipe: ClassifierRecipe, train: Digits, scored: Digits, split: Scored
 ) -> Iterator[AveragedWeights]:
     """Score the averaged weights, then recompute their batch norm statistics and score them once more.
 
@@ -248,16 +255,23 @@ def _score_average(
     first = recipe.epochs - recipe.swa_epochs + 1
     net = training.averaged_model.module
 
+    def averaged(*, recomputed: bool) -> AveragedWeights:
+        score, _ = compute_score(net, scored)
+        return AveragedWeights(
+            first=first,
+            last=recipe.epochs,
+            accuracy=score.accuracy,
+            recomputed=recomputed,
+            seconds=time.perf_counter() - started,
+            **{f"{split}_loss": score.loss},
+        )
+
     started = time.perf_counter()
-    score, _ = compute_score(net, test)
-    seconds = time.perf_counter() - started
-    yield AveragedWeights(first, recipe.epochs, score.loss, score.accuracy, False, seconds)
+    yield averaged(recomputed=False)
 
     if has_batch_norm(net):
         started = time.perf_counter()
         batches = iterate_batches(training, recipe, train, recipe.epochs + 1)
         with training.autocast():
             update_bn((x for x, _ in batches), net)
-        score, _ = compute_score(net, test)
-        seconds = time.perf_counter() - started
-        yield AveragedWeights(first, recipe.epochs, score.loss, score.accuracy, True, seconds)
+        yield averaged(recomputed=True)

@@ -11,6 +11,7 @@ from mnistctl import __version__
 from mnistctl.artifacts import checkpoint as checkpoints
 from mnistctl.data import datasets
 from mnistctl.data.datasets import Arrays
+from mnistctl.data.holdout import HeldOut, hold_out
 from mnistctl.errors import UsageError, plural
 from mnistctl.models.recipe import GanRecipe, Recipe
 from mnistctl.models.sources import Model
@@ -83,7 +84,7 @@ def resolve(
     recipe, precision = options.recipe(model), options.get("precision")
     device, threads = _set_up_process(options, recipe)
     initial = None if checkpoint is not None else _initial_weights(options.init)
-    train, test, dataset_files = _load_data(options, recipe)
+    data = load_training_data(options, recipe.batch_size)
     settings = RunSettings(
         model=model.name,
         recipe=summarize_recipe(recipe),
@@ -91,10 +92,11 @@ def resolve(
         device=str(device),
         threads=threads,
         precision=precision,
-        dataset=dataset_files,
+        dataset=data.files,
         versions={"mnistctl": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
         origin=model.origin,
         initial_weights=_initial_digest(checkpoint, initial),
+        holdout=data.holdout,
     )
     machine = machine_info()
     changes = check_environment(checkpoint, settings, machine, allow_inexact)
@@ -103,18 +105,7 @@ def resolve(
         options=options,
         settings=settings,
         machine=machine,
-        context=TrainingContext(
-            run_path=existing.run_path,
-            model=model,
-            recipe=recipe,
-            seed=settings.seed,
-            precision=precision,
-            device=device,
-            dataset=dataset_files.name,
-            train=train,
-            test=test,
-            initial_weights=initial,
-        ),
+        context=_context(existing, model, recipe, settings, device, data, initial),
         existing=existing,
         environment_changes=changes,
     )
@@ -134,6 +125,31 @@ def default_threads(recipe: Recipe) -> int | None:
     return 1 if small else None
 
 
+def _context(
+    existing: Existing,
+    model: Model,
+    recipe: Recipe,
+    settings: RunSettings,
+    device: torch.device,
+    data: "TrainingData",
+    initial_weights: dict[str, Tensor] | None,
+) -> TrainingContext:
+    """What the task of the run needs."""
+    return TrainingContext(
+        run_path=existing.run_path,
+        model=model,
+        recipe=recipe,
+        seed=settings.seed,
+        precision=settings.precision,
+        device=device,
+        dataset=data.files.name,
+        train=data.train,
+        scored=data.scored,
+        holdout=data.holdout,
+        initial_weights=initial_weights,
+    )
+
+
 def _set_up_process(options: RunOptions, recipe: Recipe) -> tuple[torch.device, int]:
     """Set up torch for the run; return its device and number of threads.
 
@@ -148,20 +164,47 @@ def _set_up_process(options: RunOptions, recipe: Recipe) -> tuple[torch.device, 
     return device, threads
 
 
-def _load_data(options: RunOptions, recipe: Recipe) -> tuple[Arrays, Arrays, DatasetFiles]:
-    """The training images, the test images, and what identifies the data set.
+@dataclass(frozen=True)
+class TrainingData:
+    """The digits of a training.
+
+    Args:
+        train: the digits to train on.
+        scored: the digits to score: those of the test split, or held-out ones.
+        holdout: which digits are held out; None for none.
+        files: what identifies the data set.
+    """
+
+    train: Arrays
+    scored: Arrays
+    holdout: HeldOut | None
+    files: DatasetFiles
+
+
+def load_training_data(options: RunOptions, batch_size: int = 1) -> TrainingData:
+    """The digits that the options choose.
+
+    Args:
+        options: the options.
+        batch_size: the largest number of images of a batch.
 
     Raises:
         DataError: the data set is missing or damaged.
-        UsageError: a batch has more images than the data set.
+        UsageError: so many digits cannot be held out, or a batch has more images than there are left.
     """
     dataset, data_dir = options.get("dataset"), options.get("data_dir")
     train, train_sums = datasets.load(dataset, data_dir, "train")
-    test, test_sums = datasets.load(dataset, data_dir, "test")
-    if recipe.batch_size > (count := len(train.labels)):
-        message = f"{dataset} has {plural(count, 'training image')}; give {count} or less"
-        raise UsageError(message, field="batch_size", value=recipe.batch_size)
-    return train, test, DatasetFiles(name=dataset, sha256=train_sums | test_sums)
+    scored, test_sums = datasets.load(dataset, data_dir, "test")
+    files = DatasetFiles(name=dataset, sha256=train_sums | test_sums)
+    data = TrainingData(train, scored, None, files)
+    if options.holdout:
+        split = hold_out(train, options.holdout, dataset)
+        data = TrainingData(split.kept, split.validation, split.held_out, files)
+    if batch_size > (count := len(data.train.labels)):
+        left = "" if data.holdout is None else f" without the {data.holdout.count:,} that are held out"
+        message = f"{dataset} has {plural(count, 'training image')}{left}; give {count} or less"
+        raise UsageError(message, field="batch_size", value=batch_size)
+    return data
 
 
 def _initial_weights(path: Path | None) -> dict[str, Tensor] | None:

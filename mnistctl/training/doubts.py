@@ -12,16 +12,17 @@ _LARGE_LOSS = 100.0  # no training that learns has it; guessing one of ten digit
 
 
 def check_data(
-    training: TrainingSet, train: Arrays, test: Arrays, *, shuffle: bool | None
+    training: TrainingSet, train: Arrays, scored: Arrays, *, shuffle: bool | None
 ) -> tuple[Warned, ...]:
     """Warnings about the digits of a classifier's training.
 
     Args:
         training: what the checkpoint will keep about the training digits.
-        train, test: the training and the test digits.
+        train, scored: the digits to train on, and those to score: the test digits or held-out ones.
         shuffle: whether the recipe shuffles the training digits.
     """
-    warnings = check_digits(training, test, "test digits")
+    split = "test digits" if training.holdout is None else "validation digits"
+    warnings = check_digits(training, scored, split)
     if not shuffle and is_sorted_by_label(train.labels):
         message = (
             "the training digits are sorted by label, and this recipe does not shuffle them, so that it "
@@ -34,7 +35,7 @@ def check_data(
 def check_loss(epoch: Epoch | GanEpoch) -> Warned | None:
     """A warning if a loss of the epoch is finite but much larger than that of guessing."""
     if isinstance(epoch, Epoch):
-        losses = {"training loss": epoch.loss, "test loss": epoch.test_loss}
+        losses = {"training loss": epoch.loss, f"{epoch.scored} loss": epoch.scored_loss}
         guessing = math.log(10)
     else:
         losses = {

@@ -1,13 +1,17 @@
 """What a run reports while it goes on. Frozen dataclasses, for whoever prints, logs or tests them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
+from mnistctl.data.holdout import HeldOut
 from mnistctl.models.sources import Origin
 from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
     from mnistctl.training.record import RunRecord
+
+
+Scored = Literal["test", "validation"]  # which digits are scored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,8 @@ class Started:
         seed: random seed.
         dataset: name of the data set.
         images: number of training images.
+        scored: number of images that are scored after every epoch; 0 for a generator.
+        holdout: which training digits these are; None if they are the test digits.
         origin: where the recipe came from, and what was changed in it; None for a shipped recipe.
         initial_weights: SHA-256 of the weights it starts from; None for random ones.
         resumed_after: number of epochs that earlier sessions finished, whose events are repeated next; None
@@ -45,6 +51,8 @@ class Started:
     seed: int
     dataset: str
     images: int
+    scored: int
+    holdout: HeldOut | None
     origin: Origin | None
     initial_weights: str | None
     resumed_after: int | None
@@ -59,25 +67,50 @@ class Progress:
     total: int
 
 
-@dataclass(frozen=True)
-class Epoch(Schema):
-    """A classifier finished an epoch and was scored on the test images.
+class _Scores(Schema):
+    """What the events of scores have in common: one of two losses, the other is None."""
+
+    test_loss: float | None
+    validation_loss: float | None
+
+    @property
+    def scored(self) -> Scored:
+        """Which digits were scored."""
+        return "test" if self.validation_loss is None else "validation"
+
+    @property
+    def scored_loss(self) -> float:
+        """The mean cross entropy on the digits that were scored."""
+        loss = self.test_loss if self.validation_loss is None else self.validation_loss
+        assert loss is not None
+        return loss
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, without the loss that there is not."""
+        return {key: value for key, value in super().to_json().items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch(_Scores):
+    """A classifier finished an epoch and was scored on the test images, or on held-out digits.
 
     Args:
         epoch: its number, counted from 1.
         lr: its learning rate.
         loss: mean training loss over its batches, label smoothing included.
-        test_loss: mean cross entropy on the test images.
-        accuracy: test accuracy in percent.
+        test_loss: mean cross entropy on the test images; None with held-out digits.
+        accuracy: accuracy in percent on the same images.
         seconds: wall-clock time of both.
+        validation_loss: mean cross entropy on the held-out digits; None without.
     """
 
     epoch: int
     lr: float
     loss: float
-    test_loss: float
+    test_loss: float | None = None
     accuracy: float
     seconds: float
+    validation_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,26 +132,28 @@ class GanEpoch(Schema):
     seconds: float
 
 
-@dataclass(frozen=True)
-class AveragedWeights(Schema):
-    """The mean of the weights after several epochs was scored on the test images.
+@dataclass(frozen=True, kw_only=True)
+class AveragedWeights(_Scores):
+    """The mean of the weights after several epochs was scored on the test images, or on held-out digits.
 
     Args:
         first: the first of these epochs.
         last: the last one.
-        test_loss: mean cross entropy on the test images.
-        accuracy: test accuracy in percent.
+        test_loss: mean cross entropy on the test images; None with held-out digits.
+        accuracy: accuracy in percent on the same images.
         recomputed: whether the batch norm statistics are those of the averaged weights, computed on the
             training images, or still those of the last epoch.
         seconds: wall-clock time.
+        validation_loss: mean cross entropy on the held-out digits; None without.
     """
 
     first: int
     last: int
-    test_loss: float
+    test_loss: float | None = None
     accuracy: float
     recomputed: bool
     seconds: float
+    validation_loss: float | None = None
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,8 @@ class RunOptions(Schema):
         dataset: name of the data set.
         name: name of the run's files; None for the model's name, with the data set's unless that is MNIST.
         init: checkpoint of a trained model, whose weights the training starts from; None for random weights.
+        holdout: number of training digits that are left out of the training and scored in the place of the
+            test digits, see `data/holdout.py`; None or 0 for none.
     """
 
     out_dir: Path = Path("out")
@@ -71,6 +73,7 @@ class RunOptions(Schema):
     dataset: str | None = None
     name: str | None = None
     init: Path | None = None
+    holdout: int | None = None
 
     def get(self, field: str) -> Any:
         """The value of `field`, or its default where the option is None."""
@@ -99,9 +102,15 @@ class RunOptions(Schema):
         Raises:
             UsageError: there is no such model, its file is wrong, or a number is out of range.
         """
+        from mnistctl.models.recipe import GanRecipe
+
         model = to_model(model)
         with model.reporting_errors():
-            return self.apply(model.load())
+            recipe = self.apply(model.load())
+        if self.holdout and isinstance(recipe, GanRecipe):
+            message = f"{model.name} is a generator, which is trained without scores on held-out digits"
+            raise UsageError(message, field="holdout", value=self.holdout)
+        return recipe
 
     def apply(self, recipe: "Recipe") -> "Recipe":
         """`recipe` with the number of epochs, the batch size and the rate of these options.
@@ -113,6 +122,7 @@ class RunOptions(Schema):
             ("epochs", 1, MAX_EPOCHS),
             ("batch_size", 1, MAX_INT),
             ("seed", 0, MAX_INT),
+            ("holdout", 0, MAX_INT),
         ):
             value = getattr(self, field)
             if value is not None and value < low:
@@ -191,4 +201,5 @@ def saved_options(settings: "RunSettings") -> dict[str, Any]:
         "seed": settings.seed,
         "precision": settings.precision,
         "dataset": settings.dataset.name,
+        "holdout": 0 if settings.holdout is None else settings.holdout.count,
     }

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from mnistctl.artifacts import json_file
+from mnistctl.data.holdout import HeldOut
 from mnistctl.data.training_set import DigitStyle
 from mnistctl.errors import CheckpointError
 from mnistctl.models.sources import Origin
@@ -48,6 +49,7 @@ class RunSettings(Schema):
         versions: version of mnistctl and of each package that computes.
         origin: where the recipe came from, and what was changed in it; None for a shipped recipe.
         initial_weights: SHA-256 of the weights that the training started from; None for random ones.
+        holdout: the training digits that were scored in the place of the test digits; None for none.
     """
 
     model: str
@@ -60,6 +62,7 @@ class RunSettings(Schema):
     versions: dict[str, str]
     origin: Origin | None = None
     initial_weights: str | None = None
+    holdout: HeldOut | None = None
 
     @property
     def generator(self) -> bool:
@@ -74,7 +77,7 @@ class RunSettings(Schema):
 
 @dataclass(frozen=True, kw_only=True)
 class Mismatch(Schema):
-    """A test image with a wrong prediction: its index, its true digit and the predicted one."""
+    """A scored image with a wrong prediction: its index, its true digit and the predicted one."""
 
     index: Count
     true: Digit
@@ -87,11 +90,12 @@ class RunMetrics(Schema):
 
     Args:
         losses: training loss of each epoch, the mean over its batches.
-        test_losses: cross entropy on the test images after each epoch.
-        accuracies: test accuracy after each epoch, in percent.
+        test_losses: cross entropy on the test images after each epoch; None with held-out digits.
+        validation_losses: likewise on the held-out digits; None without.
+        accuracies: accuracy on the same images after each epoch, in percent.
         swa: scores of the averaged weights; None without weight averaging.
-        accuracy: test accuracy of the final weights, in percent.
-        mismatches: the test images with a wrong prediction of the final weights, in file order.
+        accuracy: accuracy of the final weights on the same images, in percent.
+        mismatches: those of them with a wrong prediction of the final weights, in file order.
         discriminator_losses: of a GAN, the median over the batches of each epoch.
         generator_losses: likewise.
         training_digits: how a classifier's training digits look; records of earlier versions lack it.
@@ -101,6 +105,7 @@ class RunMetrics(Schema):
 
     losses: tuple[float, ...] | None = None
     test_losses: tuple[float, ...] | None = None
+    validation_losses: tuple[float, ...] | None = None
     accuracies: tuple[Percent, ...] | None = None
     swa: tuple[AveragedWeights, ...] | None = None
     accuracy: Percent | None = None
@@ -112,9 +117,9 @@ class RunMetrics(Schema):
     state_digest: Digest | None = None
 
 
-_CLASSIFIER_METRICS = "losses", "test_losses", "accuracies", "accuracy", "mismatches"
+_CLASSIFIER_METRICS = "losses", "accuracies", "accuracy", "mismatches"
 _GAN_METRICS = "discriminator_losses", "generator_losses"
-_EACH_EPOCH = "losses", "test_losses", "accuracies", *_GAN_METRICS
+_EACH_EPOCH = "losses", "test_losses", "validation_losses", "accuracies", *_GAN_METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +156,8 @@ class RunRecord(RunMetrics, RunSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        required = _GAN_METRICS if self.generator else _CLASSIFIER_METRICS
+        scored = "test_losses" if self.holdout is None else "validation_losses"
+        required = _GAN_METRICS if self.generator else (*_CLASSIFIER_METRICS, scored)
         for name in required:
             if getattr(self, name) is None:
                 raise ValueError(f"{name}: missing in a record of {self.model}")
@@ -175,6 +181,7 @@ class RunRecord(RunMetrics, RunSettings):
     def to_json(self) -> dict[str, Any]:
         """The fields that have a value, the command first."""
         body = {"command": self.command} | super().to_json()
+        body["swa"] = body["swa"] and [_without_none(entry) for entry in body["swa"]]
         body["resumed"] = [_without_none(entry) for entry in body["resumed"]] or None
         return _without_none(body)
 

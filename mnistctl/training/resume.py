@@ -102,7 +102,8 @@ def check_environment(
     Without a checkpoint there is nothing to compare, and nothing has changed.
 
     Raises:
-        CheckpointError: the recipe or the data differ; or something else differs, without `allow_inexact`.
+        CheckpointError: the recipe, the data or the held-out digits differ; or, without `allow_inexact`,
+            something else does.
     """
     if checkpoint is None:
         return {}
@@ -113,6 +114,9 @@ def check_environment(
         raise CheckpointError(message, remedies=("overwrite",))
     if saved.dataset != settings.dataset:
         message = f"{checkpoint.path}: the data differ from those that the run started with"
+        raise CheckpointError(message, remedies=("overwrite",))
+    if saved.holdout != settings.holdout:
+        message = f"{checkpoint.path}: these versions hold out other digits than the run started with"
         raise CheckpointError(message, remedies=("overwrite",))
     if changes and not allow_inexact:
         listed = ", ".join(f"{name} {before}, now {now}" for name, (before, now) in changes.items())
@@ -236,7 +240,9 @@ def _differences(record: RunRecord, settings: RunSettings) -> str:
 def _flatten(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """The values of the JSON object by name, those of objects in it included."""
     for name, value in body.items():
-        if isinstance(value, dict):
+        if name == "holdout":
+            yield name, 0 if value is None else value["count"]
+        elif isinstance(value, dict):
             yield from ((_NAMES.get(key, key), inner) for key, inner in _flatten(value) if key != "text")
         else:
             yield name, value
@@ -245,7 +251,7 @@ def _flatten(body: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 def _only_longer(record: RunRecord, settings: RunSettings) -> bool:
     """Whether the settings are those of the finished run with more epochs."""
     longer = record.recipe.epochs < settings.recipe.epochs
-    same = ("model", "seed", "precision", "dataset", "origin", "initial_weights")
+    same = ("model", "seed", "precision", "dataset", "origin", "initial_weights", "holdout")
     return longer and all(getattr(record, name) == getattr(settings, name) for name in same)
 
 

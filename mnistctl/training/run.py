@@ -249,6 +249,8 @@ def _started(config: RunConfig, task: Task) -> Started:
         seed=settings.seed,
         dataset=settings.dataset.name,
         images=len(config.context.train.labels),
+        scored=0 if settings.generator else len(config.context.scored.labels),
+        holdout=settings.holdout,
         origin=settings.origin,
         initial_weights=settings.initial_weights,
         resumed_after=None if config.existing.checkpoint is None else task.epoch,

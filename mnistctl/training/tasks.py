@@ -17,6 +17,7 @@ from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.grids import ImageArray, make_grid, with_caption, write_gif, write_png
 from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
+from mnistctl.data.holdout import HeldOut
 from mnistctl.data.training_set import TrainingSet, describe_training_set
 from mnistctl.errors import UsageError
 from mnistctl.evaluation.figures import mismatch_figure
@@ -28,7 +29,7 @@ from mnistctl.models.sources import Model
 from mnistctl.training import classifier, gan
 from mnistctl.training.checkpoints import RunProgress
 from mnistctl.training.doubts import check_data
-from mnistctl.training.events import AveragedWeights, Epoch, GanEpoch, Progress
+from mnistctl.training.events import AveragedWeights, Epoch, GanEpoch, Progress, Scored
 from mnistctl.training.outputs import curves_path, grid_paths, write_log
 from mnistctl.training.record import Mismatch, RunMetrics
 
@@ -49,7 +50,8 @@ class TrainingContext:
         device: where to train.
         dataset: name of the data set.
         train: the training images and labels.
-        test: the test images and labels.
+        scored: the images and labels to score: the test split, or held-out digits.
+        holdout: which digits these are; None for the test split.
         initial_weights: the weights to start from, by name; None for random ones.
     """
 
@@ -61,8 +63,14 @@ class TrainingContext:
     device: torch.device
     dataset: str
     train: datasets.Arrays
-    test: datasets.Arrays
+    scored: datasets.Arrays
+    holdout: HeldOut | None = None
     initial_weights: Mapping[str, Tensor] | None = None
+
+    @property
+    def split(self) -> Scored:
+        """What the scored digits are."""
+        return "test" if self.holdout is None else "validation"
 
     def net_header(self, training_set: TrainingSet | None = None) -> dict[str, object]:
         """What the checkpoint of the final weights holds besides them, to make the net again."""
@@ -142,8 +150,8 @@ class ClassifierTask:
             precision=context.precision,
             initial_weights=context.initial_weights,
         )
-        self._train, self._test = (
-            Digits.of(split, context.device) for split in (context.train, context.test)
+        self._train, self._scored = (
+            Digits.of(split, context.device) for split in (context.train, context.scored)
         )
         self._swa: list[AveragedWeights] = []
         self.parameters = sum(p.numel() for p in self._training.params)
@@ -157,30 +165,33 @@ class ClassifierTask:
     @cached_property
     def training_set(self) -> TrainingSet:
         """What the checkpoint keeps about the training digits."""
-        return describe_training_set(self._context.train, self._context.dataset)
+        context = self._context
+        return describe_training_set(context.train, context.dataset, context.holdout)
 
     def check_data(self) -> Sequence[Warned]:
         context = self._context
-        return check_data(self.training_set, context.train, context.test, shuffle=self._recipe.shuffle)
+        return check_data(self.training_set, context.train, context.scored, shuffle=self._recipe.shuffle)
 
     def fit(self) -> Iterator[Progress | Epoch | AveragedWeights]:
-        for event in classifier.fit(self._training, self._recipe, self._train, self._test):
+        split = self._context.split
+        for event in classifier.fit(self._training, self._recipe, self._train, self._scored, split=split):
             if isinstance(event, AveragedWeights):
                 self._swa.append(event)
             yield event
 
     def evaluate(self) -> Iterator[Mismatches]:
-        score, logits = compute_score(self._training.final_net, self._test)
+        score, logits = compute_score(self._training.final_net, self._scored)
         self._accuracy = score.accuracy
-        self._mismatches = find_mismatches(logits, self._test)
+        self._mismatches = find_mismatches(logits, self._scored)
         yield self._mismatches
 
     def metrics(self, progress: RunProgress) -> RunMetrics:
         errors = self._mismatches
         rows = zip(errors.indices, errors.true, errors.predicted, strict=True)
+        scored_losses = {f"{self._context.split}_losses": tuple(e.scored_loss for e in progress.epochs)}
         return RunMetrics(
+            **scored_losses,
             losses=tuple(epoch.loss for epoch in progress.epochs),
-            test_losses=tuple(epoch.test_loss for epoch in progress.epochs),
             accuracies=tuple(epoch.accuracy for epoch in progress.epochs),
             swa=tuple(self._swa) or None,
             accuracy=self._accuracy,
@@ -196,16 +207,18 @@ class ClassifierTask:
         weights = self._training.final_net.state_dict()
         checkpoint.save(files.with_ending(run_path, "safetensors"), checkpoint.NET, header, weights)
         write_log(files.with_ending(run_path, "jsonl"), [*progress.epochs, *self._swa])
-        title = f"{run_path.name}, test images"
-        figure = mismatch_figure(title, self._context.test, self._mismatches)
+        split = self._context.split
+        title = f"{run_path.name}, {split} images"
+        figure = mismatch_figure(title, self._context.scored, self._mismatches)
         figure.write(files.with_ending(run_path, "png"))
         averages = [(average.first, average.last, average.accuracy) for average in self._swa]
         curves = LearningCurves(
             [epoch.loss for epoch in progress.epochs],
-            [epoch.test_loss for epoch in progress.epochs],
+            [epoch.scored_loss for epoch in progress.epochs],
             [epoch.accuracy for epoch in progress.epochs],
             [epoch.lr for epoch in progress.epochs],
             averages[-1] if averages else None,
+            split,
         )
         curves_chart(f"{run_path.name}: learning curves", curves).write(curves_path(run_path))
 
@@ -260,7 +273,7 @@ class GanTask:
             raise ValueError("not the state of this run: it must have one grid per epoch")
 
     def check_data(self) -> Sequence[Warned]:
-        return ()  # they are shuffled, and the test digits are not used
+        return ()  # they are shuffled, and no digits are scored
 
     def fit(self) -> Iterator[Progress | GanEpoch]:
         paths = grid_paths(self._context.run_path, self._recipe.epochs)

@@ -127,15 +127,16 @@ def _scalars(row: Row) -> dict[str, float]:
         case events.Epoch():
             return {
                 "loss/training": row.loss,
-                "loss/test": row.test_loss,
-                "accuracy/test": row.accuracy,
+                f"loss/{row.scored}": row.scored_loss,
+                f"accuracy/{row.scored}": row.accuracy,
                 "lr": row.lr,
             }
         case events.GanEpoch():
             return {"loss/discriminator": row.discriminator_loss, "loss/generator": row.generator_loss}
         case events.AveragedWeights():
             name = "average, recomputed" if row.recomputed else "average"
-            return {f"loss/{name}": row.test_loss, f"accuracy/{name}": row.accuracy}
+            name += "" if row.scored == "test" else f", {row.scored}"
+            return {f"loss/{name}": row.scored_loss, f"accuracy/{name}": row.accuracy}
 
 
 def _delete_logs(folder: Path) -> None:

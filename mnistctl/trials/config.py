@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mnistctl.data import datasets
-from mnistctl.errors import CheckpointError, UsageError, plural
+from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models.published import load_published
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import autocast_for, get_device
+from mnistctl.training.config import load_training_data
 from mnistctl.training.environment import machine_info, versions
-from mnistctl.training.record import DatasetFiles
 from mnistctl.trials import journal
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.journal import JournalHeader, ResumeNote, SharedSettings, TrialsJournal
@@ -52,6 +51,7 @@ def resolve(
     *,
     resume: bool,
     allow_mixed: bool,
+    reference: str | None = None,
 ) -> TrialsConfig:
     """Complete the options, load the data set, and check that they fit the existing journal.
 
@@ -66,6 +66,7 @@ def resolve(
     if resume:
         options = options.with_saved(existing, path)
         options.check()
+        check_reference(options, reference)
     header = _new_header(options, backend)
     mismatched = journal.compare_settings(existing.header.settings, header.settings)
     remaining = existing.remaining(options.keys())
@@ -113,6 +114,7 @@ def check_arguments(
         if options.until is not None:
             message = "its test needs a fixed number of trials, and these end when they are settled"
             raise UsageError(message, field="reference", value=reference)
+    check_reference(options, reference)
     if options.count is None and not resume:
         raise UsageError("missing number of trials of each model", remedies=("count",))
     options.check()
@@ -121,26 +123,31 @@ def check_arguments(
         autocast_for(options.options.get("precision"), get_device(options.options.get("device")))
 
 
+def check_reference(options: TrialsOptions, reference: str | None) -> None:
+    """Check that accuracies to be compared with published ones are of the test set, as these are.
+
+    Raises:
+        UsageError: they are of held-out digits.
+    """
+    if reference is not None and options.options.holdout:
+        message = "the published accuracies are of the test set, and these trials score held-out digits"
+        raise UsageError(message, field="reference", value=reference)
+
+
 def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
     """The header of a new journal. It loads the data set and resolves the device and the recipes."""
     run = options.options
-    dataset, data_dir = run.get("dataset"), run.get("data_dir")
     device = run.get("device")
     if backend.local:
         autocast_for(run.get("precision"), get_device(device))
     if backend.local or device == "auto":
         device = str(get_device(device).type)
-    train, train_checksums = datasets.load(dataset, data_dir, "train")
-    test, test_checksums = datasets.load(dataset, data_dir, "test")
     arms = {model.name: arms_of(model) for model in options.models}
     recipes: dict[str, ClassifierRecipe] = {}
     for model in options.models:
         of_arms = recipes_of(model, run)
         recipes |= {name: of_arms[arm] for arm, name in arms[model.name].items()}
-    for recipe in recipes.values():
-        if recipe.batch_size > (count := len(train.labels)):
-            message = f"{dataset} has {plural(count, 'training image')}; give {count} or less"
-            raise UsageError(message, field="batch_size", value=recipe.batch_size)
+    data = load_training_data(run, max(recipe.batch_size for recipe in recipes.values()))
     assert options.count is not None
     return JournalHeader(
         started=datetime.now(UTC).isoformat(),
@@ -154,11 +161,12 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
             precision=run.get("precision"),
             device=device.partition(":")[0],
             threads=1,
-            dataset=DatasetFiles(name=dataset, sha256=train_checksums | test_checksums),
+            dataset=data.files,
             versions=versions(),
             origins={m.name: m.origin for m in options.models if m.origin is not None},
+            holdout=data.holdout,
         ),
-        support=tuple(np.bincount(test.labels, minlength=10).tolist()),
+        support=tuple(np.bincount(data.scored.labels, minlength=10).tolist()),
         machine=machine_info(),
         stopping=options.stopping,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from mnistctl.data.holdout import HeldOut
 from mnistctl.evaluation.sequential import Look, StoppingRule
 from mnistctl.models.sources import Origin
 
@@ -26,6 +27,8 @@ class TrialsStarted:
         seed: the first seed.
         count: number of seeds; the most of them if there is a stopping rule.
         stopping: when the comparison of the two arms is settled, so that no more trials are started.
+        scored: number of images that each trial scores.
+        holdout: which training digits these are; None if they are the test digits.
     """
 
     models: tuple[str, ...]
@@ -39,6 +42,8 @@ class TrialsStarted:
     dataset: str
     seed: int
     count: int
+    scored: int
+    holdout: HeldOut | None
     stopping: StoppingRule | None = None
 
 
@@ -56,7 +61,7 @@ class TrialEnded:
 
     Args:
         model, seed: which trial it was.
-        accuracies: test accuracy in percent of each arm; empty unless the state is "done".
+        accuracies: accuracy in percent of each arm; empty unless the state is "done".
         seconds: wall-clock time that the trial took.
         state: "done", "diverged" or "failed".
         reason: why it diverged or failed.

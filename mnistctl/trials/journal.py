@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from mnistctl.artifacts import files
+from mnistctl.data.holdout import HeldOut
 from mnistctl.errors import CheckpointError, OutputError, plural
 from mnistctl.evaluation.sequential import StoppingRule
 from mnistctl.models.sources import Origin
@@ -41,6 +42,7 @@ class SharedSettings(Schema):
         dataset: the data set.
         versions: versions of mnistctl, torch, numpy and Python.
         origins: by model, where a recipe came from that is not shipped, and what was changed in it.
+        holdout: the training digits that were scored in the place of the test digits; None for none.
     """
 
     arms: dict[str, dict[str, str]]
@@ -51,6 +53,7 @@ class SharedSettings(Schema):
     dataset: DatasetFiles
     versions: dict[str, str]
     origins: dict[str, Origin] = field(default_factory=dict)
+    holdout: HeldOut | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class JournalHeader(Schema):
         count: number of seeds, which may grow when the trials are resumed.
         options: the options that started the trials.
         settings: what the options, the recipes and the machine determined.
-        support: number of test images of each digit.
+        support: number of scored images of each digit.
         machine: hardware and system.
         stopping: when the comparison of the two arms is settled, so that no more trials are needed; None to
             run all of them.

@@ -29,7 +29,8 @@ class RunEntry(Schema):
         seed: random seed, of trials the first one.
         done: number of finished epochs, or of trials that ended.
         total: number of all epochs or trials.
-        accuracy: test accuracy in percent, of an unfinished run after its last epoch.
+        accuracy: accuracy in percent, of an unfinished run after its last epoch.
+        holdout: number of held-out digits, which were scored in the place of the test digits; 0 for none.
         started: when it was started, ISO 8601 in UTC.
         seconds: wall-clock time of a run.
         problem: why it cannot be read.
@@ -44,6 +45,7 @@ class RunEntry(Schema):
     done: int | None = None
     total: int | None = None
     accuracy: float | None = None
+    holdout: int | None = None
     started: str | None = None
     seconds: float | None = None
     problem: str | None = None
@@ -89,6 +91,7 @@ def _unfinished(run_path: Path) -> RunEntry | None:
         done=len(progress.all_epochs),
         total=settings.recipe.epochs,
         accuracy=progress.epochs[-1].accuracy if progress.epochs else None,
+        holdout=0 if settings.holdout is None else settings.holdout.count,
         started=progress.started,
         seconds=progress.seconds,
     )
@@ -114,6 +117,7 @@ def _trials(run_path: Path) -> RunEntry | None:
         seed=header.seed,
         done=sum(key in ended and ended[key].state != "failed" for key in keys),
         total=len(keys),
+        holdout=0 if header.settings.holdout is None else header.settings.holdout.count,
         started=header.started,
     )
 
@@ -137,6 +141,7 @@ def _finished(run_path: Path) -> RunEntry | None:
         done=record.recipe.epochs,
         total=record.recipe.epochs,
         accuracy=record.accuracy,
+        holdout=0 if record.holdout is None else record.holdout.count,
         started=record.started,
         seconds=record.seconds,
     )

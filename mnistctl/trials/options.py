@@ -15,7 +15,9 @@ from mnistctl.trials.scheduler import TrialKey
 from mnistctl.trials.worker import arms_of
 
 # The options that a resumed session takes from the journal, unless this session sets them.
-_SAVED_FIELDS = ("epochs", "batch_size", "lr", "seed", "dataset", "data_dir", "device", "precision")
+_SAVED_FIELDS = (
+    *("epochs", "batch_size", "lr", "seed", "dataset", "data_dir", "holdout", "device", "precision"),
+)
 _MAX_NAME = 120  # characters of the default name
 
 

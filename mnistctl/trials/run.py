@@ -9,9 +9,9 @@ from mnistctl.artifacts import charts, files
 from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.outputs import CHART, TRIALS, Output, check_outputs
-from mnistctl.data import datasets
 from mnistctl.data.training_set import describe_training_set
 from mnistctl.errors import FailedTrialsError, UnmetError
+from mnistctl.training.config import load_training_data
 from mnistctl.training.doubts import check_data
 from mnistctl.training.environment import MachineInfo, versions
 from mnistctl.training.outputs import require_unused
@@ -74,7 +74,9 @@ def run_trials(
         yield from warnings
         existing = None if overwrite else journal.read(options.journal_path)
         check_trials_outputs(options.run_path, replace=overwrite or existing is not None)
-        config = resolve(options, backend, existing, resume=resume, allow_mixed=allow_mixed)
+        config = resolve(
+            options, backend, existing, resume=resume, allow_mixed=allow_mixed, reference=reference
+        )
         entries = existing
         if not config.already:
             entries = yield from execute(config, backend, command(config.options), run_trial)
@@ -193,6 +195,7 @@ def _trial_settings(options: TrialsOptions, shared: SharedSettings) -> TrialSett
         versions=versions(),
         models={model.name: model for model in options.models},
         recipe_sha256={model.name: model.sha256 for model in options.models if model.sha256 is not None},
+        holdout=shared.holdout,
     )
 
 
@@ -201,9 +204,10 @@ def _check_data(config: TrialsConfig) -> Iterator[Warned]:
     run, recipes = config.options.options, config.header.settings.recipes.values()
     if run.get("dataset") != "own":
         return
-    train, test = (datasets.load("own", run.get("data_dir"), split)[0] for split in ("train", "test"))
+    data = load_training_data(run)
     shuffle = all(recipe.shuffle for recipe in recipes)
-    yield from check_data(describe_training_set(train, "own"), train, test, shuffle=shuffle)
+    training_set = describe_training_set(data.train, "own", data.holdout)
+    yield from check_data(training_set, data.train, data.scored, shuffle=shuffle)
 
 
 def _started_event(config: TrialsConfig, settings: TrialSettings, workers: int | None) -> TrialsStarted:
@@ -222,6 +226,8 @@ def _started_event(config: TrialsConfig, settings: TrialSettings, workers: int |
         seed=options.first_seed,
         count=options.count or 0,
         stopping=options.stopping,
+        scored=sum(config.header.support),
+        holdout=config.header.settings.holdout,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
+from mnistctl.data.holdout import HeldOut
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
 from mnistctl.models.sources import Origin
@@ -35,10 +36,10 @@ VERSION = 2  # of the format; version 1 is read as well
 
 @dataclass(frozen=True, kw_only=True)
 class ImageErrors(Schema):
-    """A test image that some trials got wrong.
+    """A scored image that some trials got wrong.
 
     Args:
-        index: position of the image in the test split.
+        index: position of the image in the test split, or among the held-out digits.
         true: its digit.
         errors: number of trials with a wrong prediction.
         predicted: how often each wrong digit was predicted.
@@ -58,7 +59,7 @@ class ArmSummary(Schema):
         label: name of the arm, unique in the summary.
         model, arm: the model of the trials, and the arm's name in them.
         recipe: the model whose recipe it trains.
-        seeds, accuracies: seed and test accuracy in percent of each trial with a result.
+        seeds, accuracies: seed and accuracy in percent of each trial with a result.
         n, mean, sd, min, median, max, interval: see `statistics.Summary`; None if n is 0.
         errors: the images with wrong predictions, most errors first.
         confusion: confusion matrix [true digit, predicted digit], summed over the trials.
@@ -109,7 +110,8 @@ class TrialsSummary(Schema):
         version: version of the format.
         models, seed, count: the models, the first seed and the number of seeds.
         arms: the results of each arm.
-        recipes, precision, device, threads, dataset, versions, origins: see `journal.SharedSettings`.
+        recipes, precision, device, threads, dataset, versions, origins, holdout: see
+            `journal.SharedSettings`.
         started: when the trials started, UTC, ISO 8601.
         machine: hardware and system.
         resumed: the sessions that added trials or changed settings.
@@ -140,6 +142,7 @@ class TrialsSummary(Schema):
     dataset: DatasetFiles
     versions: dict[str, str]
     origins: dict[str, Origin] = field(default_factory=dict)
+    holdout: HeldOut | None = None
     started: str
     machine: MachineInfo
     resumed: tuple[ResumeNote, ...]
@@ -199,6 +202,8 @@ def summarize_trials(
         threads=settings.threads,
         dataset=settings.dataset,
         versions=settings.versions,
+        origins=settings.origins,
+        holdout=settings.holdout,
         started=header.started,
         machine=header.machine,
         resumed=tuple(journal.resumed),

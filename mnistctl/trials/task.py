@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from mnistctl.data.holdout import HeldOut
 from mnistctl.errors import UsageError
 from mnistctl.models.sources import Model, find
 from mnistctl.schema import Schema
@@ -28,6 +29,7 @@ class TrialSettings:
         data_dir: folder of data sets, an absolute path.
         device: device to train on.
         sha256: checksums of the data set's files, which must be the same for the worker.
+        holdout: the training digits to score in the place of the test digits; None for none.
         versions: versions of mnistctl, torch, numpy and Python, which must be the same for the worker.
         models: the models by name, with the texts of their recipe files.
         recipe_sha256: SHA-256 of each recipe file, by the model's name, which the text must have.
@@ -44,6 +46,7 @@ class TrialSettings:
     versions: dict[str, str]
     models: dict[str, Model] = field(default_factory=dict)
     recipe_sha256: dict[str, str] = field(default_factory=dict)
+    holdout: HeldOut | None = None
 
     def model(self, name: str) -> Model:
         """The model called `name`.
@@ -64,9 +67,9 @@ class TrialResult(Schema):
     """What a worker sends back. The first three fields have one entry for each arm.
 
     Args:
-        accuracies: test accuracy in percent.
+        accuracies: accuracy on the test images, or on the held-out digits, in percent.
         digests: digest of the final weights.
-        mismatches: (index, true digit, predicted digit) of each test image with a wrong prediction.
+        mismatches: (index, true digit, predicted digit) of each of these images with a wrong prediction.
         seconds: wall-clock time of training and evaluation.
         processor_seconds: processor time of training and evaluation.
         machine: hardware and system of the worker; None if it is the one in the journal's header.
@@ -90,7 +93,7 @@ class ResultChecker:
 
     Args:
         arms: by model, the names of the arms that a trial of it has.
-        images: number of test images.
+        images: number of scored images.
     """
 
     arms: Mapping[str, tuple[str, ...]]

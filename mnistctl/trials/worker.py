@@ -12,14 +12,15 @@ import torch
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
-from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
+from mnistctl.data.holdout import HeldOut
 from mnistctl.errors import DataError, UsageError
 from mnistctl.evaluation.metrics import compute_score, find_mismatches
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.sources import Model, package_models, to_model
 from mnistctl.nn.device import get_device, hardware_info, set_deterministic, set_threads, tune_malloc
 from mnistctl.training.classifier import ClassifierTraining, fit
+from mnistctl.training.config import load_training_data
 from mnistctl.training.environment import versions
 from mnistctl.training.events import Epoch
 from mnistctl.training.options import RunOptions
@@ -89,12 +90,12 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
         tune_malloc()
         device = get_device(settings.device)
         checksums = tuple(sorted(settings.sha256.items()))
-        train, test = _load_digits(settings.dataset, settings.data_dir, device, checksums)
+        train, scored = _load_digits(settings.dataset, settings.data_dir, device, checksums, settings.holdout)
         start, processor_start = time.perf_counter(), time.process_time()
         accuracies, digests, mismatches = {}, {}, {}
-        for arm, training in _train_arms(chosen, seed, settings, device, train, test):
-            score, logits = compute_score(training.final_net, test)
-            wrong = find_mismatches(logits, test)
+        for arm, training in _train_arms(chosen, seed, settings, device, train, scored):
+            score, logits = compute_score(training.final_net, scored)
+            wrong = find_mismatches(logits, scored)
             accuracies[arm] = score.accuracy
             digests[arm] = checkpoint.digest(training.final_net.state_dict())
             mismatches[arm] = tuple(zip(wrong.indices, wrong.true, wrong.predicted, strict=True))
@@ -109,7 +110,7 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
 
 
 def _train_arms(
-    model: Model, seed: int, settings: TrialSettings, device: torch.device, train: Digits, test: Digits
+    model: Model, seed: int, settings: TrialSettings, device: torch.device, train: Digits, scored: Digits
 ) -> Iterator[tuple[str, ClassifierTraining]]:
     """Train each arm and yield it at its end."""
     options = RunOptions(epochs=settings.epochs, batch_size=settings.batch_size, lr=settings.lr)
@@ -119,10 +120,10 @@ def _train_arms(
         for arm, recipe in recipes.items()
     }
     if len(recipes) == 2:
-        _train_pair(recipes, trainings, train, test)
+        _train_pair(recipes, trainings, train, scored)
     else:
         for arm, recipe in recipes.items():
-            for _ in fit(trainings[arm], recipe, train, test):
+            for _ in fit(trainings[arm], recipe, train, scored):
                 pass
     yield from trainings.items()
 
@@ -131,30 +132,37 @@ def _train_pair(
     recipes: Mapping[str, ClassifierRecipe],
     trainings: Mapping[str, ClassifierTraining],
     train: Digits,
-    test: Digits,
+    scored: Digits,
 ) -> None:
     """Train the averaged arm and the baseline. The epochs that both share are trained once."""
     fork = shared_epochs(recipes[BASELINE], recipes[AVERAGED])
     baseline, averaged = trainings[BASELINE], trainings[AVERAGED]
-    for event in fit(averaged, recipes[AVERAGED], train, test):
+    for event in fit(averaged, recipes[AVERAGED], train, scored):
         if isinstance(event, Epoch) and event.epoch == fork:
             # `restore` copies the tensors. It takes the weights, and not their average if that has begun.
             baseline.restore(averaged.state())
-    for _ in fit(baseline, recipes[BASELINE], train, test):
+    for _ in fit(baseline, recipes[BASELINE], train, scored):
         pass
 
 
 @lru_cache(maxsize=2)
 def _load_digits(
-    dataset: str, data_dir: str, device: torch.device, checksums: tuple[tuple[str, str], ...]
+    dataset: str,
+    data_dir: str,
+    device: torch.device,
+    checksums: tuple[tuple[str, str], ...],
+    holdout: HeldOut | None,
 ) -> tuple[Digits, Digits]:
-    """The train and test split on the device. A process loads them once, unless the checksums change."""
-    train, train_checksums = datasets.load(dataset, Path(data_dir), "train")
-    test, test_checksums = datasets.load(dataset, Path(data_dir), "test")
-    if train_checksums | test_checksums != dict(checksums):
+    """The digits to train on and those to score, on the device. A process loads the same ones once."""
+    count = None if holdout is None else holdout.count
+    data = load_training_data(RunOptions(dataset=dataset, data_dir=Path(data_dir), holdout=count))
+    if data.files.sha256 != dict(checksums):
         message = f"{data_dir}: the files on {platform.node()} are not those of the process that started it"
         raise DataError(message)
-    return Digits.of(train, device), Digits.of(test, device)
+    if data.holdout != holdout:
+        message = f"the worker on {platform.node()} holds out other digits than the process that started it"
+        raise UsageError(message)
+    return Digits.of(data.train, device), Digits.of(data.scored, device)
 
 
 def _check_versions(expected: Mapping[str, str]) -> None:

@@ -185,7 +185,7 @@ def test_a_reader_with_deuteranopia_can_tell_the_colours_of_lines_apart():
 
 
 def test_learning_curves_of_different_lengths_are_refused():
-    for name in ("losses", "test_losses", "accuracies", "learning_rates"):
+    for name in ("losses", "scored_losses", "accuracies", "learning_rates"):
         with pytest.raises(ValueError, match="different lengths"):
             replace(CURVES, **{name: [1.0]})
 

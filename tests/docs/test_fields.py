@@ -113,6 +113,8 @@ OPTIONAL = {
         "generator_losses",
         "origin",
         "initial_weights",
+        "holdout",
+        "validation_losses",
     },
     "TrialsSummary": {"checksum"},
 }

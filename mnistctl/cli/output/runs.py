@@ -10,7 +10,7 @@ from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, print_table
 
 if TYPE_CHECKING:
-    from mnistctl.trials.listing import RunList
+    from mnistctl.trials.listing import RunEntry, RunList
 
 
 def print_runs(listed: "RunList", *, json: bool, csv: bool) -> None:
@@ -38,6 +38,12 @@ def _print_csv(listed: "RunList") -> None:
         print_line(line)
 
 
+def _describe_accuracy(entry: "RunEntry") -> str:
+    if entry.accuracy is None:
+        return ""
+    return ("validation " if entry.holdout else "") + format_percent(entry.accuracy)
+
+
 def _print_table(listed: "RunList") -> None:
     table = plain_table(
         "name", "kind", "state", "model", "data", "seed", "done", "accuracy, %", "started", right=[5, 6, 7]
@@ -51,7 +57,7 @@ def _print_table(listed: "RunList") -> None:
             entry.dataset or "",
             "" if entry.seed is None else str(entry.seed),
             "" if entry.total is None else f"{entry.done}/{entry.total}",
-            "" if entry.accuracy is None else format_percent(entry.accuracy),
+            _describe_accuracy(entry),
             (entry.started or "")[:10],
         )
     print_table(table)

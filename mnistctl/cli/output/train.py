@@ -26,6 +26,7 @@ from mnistctl.models.sources import format_value
 from mnistctl.training import events
 
 if TYPE_CHECKING:
+    from mnistctl.data.holdout import HeldOut
     from mnistctl.evaluation.metrics import Mismatches
     from mnistctl.models.sources import Origin
     from mnistctl.training.record import RunRecord
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 _MAX_LISTED = 20  # wrong predictions of a digit that are counted instead of listed
-_NARROW = 60  # columns; a narrower terminal gets fewer decimals
+_NARROW = {"test": 60, "validation": 75}  # columns; a narrower terminal gets fewer decimals
 _LONG = 600  # seconds; the header of a longer run says how long it takes
 Print = Callable[..., None]
 
@@ -109,7 +110,8 @@ def _print_result(
     if result.accuracy is None:
         say(f"done  ({result.seconds:.1f} s)", "bold green")
     else:
-        say(f"accuracy: {format_percent(result.accuracy)} %  ({result.seconds:.1f} s)", "bold green")
+        name = "accuracy" if result.holdout is None else "validation accuracy"
+        say(f"{name}: {format_percent(result.accuracy)} %  ({result.seconds:.1f} s)", "bold green")
     if mismatches is not None:
         print_mismatches(mismatches, say)
     for path in _fold_paths(paths):
@@ -161,7 +163,7 @@ class _Rows:
 
     def __init__(self, say: Print) -> None:
         self._say = say
-        self._wide = get_console().width >= _NARROW
+        self._wide = True
         self._names = ""  # of the columns, until they are printed
         self._estimated = False
         self._last: events.Epoch | None = None
@@ -170,7 +172,9 @@ class _Rows:
         """Print the header."""
         _print_header(event, self._say)
         self._pace = Pace(event.epochs)
-        self._names = _column_names(event.generator, self._wide)
+        split: events.Scored = "test" if event.holdout is None else "validation"
+        self._wide = get_console().width >= _NARROW[split]
+        self._names = _column_names(event.generator, self._wide, split)
         self._of = "time left" if event.resumed_after else "time"
 
     def step(self, event: events.Progress) -> Pace:
@@ -213,10 +217,20 @@ def _print_header(event: events.Started, say: Print) -> None:
     if event.initial_weights is not None:
         say(f"initial weights: those with SHA-256 {event.initial_weights[:12]}")
     say(f"data: {event.dataset}, {plural(event.images, 'image')}, seed {event.seed}")
+    if not event.generator:
+        say(describe_scored(event.scored, event.holdout))
     say(f"epochs: {event.epochs}, batch size: {event.batch_size}, iterations per epoch: {event.iterations}")
     say(f"device: {event.device}, threads: {event.threads}{precision}")
     if event.resumed_after is not None:
         say(f"resuming after epoch {event.resumed_after} of {event.epochs}")
+
+
+def describe_scored(count: int, holdout: "HeldOut | None") -> str:
+    """The line of a header that says which digits, and how many, are scored after every epoch."""
+    if holdout is None:
+        return f"scored after every epoch: the {plural(count, 'test image')}"
+    chosen = "the last of each class" if holdout.rule == "last of each class" else "at random"
+    return f"scored after every epoch: {plural(count, 'validation image')}, held out of training ({chosen})"
 
 
 def describe_origin(origin: "Origin | None") -> Iterator[str]:
@@ -231,22 +245,23 @@ def describe_origin(origin: "Origin | None") -> Iterator[str]:
         yield "settings: " + ", ".join(f"{k}={format_value(v)}" for k, v in origin.settings.items())
 
 
-def _column_names(generator: bool, wide: bool) -> str:
+def _column_names(generator: bool, wide: bool, split: events.Scored) -> str:
     if generator:
         if wide:
             return "epoch  time      median losses: discriminator  generator  seconds"
         return "  #  time      discr.    gen.      s"
     if wide:
-        return "epoch      lr  training loss  test loss  test accuracy  seconds"
-    return "  #     lr   loss   test accuracy    s"
+        return f"epoch      lr  training loss  {split} loss  {split} accuracy  seconds"
+    return f"  #     lr   loss {'  test' if split == 'test' else 'valid.'} accuracy    s"
 
 
 def _epoch_row(e: events.Epoch, wide: bool) -> str:
     lr, accuracy = format_learning_rate(e.lr), format_percent(e.accuracy)
     if wide:
-        scores = f"{format_loss(e.loss, 6, 13):>13}  {format_loss(e.test_loss, 4, 9):>9}  {accuracy:>11} %"
-        return f"{e.epoch:5d}  {lr}  {scores}  {e.seconds:7.1f}"
-    losses = f"{format_loss(e.loss, 4, 7):>6} {format_loss(e.test_loss, 4, 7):>6}"
+        width = len(e.scored)  # of a part of the names of the columns
+        scored = f"{format_loss(e.scored_loss, 4, 9):>{width + 5}}  {accuracy:>{width + 7}} %"
+        return f"{e.epoch:5d}  {lr}  {format_loss(e.loss, 6, 13):>13}  {scored}  {e.seconds:7.1f}"
+    losses = f"{format_loss(e.loss, 4, 7):>6} {format_loss(e.scored_loss, 4, 7):>6}"
     return f"{e.epoch:3d} {lr} {losses}  {accuracy:>5} % {e.seconds:5.1f}"
 
 
@@ -271,7 +286,7 @@ def _average_name(average: events.AveragedWeights) -> str:
 
 
 def _score_row(name: str, score: events.Epoch | events.AveragedWeights) -> str:
-    return f"{name}: test loss {score.test_loss:.4f}, {format_percent(score.accuracy)} %"
+    return f"{name}: {score.scored} loss {score.scored_loss:.4f}, {format_percent(score.accuracy)} %"
 
 
 def print_mismatches(mismatches: "Mismatches", say: Print, marked: Collection[int] = frozenset()) -> bool:

@@ -20,7 +20,7 @@ from mnistctl.cli.output.terminal import (
     print_warning,
     progress_bars,
 )
-from mnistctl.cli.output.train import describe_origin, resume_hint
+from mnistctl.cli.output.train import describe_origin, describe_scored, resume_hint
 from mnistctl.errors import plural
 from mnistctl.trials import events
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mnistctl.trials.sequential import SequentialComparison
     from mnistctl.trials.summary import ArmSummary, TrialsSummary
 
-_MAX_IMAGES = 5  # test images with wrong predictions that are printed for each arm
+_MAX_IMAGES = 5  # images with wrong predictions that are printed for each arm
 _TESTS = {"paired": "paired t", "welch": "Welch's t", "one_sample": "t against a single run"}
 
 
@@ -175,6 +175,7 @@ def _header(event: events.TrialsStarted) -> list[str]:
         *(f"{name}: {line}" for name, origin in event.origins.items() for line in describe_origin(origin)),
         *_stopping(event),
         f"data: {event.dataset}",
+        describe_scored(event.scored, event.holdout),
         f"device: {event.device}{workers}, threads: 1 each{precision}",
         *([f"resuming after {event.done} of {event.trials} trials"] if event.done else []),
     ]
@@ -222,7 +223,7 @@ def print_conclusions(summary: "TrialsSummary") -> None:
     for label in summary.not_compared:
         print_line(f"{label}: no published accuracies to compare with, or no results")
     for arm in arms:
-        _print_errors(arm)
+        _print_errors(arm, "test" if summary.holdout is None else "validation")
     if summary.mismatched_settings:
         print_line(f"mixed settings: {', '.join(summary.mismatched_settings)} (see `resumed` in the summary)")
     for state, trials in (("diverged", summary.diverged), ("failed", summary.failed)):
@@ -293,16 +294,16 @@ def _describe_difference(row: "Difference") -> str:
     return ", ".join(parts)
 
 
-def _print_errors(arm: "ArmSummary") -> None:
-    """Print the test images with the most wrong predictions, and the confusion matrix."""
+def _print_errors(arm: "ArmSummary", split: str) -> None:
+    """Print the scored images with the most wrong predictions, and the confusion matrix."""
     n = arm.n
-    wrong = f"{plural(len(arm.errors), 'test image')} with wrong predictions in {plural(n, 'trial')}"
+    wrong = f"{plural(len(arm.errors), f'{split} image')} with wrong predictions in {plural(n, 'trial')}"
     print_line(f"{arm.label}: {wrong}, the worst:" if arm.errors else f"{arm.label}: {wrong}")
     for image in arm.errors[:_MAX_IMAGES]:
         predicted = ", ".join(f"{digit} ({count})" for digit, count in image.predicted.items())
         true = f"an {image.true}" if image.true == 8 else f"a {image.true}"
         print_line(
-            f"  test image {image.index}, {true}: wrong in {image.errors} of {n}, predicted {predicted}"
+            f"  {split} image {image.index}, {true}: wrong in {image.errors} of {n}, predicted {predicted}"
         )
     print_line(f"confusion matrix of {plural(n, 'trial')} (rows: true digit, columns: prediction)")
     table = plain_table("", *map(str, range(10)), justify="right")
