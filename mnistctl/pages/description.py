@@ -24,7 +24,7 @@ from mnistctl.pages.layers import FORMAT, Layer, UnknownLayerError
 from mnistctl.pages.tracing import Trace, trace
 
 MAX_DIFFERENCE = 0.02  # of a logit; weights that change one by more are not rounded to float16
-_MAX_GREYS = 1.0  # of a generator's pixel, of 255
+MAX_GREYS = 1.0  # of a generator's pixel, of 255
 _EXACT = 1e-4  # of the largest output, at least 1: what may differ because sums are in another order
 _BATCH_SIZE = 100
 _IMAGES = 20  # that show whether a description is that of its net
@@ -123,7 +123,7 @@ def describe_generator(net: nn.Module, *, model: str) -> NetDescription:
     with torch.inference_mode():
         pixels = net(*inputs)
     compared = _Comparison(model, traced, described, pixels, 127.5)
-    numbers, difference = compared.choose_numbers(_MAX_GREYS)
+    numbers, difference = compared.choose_numbers(MAX_GREYS)
     return NetDescription("generator", model, tuple(traced.layers), numbers, difference)
 
 

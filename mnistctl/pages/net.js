@@ -14,6 +14,7 @@
  *   net.generate(noise, digit)     noise: 100 numbers; digit: 0 to 9, or ten weights for a mixture of digits
  *     -> 784 greys from 0 to 255, Uint8ClampedArray
  *   net.run(inputs)                layers as above, from the inputs of the description as arrays
+ *   net.layers                     the layers of the description, their weights as {shape, values}
  */
 const makeNet = (() => {
   /* ---- Products of matrices ---- */
@@ -501,6 +502,6 @@ const makeNet = (() => {
       return Uint8ClampedArray.from(values, (value) => (value + 1) * 127.5);
     }
 
-    return { description, run, forward, gradient, saliency, see, generate };
+    return { description, layers, run, forward, gradient, saliency, see, generate };
   };
 })();
