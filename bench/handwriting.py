@@ -4,15 +4,14 @@
         [--out FILE] [--sheet FILE]
 
 FOLDER has pictures `sourceNNN_labelD_MMM.png` or `.jpg`, and `kinds.csv` with the kind of each source.
---before adds the column of an earlier record. --ablation leaves out each step in turn, and measures the
-steps for ruled paper and thin pens on drawings of tests/drawing.py, too. --sheet shows all misread ones.
+--before adds the column of an earlier record. --ablation leaves out each step in turn. --sheet shows all
+misread ones.
 """
 
 import argparse
 import csv
 import json
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,11 +25,8 @@ import torch
 from PIL import Image
 from scipy import ndimage, stats
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import drawing
-
 from mnistctl.artifacts import checkpoint, grids
-from mnistctl.data import layout, photos, segmentation
+from mnistctl.data import photos, segmentation
 from mnistctl.inference import load
 from mnistctl.inference.predict import compute_probabilities
 from mnistctl.nn.device import hardware_info
@@ -44,13 +40,7 @@ STEPS: dict[str, tuple[object, str, object]] = {
     "enlarging small images": (segmentation, "enlarge_small", lambda grey: grey),
     "hiding the table": (segmentation, "hide_table", lambda grey: grey),
     "margin of its own paper": (segmentation, "add_margin", lambda grey: (grey, 0)),
-    "ruled lines": (segmentation, "_remove_rules", lambda ink, least: None),
-    "thickening thin strokes": (layout, "_thicken", lambda digit, unit: digit),
 }
-
-
-# Which drawings show whether a step is worth it.
-DRAWN = {"ruled lines": ("ruled", "squared"), "thickening thin strokes": ("ballpoint", "pencil")}
 
 
 @dataclass(frozen=True)
@@ -183,27 +173,6 @@ def compare_over_sources(pictures: list[Picture], one: np.ndarray, other: np.nda
     }
 
 
-def measure_drawings(reader: Reader) -> dict:
-    """How many drawings on ruled paper, or with thin pens, are read right with a step and without it."""
-    body = {}
-    for step, kinds in DRAWN.items():
-        drawings = [drawing.drawing(n, 400) for n in range(drawing.WRITTEN)]
-        drawings = [each for each in drawings if any(kind in each.how for kind in kinds)]
-        right = {}
-        for left_out in (None, step):
-            with without(left_out):
-                inputs = [photos.to_mnist(photos.to_grey(each.picture)) for each in drawings]
-            images = np.stack([np.zeros((28, 28), np.uint8) if image is None else image for image in inputs])
-            predicted = compute_probabilities(reader.path, reader.net, images).argmax(1)
-            right["without" if left_out else "with"] = sum(
-                image is not None and int(digit) == each.digit
-                for image, digit, each in zip(inputs, predicted, drawings, strict=True)
-            )
-        body[step] = {"drawings": len(drawings), "kinds": kinds} | right
-        print(step, body[step], flush=True)
-    return body
-
-
 def describe_errors(pictures: list[Picture], predicted: np.ndarray, confidence: np.ndarray) -> list[dict]:
     return [
         {"file": p.path.name, "kind": p.kind, "digit": p.label, "read": int(read)}
@@ -290,9 +259,7 @@ def main() -> None:
     command = "python bench/handwriting.py FOLDER --before BEFORE --ablation --out records/handwriting.json"
     body = {"command": command, "model": model, "digest": checkpoint.digest(net.state_dict())}
     body |= {"versions": versions | {"python": platform.python_version()}, "machine": hardware_info()}
-    body |= {"columns": columns, "over_sources": leads} | (
-        {"drawings": measure_drawings(reader)} if arguments.ablation else {}
-    )
+    body |= {"columns": columns, "over_sources": leads}
     body |= {"milliseconds": measure_times(), "errors": errors}
     print(body["milliseconds"])
     if arguments.out:

@@ -1,4 +1,4 @@
-"""Separating the ink in an image from its paper, whatever the light, a table around it, or ruled lines."""
+"""Separating the ink in an image from its paper, whatever the light, or a table around it."""
 
 from typing import Any, TypeAlias
 
@@ -15,7 +15,6 @@ _ENLARGED = 100  # pixels on their longer side after that
 _DETAIL = 200  # pixels on the longer side of an area in which the width of strokes is measured
 _MARGIN = 0.3  # width of the margin that is added, in longer sides of the image
 _EVEN = 0.15  # largest spread of even paper, in differences between paper and ink
-_MOST_BARS = 3  # horizontal strokes of a digit
 _SOLID = 0.6  # smallest share of a sheet that has no ink
 
 
@@ -30,7 +29,6 @@ def extract_ink(grey: Grey) -> tuple[Grey, int]:
         margin, the ink has the proportions of `grey`; it is larger if `grey` is small.
     """
     grey, margin = add_margin(hide_table(enlarge_small(grey)))
-    inside = slice(margin, grey.shape[0] - margin), slice(margin, grey.shape[1] - margin)
 
     # The paper and the light change slowly, so a small copy is enough for them.
     small = _small_copy(grey)
@@ -56,7 +54,6 @@ def extract_ink(grey: Grey) -> tuple[Grey, int]:
         if narrow < 0.75 * window:
             window = narrow
             ink = _subtract_paper(grey, _estimate_paper(small, window), board)
-    _remove_rules(ink[inside], _MOST_BARS + 1 if margin else 1)
     return ink, margin
 
 
@@ -275,75 +272,3 @@ def noise_level(ink: Grey) -> float:
     """The standard deviation of the paper, from the values below 0, where there is no ink."""
     below = ink[ink <= 0]
     return 1.4826 * float(np.median(-below)) if len(below) else 0.0
-
-
-def _remove_rules(ink: Grey, least: int) -> None:
-    """Remove the lines of ruled or squared paper: they cross the whole image, tilted by at most 6 degrees.
-
-    Lines are rows that are dark in at least 80 % of their length. A single line is removed only if it is thin
-    and fainter than the ink, because the bar of a 7 may cross the whole image, too.
-
-    Args:
-        ink: is changed in place.
-        least: fewer lines are left alone.
-    """
-    for view in (ink, ink.T):  # horizontal lines, then vertical ones
-        noise = noise_level(view)
-        faintest = max(2 * noise, 0.02)
-        if not _reach_both_borders(view, faintest):
-            continue
-        slope, darkness = _find_rules(view, faintest)
-        lines = darkness > 0
-        count, faint = ndimage.label(lines)[1], darkness.max() < 0.75 * np.percentile(view, 99)
-        if count >= least and lines.mean() < (0.25 if count > 1 else 0.04 if faint else 0):
-            # Subtract the lines, except where something much darker crosses them: a stroke.
-            columns = np.arange(view.shape[1])
-            median = np.percentile(_shear_rows(view, columns, slope), 45, axis=1)
-            line = median * ndimage.binary_dilation(lines, iterations=2)
-            rules = _shear_rows(np.broadcast_to(line[:, None], view.shape), columns, -slope)
-            view[...] = np.where(view < 2 * rules + 2 * noise, view - rules, view)
-
-
-def _reach_both_borders(ink: Grey, least: float) -> bool:
-    """Whether there is ink at the left and at the right border, as where ruled lines end."""
-    width = max(2, ink.shape[1] // 100)
-    return bool(min(np.median(end, axis=1).max() for end in (ink[:, :width], ink[:, -width:])) > least)
-
-
-def _find_rules(ink: Grey, faintest: float) -> tuple[float, NDArray[Any]]:
-    """The slope along which the rows of an image are darkest, and how dark each row is along it.
-
-    The darkness of a row is its 20th percentile: a line is dark nearly everywhere, a stroke is not. It is 0
-    if it is not above `faintest`. About 64 columns are enough to measure it.
-    """
-    columns = np.arange(0, ink.shape[1], max(1, ink.shape[1] // 64))
-    values = np.ascontiguousarray(ink[:, columns])
-    above = values > faintest
-    best, best_slope, best_darkness = 0.0, 0.0, np.zeros(ink.shape[0])
-    if above.any(0).mean() < 0.8:  # no line can be dark in as many columns
-        return best_slope, best_darkness
-    for slope in np.tan(np.radians(np.arange(-6, 6.1, 0.5))):
-        dark = np.count_nonzero(_shear_rows(above, columns, slope), axis=1) >= 0.8 * len(columns)
-        if not dark.any():
-            continue
-        levels = np.sort(_shear_rows(values, columns, slope)[dark], axis=1)
-        darkness = np.zeros(len(ink))
-        darkness[dark] = levels[:, len(columns) // 5]
-        total = float((darkness**2).sum())
-        if total > best:
-            best, best_slope, best_darkness = total, slope, darkness
-    return best_slope, best_darkness
-
-
-def _shear_rows(values: NDArray[Any], columns: NDArray[np.int64], slope: float) -> NDArray[Any]:
-    """The values along lines of this slope, one line for each row.
-
-    Args:
-        values: [rows, columns].
-        columns: horizontal position of each column, in pixels.
-        slope: rise per pixel.
-    """
-    rows = np.arange(len(values))[:, None] + np.rint(columns * slope).astype(int)
-    places = rows.clip(0, len(values) - 1) * values.shape[1] + np.arange(values.shape[1])
-    sheared: NDArray[Any] = np.take(values, places)
-    return sheared

@@ -117,6 +117,14 @@ def stroked(*boxes, side=200, grey=30):
     return page
 
 
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_hairline_in_a_large_image_becomes_a_white_stroke(width):
+    page = stroked((60, 900, 500, 500 + width), (898, 898 + width, 300, 700), side=1000)
+    digit = photos.to_mnist(photos.to_grey(Image.fromarray(page.astype(np.uint8))))
+    assert digit[8:18].max(1).min() > 200
+    assert (digit > 60).sum() < 80  # thin
+
+
 def test_closed_stroke_is_not_a_sheet_on_a_table():
     box = stroked((30, 45, 40, 160), (155, 170, 40, 160), (30, 170, 40, 55), (30, 170, 145, 160))
     digit = photos.to_mnist(box)
