@@ -11,13 +11,14 @@
 const prepareDrawing = (() => {
   const BOX = 20; // side of the square in which MNIST's digits fit
   const CENTRE = 14; // pixel at which their centre of mass is
-  const STROKE = 0.35; // least ink of a stroke, relative to its part
+  const FAINT = 0.06; // ink that is not counted
+  const STROKE = 0.35; // least ink of a stroke, relative to dark ink
   const LEAST_SIDE = 0.08; // of a digit, relative to the canvas
   const LEAST_MASS = 0.03; // of a further part, relative to the largest
   const FARTHEST = 0.25; // distance of a further part, relative to the size of the largest
   const EDGE = 2; // pixels around strokes that belong to them
   const VISIBLE = 0.1; // least ink that is not cut off
-  const BRIGHT = 0.2; // least ink of the pixels that are made white
+  const BRIGHT = 0.2; // least ink of the pixels that are made white, relative to the brightest
 
   /* The number below which the given share of the values lies, between the two nearest values. */
   function percentile(values, share) {
@@ -28,11 +29,15 @@ const prepareDrawing = (() => {
 
   const roundHalfEven = (x) => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x));
 
+  const most = (values) => values.reduce((largest, value) => Math.max(largest, value), 0);
+
   /* The connected parts of the strokes. Pixels that touch at a corner are connected. */
   function findParts(ink, width, height) {
-    const seen = new Uint8Array(ink.length), parts = [];
+    const counted = ink.filter((value) => value > FAINT);
+    if (counted.length === 0) return [];
+    const least = STROKE * percentile(counted, 0.9), seen = new Uint8Array(ink.length), parts = [];
     for (let first = 0; first < ink.length; first++) {
-      if (seen[first] || ink[first] <= STROKE) continue;
+      if (seen[first] || ink[first] <= least) continue;
       const part = { pixels: [first], mass: 0, left: width, right: 0, top: height, bottom: 0 };
       seen[first] = 1;
       for (let n = 0; n < part.pixels.length; n++) {
@@ -45,7 +50,7 @@ const prepareDrawing = (() => {
         for (let v = Math.max(0, y - 1); v <= Math.min(height - 1, y + 1); v++) {
           for (let u = Math.max(0, x - 1); u <= Math.min(width - 1, x + 1); u++) {
             const next = v * width + u;
-            if (seen[next] || ink[next] <= STROKE) continue;
+            if (seen[next] || ink[next] <= least) continue;
             seen[next] = 1;
             part.pixels.push(next);
           }
@@ -78,7 +83,7 @@ const prepareDrawing = (() => {
   /* The ink at these pixels and next to them, from 0 for paper to 1 for full strokes. */
   function keepOnly(ink, pixels, width, height) {
     const own = pixels.map((place) => ink[place]);
-    const full = Math.max(percentile(own, 0.8), 0.3 * own.reduce((most, value) => Math.max(most, value), 0));
+    const full = Math.max(percentile(own, 0.8), 0.3 * most(own));
     const kept = new Float32Array(ink.length);
     for (const place of pixels) {
       const x = place % width, y = (place - x) / width;
@@ -147,8 +152,8 @@ const prepareDrawing = (() => {
 
   /* A digit in 20x20 pixels as a picture of 28x28 pixels, with its centre of mass at pixel 14. */
   function place(small) {
-    const bright = percentile(small.filter((value) => value > BRIGHT), 0.9);
-    const white = small.map((value) => Math.max(0, Math.min(1, value / Math.max(bright, BRIGHT))));
+    const least = BRIGHT * most(small), bright = percentile(small.filter((value) => value >= least), 0.9);
+    const white = small.map((value) => Math.max(0, Math.min(1, value / bright)));
     let mass = 0, across = 0, down = 0;
     white.forEach((value, n) => {
       mass += value;
