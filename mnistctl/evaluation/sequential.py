@@ -17,6 +17,7 @@ from msgspec import Meta
 from mnistctl.evaluation.statistics import LEVEL
 from mnistctl.schema import Schema
 
+_MAX_LOG = 700.0  # of an e-value; a larger one is no finite number
 Decision = Literal["differ", "equivalent", "not settled"]
 
 
@@ -139,10 +140,12 @@ def _e_value(n: int, mean: float, variance: float, rule: StoppingRule) -> float:
     """
     c2 = rule.scale**2
     if variance == 0:
-        return 1.0 if mean == 0 else math.sqrt(c2 / (n + c2)) * ((n + c2) / c2) ** (n / 2)
-    squares = variance + mean**2  # V / n
-    ratio = (n + c2) * squares / ((n + c2) * variance + c2 * mean**2)
-    return math.sqrt(c2 / (n + c2)) * math.pow(ratio, n / 2)
+        ratio = 1.0 if mean == 0 else (n + c2) / c2
+    else:
+        squares = variance + mean**2  # V / n
+        ratio = (n + c2) * squares / ((n + c2) * variance + c2 * mean**2)
+    log_value = (math.log(c2 / (n + c2)) + n * math.log(ratio)) / 2
+    return math.exp(min(log_value, _MAX_LOG))
 
 
 def _decide(interval: tuple[float, float] | None, rule: StoppingRule) -> Decision:

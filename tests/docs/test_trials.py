@@ -44,3 +44,26 @@ def test_speed_of_two_workers_is_the_recorded_one():
     assert f"were {conv:.2f} times as fast" in TEXT
     assert f"and {swa:.2f} times for both arms of swa" in TEXT
     assert f"of which {100 * (1 - trials['work']):.0f} % are shared" in TEXT
+
+
+def test_simulations_of_the_page_are_the_recorded_ones():
+    record = json.loads((ROOT / "records/sequential.json").read_text())
+    null, margin = record["without_difference"], record["difference_of_the_margin"]
+    assert max(row["differ"] for row in null) <= 0.06
+    assert max(row["equivalent"] for row in margin) <= 0.06
+    for name, title in (("Gaussian", "normal"), ("resampled from our trials, five kinds", "trials-")):
+        errors = [100 * row["differ"] for row in null if row["source"].startswith(title)]
+        wrong = [100 * row["equivalent"] for row in margin if row["source"].startswith(title)]
+        first = f"{errors[0]:.2f}" if len(errors) == 1 else f"{min(errors):.2f} to {max(errors):.2f}"
+        assert f"| {name} | {first} | {min(wrong):.2f} to {max(wrong):.2f} |" in PAGE
+    for row in record["with_difference"]:
+        pairs = f"{row['mean_pairs']} | {row['pairs_of_80_percent']} | {row['fixed_n_pairs']}"
+        assert f"| {row['true_difference']:g} | {pairs} |" in PAGE
+    half, one, two = (row["mean_pairs"] for row in record["equal_arms"])
+    assert f"{half} pairs on average" in TEXT
+    assert f"a margin of 0.5, {one} for 1, and {two} for 2." in TEXT
+    assert f"in {100 * record['repeated_t_test']['differ']:.0f} % of the comparisons of equal arms" in TEXT
+    savvi = record["savvi"]
+    assert f"compares {savvi['looks']:,} e-values with those of the package savvi {savvi['version']}" in TEXT
+    assert f"differ by at most {savvi['largest_difference']:.1e}" in TEXT
+    assert f"`{record['command']} --out records/sequential.json`" in TEXT

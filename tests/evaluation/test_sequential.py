@@ -83,6 +83,13 @@ def test_settling_stops_at_the_first_pair_that_decides():
     assert (look.decision, look.n) == ("differ", 5)
 
 
+def test_overwhelming_evidence_is_a_finite_number():
+    looks = add_all([1.0 + 1e-9 * (number % 3) for number in range(400)])
+    assert looks[-1].e_value > 1e300
+    assert math.isfinite(looks[-1].e_value)
+    assert add_all([0.0, 0.0])[-1].e_value < 1 < add_all([1.0, 1.0])[-1].e_value  # without any variance
+
+
 def test_equal_differences_have_the_variance_of_their_rounding():
     exact, rounded = add_all([0.01] * 8), add_all([0.01] * 8, resolution=0.01)
     assert exact[-1].interval == pytest.approx((0.01, 0.01))
