@@ -69,6 +69,14 @@ ChartsFile = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+RequiredAccuracy = Annotated[
+    float | None,
+    typer.Option(
+        metavar="PERCENT",
+        help="Exit with code 7 unless the accuracy is this or more.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 NoCharts = Annotated[bool, flag("--no-charts", help="Write no charts.", rich_help_panel=OUTPUT)]
 Corrupt = Annotated[bool, flag("--corrupt", help="Also evaluate on corrupted images.")]
 SampleCount = Annotated[
@@ -105,6 +113,7 @@ def evaluate(
     boxes: BoxesFile = None,
     recipe: RecipeFiles = None,
     allow_inexact: AllowOtherRecipe = False,
+    require: RequiredAccuracy = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
@@ -118,6 +127,8 @@ def evaluate(
         raise UsageError(f"{generators[0]} is a generator, which cannot be compared; evaluate it alone")
     if charts is not None and no_charts:
         raise UsageError("cannot be combined with --no-charts", field="charts", value=charts)
+    if require is not None and not 0 < require <= 100:
+        raise UsageError("give a percentage above 0, at most 100", field="require", value=f"{require:g}")
     if str(charts) == "-":
         raise UsageError("charts are several files; give a file name", field="charts", value=charts)
     subject = _subject(len(paths), bool(generators), bool(image))
@@ -178,6 +189,7 @@ _APPLIES_TO = {
     "charts": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
     "no_charts": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
     "corrupt": (_CLASSIFIER, _CLASSIFIERS),
+    "require": (_CLASSIFIER, _CLASSIFIERS, _IMAGES),
     "judge": (_GENERATOR,),
     "count": (_GENERATOR,),
     "seed": (_GENERATOR,),

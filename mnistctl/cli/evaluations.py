@@ -1,16 +1,17 @@
 """The four evaluations of the command `eval`: of one classifier, several, a generator, and of image files."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.commands import check_stdout, name_part
 from mnistctl.cli.download import ensure
 from mnistctl.cli.options import EvaluatedSplit
-from mnistctl.errors import MnistctlError, OutputError
+from mnistctl.errors import MnistctlError, OutputError, UnmetError
 from mnistctl.models.pretrained import WEIGHTS
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class EvalOptions:
     min_confidence: float | None
     expect: int | None
     boxes: Path | None
+    require: float | None
     quiet: bool
     json: bool
     recipes: "Recipes"
@@ -118,6 +120,7 @@ def evaluate_one(options: EvalOptions) -> None:
         if failure is not None:
             raise failure
         _write_figures(options, paths, figures)
+    _check_accuracy(options, {evaluation.name: evaluation.accuracy})
 
 
 def _load(paths: Sequence[Path], options: EvalOptions) -> "list[Classifier]":
@@ -227,6 +230,7 @@ def evaluate_several(options: EvalOptions) -> None:
     figures = options.figures(draw_figures(comparison, curves), target)
     print_comparison(comparison, notes=notes, paths=[*figures], quiet=options.quiet, json=options.json)
     _write_figures(options, [], figures)
+    _check_accuracy(options, {net.name: net.accuracy for net in comparison.nets})
 
 
 def evaluate_generated(options: EvalOptions) -> None:
@@ -289,6 +293,25 @@ def classify_pictures(options: EvalOptions) -> None:
         print_predictions(predictions, paths=paths, quiet=options.quiet, json=options.json)
     if any(image.error is not None for image in predictions.images):
         raise typer.Exit(1)
+    accuracy = predictions.accuracy
+    _check_accuracy(options, {} if accuracy is None else {options.paths[0].stem: accuracy.accuracy})
+
+
+def _check_accuracy(options: EvalOptions, accuracies: Mapping[str, float]) -> None:
+    """Check the accuracies in percent, by the names of the nets, after the results were printed.
+
+    Raises:
+        UnmetError: one is below what is required, or there is none.
+    """
+    if options.require is None:
+        return
+    value = f"{options.require:g}"
+    if not accuracies:
+        message = "no accuracy, because no digit of the images is known"
+        raise UnmetError(message, field="require", value=value, remedies=("labels",))
+    below = [f"{name} has {format_percent(a)} %" for name, a in accuracies.items() if a < options.require]
+    if below:
+        raise UnmetError(", ".join(below), field="require", value=value)
 
 
 def _save_misread(predictions: "Predictions", path: Path) -> bool:

@@ -23,6 +23,7 @@ from mnistctl.evaluation.predictions import (
     Classifier,
     LabelledSplit,
     ModelPredictions,
+    accuracy_interval,
     accuracy_without_label_issues,
     predict,
 )
@@ -34,10 +35,11 @@ from mnistctl.schema import IN_MEMORY, Schema
 class Evaluation(Schema):
     """The results of a classifier on a split. `loss` is the mean cross entropy; all rates are in percent.
 
-    `confusion` is [true, predicted]. `ece` is the expected calibration error, `calibration` its bins.
-    `label_issues` and `accuracy_without_label_issues` are None if the split has no known label issues, and
-    `corruptions` is None if they were not evaluated. `warnings` are reasons to doubt the results. The last
-    three fields stay out of the JSON.
+    `accuracy_interval` is Wilson's 95 % interval of the accuracy. `confusion` is [true, predicted]. `ece` is
+    the expected calibration error, `calibration` its bins. `label_issues` and
+    `accuracy_without_label_issues` are None if the split has no known label issues, and `corruptions` is None
+    if they were not evaluated. `warnings` are reasons to doubt the results. The last three fields stay out of
+    the JSON.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Evaluation(Schema):
     count: int
     loss: float
     accuracy: float
+    accuracy_interval: tuple[float, float]
     accuracy_without_label_issues: float | None
     label_issues: LabelIssues | None
     ece: float
@@ -97,6 +100,7 @@ def evaluate_classifier(
         count=len(digits),
         loss=predictions.score.loss,
         accuracy=predictions.score.accuracy,
+        accuracy_interval=accuracy_interval(predictions.predicted, arrays.labels),
         accuracy_without_label_issues=accuracy_without_label_issues(predictions.predicted, labelled),
         label_issues=labelled.label_issues,
         ece=calibration.ece,

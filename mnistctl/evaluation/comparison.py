@@ -23,6 +23,7 @@ from mnistctl.evaluation.predictions import (
     Classifier,
     LabelledSplit,
     ModelPredictions,
+    accuracy_interval,
     accuracy_without_label_issues,
     predict,
 )
@@ -35,10 +36,11 @@ _MIN_PROBABILITY = np.finfo(np.float64).tiny
 
 @dataclass(frozen=True, kw_only=True)
 class Scores(Schema):
-    """Mean cross entropy; accuracy and expected calibration error in percent."""
+    """Mean cross entropy; accuracy, Wilson's 95 % interval of it, and calibration error in percent."""
 
     loss: float
     accuracy: float
+    accuracy_interval: tuple[float, float]
     accuracy_without_label_issues: float | None
     ece: float
 
@@ -169,6 +171,7 @@ def _net_scores(
         parameters=sum(p.numel() for p in classifier.net.parameters()),
         loss=predictions.score.loss,
         accuracy=predictions.score.accuracy,
+        accuracy_interval=accuracy_interval(predictions.predicted, labelled.arrays.labels),
         accuracy_without_label_issues=accuracy_without_label_issues(predictions.predicted, labelled),
         ece=calibration.ece,
     )
@@ -183,6 +186,7 @@ def _ensemble_scores(
     return Scores(
         loss=float(-np.log(of_label).mean()),
         accuracy=100 * float((predicted == labels).mean()),
+        accuracy_interval=accuracy_interval(predicted, labels),
         accuracy_without_label_issues=accuracy_without_label_issues(predicted, labelled),
         ece=calibration.ece,
     )

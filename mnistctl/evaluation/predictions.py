@@ -17,6 +17,7 @@ from mnistctl.data.batches import Digits
 from mnistctl.data.training_set import TrainingSet
 from mnistctl.errors import CheckpointError
 from mnistctl.evaluation.metrics import Score, compute_score
+from mnistctl.evaluation.statistics import wilson
 from mnistctl.inference import load
 from mnistctl.inference.forward import ProgressCallback, stage
 from mnistctl.inference.load import Recipes
@@ -140,6 +141,12 @@ def predict(
         message = f"{classifier.path or classifier.name}: the model's outputs are not finite"
         raise CheckpointError(message, remedies=("retrain",))
     return ModelPredictions(score, logits)
+
+
+def accuracy_interval(predicted: NDArray[Any], labels: NDArray[Any]) -> tuple[float, float]:
+    """Wilson's 95 % interval of the accuracy of the predictions [N], in percent."""
+    low, high = wilson(int((predicted == labels).sum()), len(labels))
+    return 100 * low, 100 * high
 
 
 def accuracy_without_label_issues(predicted: NDArray[Any], split: LabelledSplit) -> float | None:

@@ -73,7 +73,8 @@ def print_evaluation(
     count = plural(evaluation.count, "image")
     print_line(f"{evaluation.model} on {evaluation.dataset}, {evaluation.split}: {count}")
     print_line(f"loss: {evaluation.loss:.4f}")
-    print_line(f"accuracy: {format_percent(evaluation.accuracy)} %", "bold green")
+    interval = " to ".join(map(format_percent, evaluation.accuracy_interval))
+    print_line(f"accuracy: {format_percent(evaluation.accuracy)} %, 95 % interval {interval} %", "bold green")
     issues = evaluation.label_issues
     if issues is not None and evaluation.accuracy_without_label_issues is not None:
         accuracy = format_percent(evaluation.accuracy_without_label_issues)
@@ -155,7 +156,7 @@ def print_comparison(
 
 def _print_scores(comparison: "Comparison") -> None:
     issues = comparison.label_issues
-    columns = ["accuracy, %", *(["without disputed labels, %"] if issues else []), "ECE, %"]
+    columns = ["accuracy, %", "95 % interval", *(["without disputed labels, %"] if issues else []), "ECE, %"]
     headers = ("name", "model", "parameters", "loss", *columns)
     table = plain_table(*headers, justify="right", left=[0, 1], folded=[0])
     rows: list[tuple[str, str, str, Scores]] = [
@@ -163,7 +164,9 @@ def _print_scores(comparison: "Comparison") -> None:
     ]
     for *columns, scores in [*rows, ("ensemble (mean probabilities)", "", "", comparison.ensemble)]:
         without = scores.accuracy_without_label_issues
-        accuracies = [format_percent(each) for each in (scores.accuracy, without) if each is not None]
+        interval = " to ".join(map(format_percent, scores.accuracy_interval))
+        accuracies = [format_percent(scores.accuracy), interval]
+        accuracies += [] if without is None else [format_percent(without)]
         table.add_row(*columns, f"{scores.loss:.4f}", *accuracies, f"{scores.ece:.2f}")
     print_table(table)
     if issues:
