@@ -61,6 +61,14 @@ OnnxFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Write the classifier as ONNX, verified.", rich_help_panel=OUTPUT),
 ]
+PageFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write an HTML page to draw on, with the nets and the results.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 ChartsFile = Annotated[
     Path | None,
     typer.Option(
@@ -99,6 +107,7 @@ def evaluate(
     out_dir: OutDir = OUT_DIR,
     predictions: PredictionsFile = None,
     onnx: OnnxFile = None,
+    page: PageFile = None,
     charts: ChartsFile = None,
     no_charts: NoCharts = False,
     overwrite: OverwriteFiles = False,
@@ -186,6 +195,7 @@ _APPLIES_TO = {
     "offline": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
     "predictions": (_CLASSIFIER,),
     "onnx": (_CLASSIFIER,),
+    "page": (_CLASSIFIER, _CLASSIFIERS),
     "charts": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
     "no_charts": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
     "corrupt": (_CLASSIFIER, _CLASSIFIERS),

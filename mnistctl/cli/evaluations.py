@@ -17,11 +17,14 @@ from mnistctl.models.pretrained import WEIGHTS
 if TYPE_CHECKING:
     from mnistctl.artifacts.charts import LearningCurves
     from mnistctl.artifacts.drawing import Chart
+    from mnistctl.artifacts.files import Warned
     from mnistctl.artifacts.outputs import Output
+    from mnistctl.evaluation.comparison import Comparison
     from mnistctl.evaluation.figures import FigureFiles
-    from mnistctl.evaluation.predictions import Classifier
+    from mnistctl.evaluation.predictions import Classifier, LabelledSplit, ModelPredictions
     from mnistctl.inference.load import Recipes
     from mnistctl.inference.predict import Predictions
+    from mnistctl.pages.classifiers import PageNet
 
 _MAX_NAME_BYTES = 180  # of a figure's name before its ending
 
@@ -40,6 +43,7 @@ class EvalOptions:
     out_dir: Path
     predictions: Path | None
     onnx: Path | None
+    page: Path | None
     overwrite: bool
     charts: Path | None
     no_charts: bool
@@ -91,6 +95,7 @@ def evaluate_one(options: EvalOptions) -> None:
     (classifier,) = _load([path], options)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split_for([classifier], options.dataset, options.data_dir, options.split)
+    page = _Page.prepare(options, [classifier], labelled)
     with evaluation_progress() as on_progress:
         evaluation = evaluate_classifier(
             classifier, labelled, corrupt=options.corrupt, on_progress=on_progress
@@ -106,9 +111,11 @@ def evaluate_one(options: EvalOptions) -> None:
             digits = Digits.of(labelled.arrays, classifier.device)
             export = export_onnx(options.onnx, classifier.net, digits, evaluation.predictions.logits)
             paths.append(options.onnx)
+        if page is not None:
+            paths.append(page.write([evaluation.predictions], evaluation.warnings))
     except OutputError as error:  # after the results are printed
         failure = error
-    with results_on_stderr(files.STDOUT in (str(options.predictions), str(options.onnx))):
+    with results_on_stderr(files.STDOUT in map(str, (options.predictions, options.onnx, options.page))):
         print_evaluation(
             evaluation,
             export=export,
@@ -121,6 +128,51 @@ def evaluate_one(options: EvalOptions) -> None:
             raise failure
         _write_figures(options, paths, figures)
     _check_accuracy(options, {evaluation.name: evaluation.accuracy})
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The page that is to be written: its file, its nets, and the digits of the evaluation."""
+
+    path: Path
+    nets: "Sequence[PageNet]"
+    labelled: "LabelledSplit"
+
+    @classmethod
+    def prepare(
+        cls, options: EvalOptions, classifiers: "Sequence[Classifier]", labelled: "LabelledSplit"
+    ) -> "_Page | None":
+        """The page, if one is requested: all about it that can fail before the evaluation."""
+        if options.page is None:
+            return None
+        from mnistctl.pages.classifiers import describe_nets
+        from mnistctl.training.record import find_record
+
+        paths = (path.with_suffix(".json") for path in options.paths)
+        records = [find_record(path, each.digest) for path, each in zip(paths, classifiers, strict=True)]
+        bodies = [None if record is None else record.to_json() for record in records]
+        return cls(options.page, describe_nets(classifiers, labelled, bodies), labelled)
+
+    def write(
+        self,
+        predictions: "Sequence[ModelPredictions]",
+        warnings: "Sequence[Warned]",
+        comparison: "Comparison | None" = None,
+    ) -> Path:
+        """Write the page with the results of its nets.
+
+        Raises:
+            OutputError: the file cannot be written.
+            UsageError: the page is too large.
+        """
+        from mnistctl.artifacts import files
+        from mnistctl.pages.classifiers import render_classifiers
+
+        page = render_classifiers(
+            self.nets, predictions, self.labelled, warnings=warnings, comparison=comparison
+        )
+        files.write(self.path, page)
+        return self.path
 
 
 def _load(paths: Sequence[Path], options: EvalOptions) -> "list[Classifier]":
@@ -194,13 +246,11 @@ def _check_outputs(options: EvalOptions, figures: "Sequence[Output]") -> None:
     Raises:
         UsageError, OutputError: as `check_outputs`; or a file is to share stdout with the JSON object.
     """
-    from mnistctl.artifacts.outputs import ONNX, TABLE, Output, check_outputs
+    from mnistctl.artifacts.outputs import ONNX, PAGE, TABLE, Output, check_outputs
 
-    named = [
-        Output(path, form, field)
-        for path, form, field in ((options.predictions, TABLE, "predictions"), (options.onnx, ONNX, "onnx"))
-        if path is not None
-    ]
+    formats = {"predictions": TABLE, "onnx": ONNX, "page": PAGE}
+    given = {field: getattr(options, field) for field in formats}
+    named = [Output(path, formats[field], field) for field, path in given.items() if path is not None]
     check_outputs(named, overwrite=options.overwrite)
     if not options.no_charts:
         try:
@@ -213,7 +263,9 @@ def _check_outputs(options: EvalOptions, figures: "Sequence[Output]") -> None:
 
 def evaluate_several(options: EvalOptions) -> None:
     """Evaluate several classifiers on the same digits, and compare them."""
+    from mnistctl.artifacts import files
     from mnistctl.cli.output.evaluate import evaluation_progress, print_comparison
+    from mnistctl.cli.output.terminal import results_on_stderr
     from mnistctl.evaluation.comparison import compare
     from mnistctl.evaluation.figures import COMPARISON_FIGURES, draw_figures
     from mnistctl.evaluation.splits import load_split_for
@@ -224,12 +276,24 @@ def evaluate_several(options: EvalOptions) -> None:
     classifiers = _load(options.paths, options)
     ensure(options.dataset, options.data_dir, options.offline)
     labelled = load_split_for(classifiers, options.dataset, options.data_dir, options.split)
+    page = _Page.prepare(options, classifiers, labelled)
     with evaluation_progress() as on_progress:
         comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
     curves, notes = _learning_curves(options.paths, classifiers)
     figures = options.figures(draw_figures(comparison, curves), target)
-    print_comparison(comparison, notes=notes, paths=[*figures], quiet=options.quiet, json=options.json)
-    _write_figures(options, [], figures)
+    failure, paths = None, []
+    try:
+        if page is not None:
+            paths.append(page.write(comparison.predictions, comparison.warnings, comparison))
+    except OutputError as error:  # after the results are printed
+        failure = error
+    with results_on_stderr(any(str(path) == files.STDOUT for path in paths)):
+        print_comparison(
+            comparison, notes=notes, paths=[*paths, *figures], quiet=options.quiet, json=options.json
+        )
+        if failure is not None:
+            raise failure
+        _write_figures(options, paths, figures)
     _check_accuracy(options, {net.name: net.accuracy for net in comparison.nets})
 
 

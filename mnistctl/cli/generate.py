@@ -23,6 +23,7 @@ from mnistctl.cli.options import (
     Seed,
     Threads,
     flag,
+    refuse_ignored,
 )
 from mnistctl.cli.recipes import find_recipes
 from mnistctl.errors import UsageError
@@ -30,7 +31,7 @@ from mnistctl.models import CLASSIFIERS, GENERATORS, check_name
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.outputs import Output
-    from mnistctl.inference.generate import GenerateOptions
+    from mnistctl.inference.generate import GenerateOptions, GenerationResult
 
 Digits = Annotated[
     str | None, typer.Option(metavar="2026", help="Generate these digits, in this order (cgan).")
@@ -49,10 +50,17 @@ IdxDir = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Write a data set to train on.", rich_help_panel=OUTPUT),
 ]
+PageFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="Write an HTML page that draws digits in a browser.", rich_help_panel=OUTPUT
+    ),
+]
 Show = Annotated[bool, flag("--show", help="Print the images in the terminal.", rich_help_panel=OUTPUT)]
 
 
 def generate(
+    context: typer.Context,
     net: Annotated[str, NET],
     count: Annotated[int | None, COUNT] = None,
     seed: Seed = None,
@@ -65,6 +73,7 @@ def generate(
     overwrite: OverwriteFiles = False,
     morph: Morph = False,
     idx: IdxDir = None,
+    page: PageFile = None,
     show: Show = False,
     judge: ReferenceClassifier = None,
     device: Device = "auto",
@@ -75,11 +84,13 @@ def generate(
     json: Json = False,
 ) -> None:
     """The command `generate`."""
-    if sum((morph, idx is not None, show)) > 1:
-        raise UsageError("--morph, --idx and --show exclude each other; give one of them")
+    if sum((morph, idx is not None, page is not None, show)) > 1:
+        raise UsageError("--morph, --idx, --page and --show exclude each other; give one of them")
+    if page is not None:
+        refuse_ignored(context, "--page", _USED_BY_PAGE)
     _check_options(idx, {"out": out, "rows": rows, "columns": columns}, {"reference_classifier": judge})
     from mnistctl.artifacts import files
-    from mnistctl.artifacts.outputs import check_outputs
+    from mnistctl.artifacts.outputs import PAGE, Output, check_outputs
 
     if net in CLASSIFIERS and not files.with_ending(out_dir / net, "safetensors").exists():
         check_name(net, GENERATORS)
@@ -99,12 +110,17 @@ def generate(
         threads=threads,
         recipes=find_recipes([net, judge], recipe, allow_inexact=allow_inexact),
     )
-    picture = None if idx is not None else _picture(options, out, out_dir, morph=morph, show=show)
+    if page is not None:
+        picture: Output | None = Output(page, PAGE, "page")
+    else:
+        picture = None if idx is not None else _picture(options, out, out_dir, morph=morph, show=show)
     outputs = [picture] if picture is not None else []
     check_outputs(outputs, overwrite=overwrite)
     check_stdout(outputs, json=json, show=show)
     path = None if picture is None else picture.path
-    if idx is not None:
+    if page is not None:
+        result = _generate_page(options, page)
+    elif idx is not None:
         result = generate.generate_dataset(
             options, idx, lambda: load.find_reference_classifier(judge, out_dir)
         )
@@ -127,6 +143,30 @@ def _picture(
     if out is not None:
         return Output(out, form, "out")
     return None if show else Output(out_dir / f"{options.default_name(morph=morph)}{form.endings[0]}", form)
+
+
+# The parameters that a page depends on.
+_USED_BY_PAGE = frozenset({"net", "page", "overwrite", "out_dir", "recipe", "allow_inexact", "json"})
+
+
+def _generate_page(options: "GenerateOptions", path: Path) -> "GenerationResult":
+    """Write the page of a generator; it generates no image itself."""
+    from mnistctl.artifacts import checkpoint, files
+    from mnistctl.inference import load
+    from mnistctl.inference.generate import GenerationResult
+    from mnistctl.pages.generators import render_generator
+    from mnistctl.training.record import find_record
+
+    model, net = load.load_generator(options.path, options.recipes)
+    digest = checkpoint.digest(net.state_dict())
+    _, weights = checkpoint.load(options.path, checkpoint.NET)  # with the discriminator's, as in the record
+    record = find_record(options.path.with_suffix(".json"), checkpoint.digest(weights))
+    body = None if record is None else record.to_json()
+    content = render_generator(net, name=options.path.stem, model=model, digest=digest, record=body)
+    files.write(path, content)
+    return GenerationResult(
+        model=model, digest=digest, seed=0, count=0, digits=None, paths=(path,), samples=None
+    )
 
 
 def _check_options(idx: Path | None, of_images: dict[str, object], of_idx: dict[str, object]) -> None:

@@ -86,8 +86,8 @@ class Comparison(Schema):
     """The results of several classifiers on the same split.
 
     `ensemble` are the scores of the mean of their probabilities, `warnings` reasons to doubt the results. The
-    last three fields stay out of the JSON: `calibrations` are in the order of `nets`, with that of the
-    ensemble at the end.
+    last four fields stay out of the JSON: `predictions` and `calibrations` are in the order of `nets`, with
+    the calibration of the ensemble at the end.
     """
 
     dataset: str
@@ -101,6 +101,7 @@ class Comparison(Schema):
     corruptions: tuple[CorruptionScore, ...] | None
     warnings: tuple[Warned, ...]
     labelled: LabelledSplit = field(repr=False, compare=False, metadata=IN_MEMORY)
+    predictions: tuple[ModelPredictions, ...] = field(repr=False, compare=False, metadata=IN_MEMORY)
     calibrations: tuple[Calibration, ...] = field(repr=False, compare=False, metadata=IN_MEMORY)
     corruption_examples: ImageArray | None = field(repr=False, compare=False, metadata=IN_MEMORY)
 
@@ -155,6 +156,7 @@ def compare(
             for warning in check_digits(each.training_set, labelled.arrays, each.name)
         ),
         labelled=labelled,
+        predictions=tuple(predictions),
         calibrations=tuple(calibrations),
         corruption_examples=examples,
     )

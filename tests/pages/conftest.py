@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from page_files import classifier_page, fitted
 
 PAGES = Path(__file__).parents[2] / "mnistctl/pages"
 
@@ -44,3 +45,33 @@ def scripts(chromium) -> Iterator["Page"]:  # noqa: F821
         page.add_script_tag(content=f"{text};window.{function} = {function};")
     yield page
     page.close()
+
+
+@pytest.fixture
+def visit(chromium, tmp_path):
+    """A function that opens a page from a file in a new tab, with the lists `requests` and `errors`."""
+    contexts = []
+
+    def open_page(content, width=1000, height=900, **options):
+        path = tmp_path / "page.html"
+        path.write_bytes(content)
+        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+        contexts.append(context)
+        tab = context.new_page()
+        tab.requests, tab.errors = [], []
+        tab.on("request", lambda request: tab.requests.append(request.url))
+        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.on("console", lambda line: tab.errors.append(line.text) if line.type == "error" else None)
+        tab.goto(path.as_uri())
+        tab.wait_for_selector("html[data-ready]", timeout=60_000)
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def fitted_page():
+    """The page of a linear net that reads most of 200 digits."""
+    return classifier_page({"fitted": fitted()})[0]
