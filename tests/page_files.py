@@ -1,5 +1,7 @@
 """Pages of small nets, without a training and without the command line."""
 
+from dataclasses import dataclass
+
 import torch
 
 from mnistctl import models
@@ -9,8 +11,19 @@ from mnistctl.evaluation.comparison import compare
 from mnistctl.evaluation.predictions import Classifier, LabelledSplit
 from mnistctl.pages.classifiers import describe_nets, render_classifiers
 from mnistctl.pages.generators import render_generator
+from mnistctl.schema import Schema
 
 DISPUTED = datasets.LabelIssues("a test", "labels that a test disputes", (0, 3, 5))
+
+
+@dataclass(frozen=True)
+class Record(Schema):
+    """A record with any content."""
+
+    content: dict
+
+    def to_json(self):
+        return self.content
 
 
 def digits(count=200, disputed=True):

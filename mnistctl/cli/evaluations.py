@@ -150,8 +150,7 @@ class _Page:
 
         paths = (path.with_suffix(".json") for path in options.paths)
         records = [find_record(path, each.digest) for path, each in zip(paths, classifiers, strict=True)]
-        bodies = [None if record is None else record.to_json() for record in records]
-        return cls(options.page, describe_nets(classifiers, labelled, bodies), labelled)
+        return cls(options.page, describe_nets(classifiers, labelled, records), labelled)
 
     def write(
         self,

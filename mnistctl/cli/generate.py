@@ -161,8 +161,7 @@ def _generate_page(options: "GenerateOptions", path: Path) -> "GenerationResult"
     digest = checkpoint.digest(net.state_dict())
     _, weights = checkpoint.load(options.path, checkpoint.NET)  # with the discriminator's, as in the record
     record = find_record(options.path.with_suffix(".json"), checkpoint.digest(weights))
-    body = None if record is None else record.to_json()
-    content = render_generator(net, name=options.path.stem, model=model, digest=digest, record=body)
+    content = render_generator(net, name=options.path.stem, model=model, digest=digest, record=record)
     files.write(path, content)
     return GenerationResult(
         model=model, digest=digest, seed=0, count=0, digits=None, paths=(path,), samples=None

@@ -2,9 +2,8 @@
 
 import copy
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +53,7 @@ class NetReport(Schema):
     model: str
     digest: str
     parameters: int
-    net: dict[str, Any]
+    net: dict[str, object]
     loss: float
     accuracy: float
     interval: tuple[float, float]
@@ -67,7 +66,7 @@ class NetReport(Schema):
     predicted: list[int]
     confidence: list[float]
     probabilities: dict[str, list[float]]
-    record: dict[str, Any] | None
+    record: dict[str, object] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +125,11 @@ class PageNet:
 
     classifier: Classifier
     description: NetDescription
-    record: Mapping[str, Any] | None = None
+    record: Schema | None = None
 
 
 def describe_nets(
-    classifiers: Sequence[Classifier], labelled: LabelledSplit, records: Sequence[Mapping[str, Any] | None]
+    classifiers: Sequence[Classifier], labelled: LabelledSplit, records: Sequence[Schema | None]
 ) -> list[PageNet]:
     """The nets for a page. Called before they are evaluated, so that a net that no page can have ends early.
 
@@ -249,8 +248,13 @@ def _net_report(
         probabilities={
             str(place): probabilities[index].tolist() for place, index in enumerate(places) if wrong[index]
         },
-        record=None if net.record is None else {k: v for k, v in net.record.items() if k != "mismatches"},
+        record=None if net.record is None else _without_mismatches(net.record),
     )
+
+
+def _without_mismatches(record: Schema) -> dict[str, object]:
+    """The record without the misread images, which the page has from the evaluation."""
+    return {key: value for key, value in record.to_json().items() if key != "mismatches"}
 
 
 def _page_digits(

@@ -10,7 +10,6 @@ import html
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mnistctl.errors import UsageError
 
@@ -32,7 +31,7 @@ class PageContent:
     """
 
     title: str
-    data: dict[str, Any]
+    data: dict[str, object]
     generator: bool = False
 
 
@@ -82,7 +81,7 @@ def _digest(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _json_text(value: dict[str, Any]) -> str:
+def _json_text(value: dict[str, object]) -> str:
     """JSON in ASCII without the characters that mean something in HTML."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

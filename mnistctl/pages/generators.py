@@ -1,9 +1,7 @@
 """The page of a generator: pictures from one noise, sliders through the noise, and a morph."""
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -43,14 +41,14 @@ class GeneratorPage(Schema):
     model: str
     digest: str
     parameters: int
-    net: dict[str, Any]
+    net: dict[str, object]
     conditional: bool
     directions: list[list[float]]
-    record: dict[str, Any] | None
+    record: dict[str, object] | None
 
 
 def render_generator(
-    net: nn.Module, *, name: str, model: str, digest: str, record: Mapping[str, Any] | None = None
+    net: nn.Module, *, name: str, model: str, digest: str, record: Schema | None = None
 ) -> bytes:
     """The page of a generator as an HTML file.
 
@@ -76,7 +74,7 @@ def render_generator(
         net=describe_generator(net, model=model).to_json(),
         conditional=conditional,
         directions=find_directions(net).tolist(),
-        record=None if record is None else dict(record),
+        record=None if record is None else record.to_json(),
     )
     page = render(PageContent(name, data.to_json(), generator=True))
     check_size(len(page), max_bytes(1))

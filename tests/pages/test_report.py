@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from page_files import DISPUTED, classifier_page, digits, fitted
+from page_files import DISPUTED, Record, classifier_page, digits, fitted
 from pen import seen, settle
 
 from mnistctl.evaluation.statistics import wilson
@@ -24,7 +24,7 @@ RECORD = {
 
 @pytest.fixture(scope="module")
 def made():
-    return classifier_page({"fitted": NET}, records=[RECORD])
+    return classifier_page({"fitted": NET}, records=[Record(RECORD)])
 
 
 @pytest.fixture

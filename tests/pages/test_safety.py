@@ -1,7 +1,7 @@
 """What a page does not do: run text of its data, run a script that was injected, or send a request."""
 
 import pytest
-from page_files import classifier_page, fitted, generator_page
+from page_files import Record, classifier_page, fitted, generator_page
 from pen import draw, strokes_of
 
 HOSTILE = (
@@ -42,7 +42,7 @@ def visit_every_part(tab):
 def test_hostile_names_are_shown_as_text_and_nothing_is_requested(visit):
     nets = dict.fromkeys(HOSTILE[:2])
     nets = {name: fitted(100 + 50 * n) for n, name in enumerate(nets)}
-    page, _ = classifier_page(nets, records=[RECORD] * 2)
+    page, _ = classifier_page(nets, records=[Record(RECORD)] * 2)
     tab = visit(page)
     visit_every_part(tab)
     assert tab.evaluate("window.hit") is None
