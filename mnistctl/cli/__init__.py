@@ -136,7 +136,7 @@ EXAMPLES = {
         "mnistctl eval conv": "the run out/conv, on the test split",
         "mnistctl eval conv --dataset fashion": "on another data set",
         "mnistctl eval conv --onnx conv.onnx": "export for ONNX Runtime",
-        "mnistctl eval conv --page conv.html": "a page to draw on, in any browser",
+        "mnistctl eval conv --page conv.html": "a page to draw on",
         "mnistctl eval conv --image photo.jpg": "your own image of a digit",
         "mnistctl eval cgan --judge conv": "quality of the generated digits",
     },
@@ -144,7 +144,7 @@ EXAMPLES = {
         "mnistctl generate cgan --digits 2026": "these digits, in this order",
         "mnistctl generate gan -n 3 --show": "in the terminal",
         "mnistctl generate cgan --morph": "a GIF of digits that change",
-        "mnistctl generate cgan --page cgan.html": "a page that draws digits, in any browser",
+        "mnistctl generate cgan --page cgan.html": "a page that draws digits",
         "mnistctl generate cgan --idx drawn": "a data set to train on",
     },
 }
