@@ -128,8 +128,12 @@ class _Tracer:
                 kind = next(kinds)
                 shape = (10,) if kind == "digit" else self.shape(node)
                 self.values[node] = self.trace.add(kind, kind, kind, (), shape)
+            elif _operation(node).startswith("_assert"):  # a check of torch's, without a result
+                continue
             elif node.op == "call_function":
-                self.values[node] = self.value(node)
+                self.values[node] = value = self.value(node)
+                if _operation(node).endswith("_"):  # it works in place
+                    self.values[node.all_input_nodes[0]] = value
             elif node.op == "output":
                 self.finish(node)
             else:
@@ -161,7 +165,7 @@ class _Tracer:
             args, kwargs = self.with_values((node.args, node.kwargs))
             return node.target(*args, **kwargs)  # type: ignore[operator, no-any-return]
         name = str(node.target).removeprefix("aten.")
-        handle = _OPERATIONS.get(name) or _OPERATIONS.get(name.split(".")[0].removesuffix("_"))
+        handle = _OPERATIONS.get(name) or _OPERATIONS.get(_operation(node).removesuffix("_"))
         value = handle(self, node, self.arguments(node)) if handle is not None else None
         if value is None:
             raise self.refuse(node)
@@ -231,14 +235,18 @@ class _Tracer:
     def refuse(self, node: fx.Node) -> UnknownLayerError:
         """The error for an operation that has no counterpart."""
         path, module = self.origin(node)
-        operation = str(node.target).split(".")[1] if "." in str(node.target) else str(node.target)
         if module is None or list(module.children()) or path == "":
             where = f" in the forward pass of {type(module or self.net).__name__}"
-            return UnknownLayerError(f"a page cannot compute the operation {operation}{where}")
+            return UnknownLayerError(f"a page cannot compute the operation {_operation(node)}{where}")
         return UnknownLayerError(f"a page cannot compute the layer {path}, {module}")
 
 
 _Handler: TypeAlias = Callable[[_Tracer, fx.Node, Arguments], _Value | None]
+
+
+def _operation(node: fx.Node) -> str:
+    """The name of an operation, as `relu_` for aten.relu_.default."""
+    return str(node.target).removeprefix("aten.").partition(".")[0]
 
 
 def _first(given: Arguments) -> Any:
