@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 from mnistctl.artifacts import checkpoint
 from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError
-from mnistctl.evaluation.metrics import compute_score
+from mnistctl.evaluation.metrics import Score, compute_score
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.nn.device import autocast_for
 from mnistctl.nn.fusion import has_batch_norm, micro_batch_size, optimize_for
@@ -72,6 +72,9 @@ class ClassifierTraining:
         self.optimizer = make_optimizer(recipe.optimizer, self.params)
         self.averaged_model = AveragedModel(self.net) if recipe.swa_epochs else None
         self.epoch = 0
+        self.in_float32 = precision == "float32"
+        # The final net's score and logits for the scored digits of `fit`, in float32, once they are known.
+        self.final_score: tuple[Score, Tensor] | None = None
 
     @property
     def final_net(self) -> nn.Module:
@@ -108,6 +111,7 @@ class ClassifierTraining:
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"not the state of this run: {error}") from None
         self.epoch = epoch
+        self.final_score = None
 
 
 def fit(
@@ -152,14 +156,19 @@ def fit(
         # One pass over the training digits. The losses add up on the device: reading each one there would
         # make the processor wait for every step.
         training.net.train()
+        training.final_score = None
         loss_sum = torch.zeros((), device=train.device)
         for step, (x, y) in enumerate(iterate_batches(training, recipe, train, epoch), start=1):
             loss_sum += train_step(training, recipe, x, y)
             yield Progress(epoch, step, steps)
         loss = loss_sum.item() / steps  # the plain mean over the batches, label smoothing included
 
-        # Score the other digits: plain cross entropy and accuracy, dropout off.
-        score, _ = compute_score(training.net, scored)
+        # Score the other digits: plain cross entropy and accuracy, dropout off. The arithmetic is that of the
+        # training; the final net is scored in float32.
+        with training.autocast():
+            score, logits = compute_score(training.net, scored)
+        if training.in_float32 and training.averaged_model is None:
+            training.final_score = score, logits
 
         # A run that has left the finite numbers cannot come back.
         norms = torch.stack(torch._foreach_norm(list(training.net.parameters())))
@@ -256,7 +265,7 @@ def _score_average(
     net = training.averaged_model.module
 
     def averaged(*, recomputed: bool) -> AveragedWeights:
-        score, _ = compute_score(net, scored)
+        score, _ = training.final_score = compute_score(net, scored)
         return AveragedWeights(
             first=first,
             last=recipe.epochs,

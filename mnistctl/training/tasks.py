@@ -180,7 +180,8 @@ class ClassifierTask:
             yield event
 
     def evaluate(self) -> Iterator[Mismatches]:
-        score, logits = compute_score(self._training.final_net, self._scored)
+        training = self._training
+        score, logits = training.final_score or compute_score(training.final_net, self._scored)
         self._accuracy = score.accuracy
         self._mismatches = find_mismatches(logits, self._scored)
         yield self._mismatches

@@ -190,6 +190,20 @@ def test_recomputed_batch_norm_statistics_are_the_mean_over_training_batches(dig
     assert (score.loss, score.accuracy) == (recomputed.test_loss, recomputed.accuracy)
 
 
+@pytest.mark.parametrize("averaged", [False, True])
+def test_final_net_is_scored_once(averaged, digits, normed):
+    recipe = normed if averaged else replace(normed, swa_fraction=None, epochs=2)
+    training = ClassifierTraining(recipe, 0, CPU)
+    *_, last = fit(training, recipe, some(digits[0], 600), some(digits[1], 300))
+    score, logits = training.final_score
+    assert (score.loss, score.accuracy) == (last.test_loss, last.accuracy)
+    expected, expected_logits = compute_score(training.final_net, some(digits[1], 300))
+    assert score == expected
+    assert torch.equal(logits, expected_logits)
+    training.restore(training.state())
+    assert training.final_score is None
+
+
 @pytest.mark.parametrize("name", ["swa", "wsimple"])
 def test_averaged_run_is_restored_with_its_average(name, digits, normed):
     recipe = normed if name == "wsimple" else replace(models.load(name), epochs=3, batch_size=100)
@@ -226,7 +240,7 @@ def test_optimized_net_has_the_loss_and_gradients_of_the_plain_net(name, digits)
     assert float((whole - other).norm() / whole.norm()) < 1e-9
 
 
-def test_bf16_training_computes_in_bfloat16_and_scores_in_float32(digits):
+def test_bf16_run_computes_in_bfloat16_and_scores_the_final_net_in_float32(digits):
     try:
         autocast_for("bf16", CPU)
     except UsageError as error:
@@ -238,7 +252,8 @@ def test_bf16_training_computes_in_bfloat16_and_scores_in_float32(digits):
         lambda module, args, out: modes.append((module.training, out.dtype))
     )
     (epoch,) = epochs(training, recipe, (some(digits[0], 500), some(digits[1], 200)))
-    assert set(modes) == {(True, torch.bfloat16), (False, torch.float32)}
+    assert set(modes) == {(True, torch.bfloat16), (False, torch.bfloat16)}
+    assert training.final_score is None  # ClassifierTask scores it, in float32
     assert epoch.loss < 2.3
     assert {p.dtype for p in training.net.parameters()} == {torch.float32}
 
