@@ -81,6 +81,11 @@ class ClassifierTraining:
         """The net that the run is evaluated by: the averaged one if the recipe averages weights."""
         return self.net if self.averaged_model is None else self.averaged_model.module
 
+    def has_finite_weights(self) -> bool:
+        """Whether all weights of the net are finite numbers."""
+        norms = torch._foreach_norm(list(self.net.parameters()))
+        return bool(torch.stack(norms).isfinite().all())
+
     def state(self) -> dict[str, Tensor]:
         """The whole state as named tensors. They share memory with the training: copy them to keep them."""
         average = {} if self.averaged_model is None else self.averaged_model.state_dict()
@@ -171,13 +176,8 @@ def fit(
             training.final_score = score, logits
 
         # A run that has left the finite numbers cannot come back.
-        norms = torch.stack(torch._foreach_norm(list(training.net.parameters())))
-        if not (math.isfinite(loss) and math.isfinite(score.loss) and bool(norms.isfinite().all())):
-            raise DivergedError(
-                f"epoch {epoch}: a loss or a weight is no longer a finite number (training loss {loss:.4g}, "
-                f"peak learning rate {recipe.peak_lr:g})",
-                remedies=("lower_lr",),
-            )
+        if not (math.isfinite(loss) and math.isfinite(score.loss) and training.has_finite_weights()):
+            raise _diverged_error(epoch, loss, recipe)
 
         # The last epochs' weights join the average. The loop itself goes on with its own weights.
         if training.averaged_model is not None and epoch >= first_averaged:
@@ -189,6 +189,14 @@ def fit(
 
     if training.averaged_model is not None:
         yield from _score_average(training, recipe, train, scored, split)
+
+
+def _diverged_error(epoch: int, loss: float, recipe: ClassifierRecipe) -> DivergedError:
+    return DivergedError(
+        f"epoch {epoch}: a loss or a weight is no longer a finite number (training loss {loss:.4g}, "
+        f"peak learning rate {recipe.peak_lr:g})",
+        remedies=("lower_lr",),
+    )
 
 
 def iterate_batches(
