@@ -77,7 +77,12 @@ class NetDescription:
 
 
 def describe_classifier(
-    net: nn.Module, images: ImageArray, *, model: str, view: View = AS_THEY_ARE
+    net: nn.Module,
+    images: ImageArray,
+    *,
+    model: str,
+    view: View = AS_THEY_ARE,
+    max_difference: float = MAX_DIFFERENCE,
 ) -> NetDescription:
     """The description of a classifier. It gives the net's logits for the images.
 
@@ -86,6 +91,7 @@ def describe_classifier(
         images: digits to compare logits on, uint8 [N, 28, 28].
         model: the model's name.
         view: how a picture that is prepared as MNIST's digits must be seen to look like the training digits.
+        max_difference: by how much rounding to float16 may change a logit; 0 for float32.
 
     Raises:
         UnknownLayerError: the net has a layer, or a forward pass, that a page cannot compute.
@@ -95,18 +101,19 @@ def describe_classifier(
     logits = compute_image_logits(net, images)
     labels = torch.zeros(len(images), dtype=torch.int64)
     pixels, _ = Digits(torch.from_numpy(images).unsqueeze(1), labels).take(slice(None))
-    numbers, difference = _Comparison(model, traced, [pixels], logits).choose_numbers(MAX_DIFFERENCE)
+    numbers, difference = _Comparison(model, traced, [pixels], logits).choose_numbers(max_difference)
     return NetDescription(
         "classifier", model, tuple(traced.layers), numbers, difference, temperature_of(model), view
     )
 
 
-def describe_generator(net: nn.Module, *, model: str) -> NetDescription:
+def describe_generator(net: nn.Module, *, model: str, max_difference: float = MAX_GREYS) -> NetDescription:
     """The description of a generator. It gives the net's images.
 
     Args:
         net: the net; it is on the CPU and in evaluation mode afterwards.
         model: the model's name.
+        max_difference: by how much rounding to float16 may change a grey, of 255; 0 for float32.
 
     Raises:
         UnknownLayerError: the net has a layer, or a forward pass, that a page cannot compute.
@@ -123,7 +130,7 @@ def describe_generator(net: nn.Module, *, model: str) -> NetDescription:
     with torch.inference_mode():
         pixels = net(*inputs)
     compared = _Comparison(model, traced, described, pixels, 127.5)
-    numbers, difference = compared.choose_numbers(MAX_GREYS)
+    numbers, difference = compared.choose_numbers(max_difference)
     return NetDescription("generator", model, tuple(traced.layers), numbers, difference)
 
 

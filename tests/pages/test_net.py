@@ -12,7 +12,6 @@ from mnistctl.data.likeness import TURNS, View
 from mnistctl.inference.forward import generate_images
 from mnistctl.models import CLASSIFIERS
 from mnistctl.nn.layers import ConditionedNet
-from mnistctl.pages import description
 from mnistctl.pages.description import describe_classifier, describe_generator
 
 READ = """(net, images) => images.map((image) => {
@@ -22,7 +21,6 @@ READ = """(net, images) => images.map((image) => {
 EXPLAIN = """(net, [images, answers]) => images.map((image, n) =>
     [net.gradient(image, answers[n]), net.saliency(image, answers[n])].map((each) => Array.from(each)))"""
 GENERATE = """(net, [noise, digits]) => noise.map((each, n) => Array.from(net.generate(each, digits[n])))"""
-FLOAT32 = -1.0  # no rounding changes so little
 
 
 def ask(scripts, described, function, *values):
@@ -75,44 +73,42 @@ def check_gradients(scripts, net, described, count, largest=1e-3):
     np.testing.assert_allclose(saliency, gradients * images.reshape(count, 784), rtol=1e-5)
 
 
-def check_classifier(scripts, monkeypatch, name, count):
+def check_classifier(scripts, name, count):
     """Check the logits of `count` digits; of 20 digits with float32 weights, and the gradients of 5."""
     net = trained(name)
     described = describe_classifier(net, some_digits(count), model=name)
     largest = 0.02 if described.numbers.dtype == np.float16 else 1e-3
     check_logits(scripts, net, described, largest, count)
-    monkeypatch.setattr(description, "MAX_DIFFERENCE", FLOAT32)
-    exact = describe_classifier(net, some_digits(20), model=name)
+    exact = describe_classifier(net, some_digits(20), model=name, max_difference=0)
     assert exact.numbers.dtype == np.float32
     check_logits(scripts, net, exact, 1e-3, 20)
     check_gradients(scripts, net, exact, 5)
 
 
 @pytest.mark.parametrize("name", ["conv", "lstm"])
-def test_a_page_gives_the_logits_and_gradients_of_a_classifier(scripts, monkeypatch, name):
-    check_classifier(scripts, monkeypatch, name, 20)
+def test_a_page_gives_the_logits_and_gradients_of_a_classifier(scripts, name):
+    check_classifier(scripts, name, 20)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", sorted(CLASSIFIERS))
-def test_a_page_gives_the_logits_of_200_digits_of_every_classifier(scripts, monkeypatch, name):
-    check_classifier(scripts, monkeypatch, name, 200)
+def test_a_page_gives_the_logits_of_200_digits_of_every_classifier(scripts, name):
+    check_classifier(scripts, name, 200)
 
 
-def test_a_net_of_many_kinds_of_layers_gives_the_logits_and_gradients_of_torch(scripts, monkeypatch):
+def test_a_net_of_many_kinds_of_layers_gives_the_logits_and_gradients_of_torch(scripts):
     torch.manual_seed(1)
     net = train(Various(), 30)
-    monkeypatch.setattr(description, "MAX_DIFFERENCE", FLOAT32)
-    described = describe_classifier(net, some_digits(20), model="various")
+    described = describe_classifier(net, some_digits(20), model="various", max_difference=0)
     kinds = {layer.kind for layer in described.layers}
     assert len(kinds) == 20
     check_logits(scripts, net, described, 1e-3)
     check_gradients(scripts, net, described, 10)
 
 
-def check_images(scripts, name, largest, *, most=1.0):
+def check_images(scripts, name, largest, *, most=1.0, max_difference=1):
     net = trained(name)
-    described = describe_generator(net, model=name)
+    described = describe_generator(net, model=name, max_difference=max_difference)
     noise = torch.randn(20, 100, 1, 1, generator=torch.Generator().manual_seed(5))
     digits = torch.arange(20) % 10
     inputs = [noise, digits] if isinstance(net, ConditionedNet) else [noise]
@@ -123,10 +119,9 @@ def check_images(scripts, name, largest, *, most=1.0):
 
 
 @pytest.mark.parametrize("name", ["gan", "cgan"])
-def test_a_page_gives_the_images_of_a_generator(scripts, monkeypatch, name):
+def test_a_page_gives_the_images_of_a_generator(scripts, name):
     check_images(scripts, name, 1)
-    monkeypatch.setattr(description, "MAX_GREYS", FLOAT32)
-    check_images(scripts, name, 1, most=0.001)
+    check_images(scripts, name, 1, most=0.001, max_difference=0)
 
 
 def test_a_mixture_of_digits_has_the_mixed_embedding(scripts):
