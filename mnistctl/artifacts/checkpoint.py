@@ -15,6 +15,8 @@ from torch import Tensor
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, OutputError
 
+Header = Mapping[str, Any]  # a JSON object
+Contents = tuple[dict[str, Any], dict[str, Tensor]]  # the header and the tensors
 FORMAT = 3  # of the header
 NET, RUN = "net", "run"  # kinds of checkpoints: the final weights of a run; the state of an unfinished run
 _OLDER_FORMATS = {NET: (2,), RUN: ()}  # which are read too
@@ -33,7 +35,7 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def save(path: Path, kind: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+def save(path: Path, kind: str, header: Header, tensors: Mapping[str, Tensor]) -> None:
     """Write a checkpoint, whole or not at all.
 
     Args:
@@ -45,6 +47,15 @@ def save(path: Path, kind: str, header: Mapping[str, Any], tensors: Mapping[str,
 
     Raises:
         OutputError: the file cannot be written, or is so large that it would not be read again.
+    """
+    files.write(path, encode(path, kind, header, tensors))
+
+
+def encode(path: Path, kind: str, header: Header, tensors: Mapping[str, Tensor]) -> bytes:
+    """The contents of a checkpoint, as `save` writes them; `path` is for errors.
+
+    Raises:
+        OutputError: it is so large that it would not be read again.
     """
     copies: dict[str, Tensor] = {}
     written: set[int] = set()  # the addresses of memory that has a name: layers may share their weights
@@ -61,10 +72,10 @@ def save(path: Path, kind: str, header: Mapping[str, Any], tensors: Mapping[str,
             raise OutputError(
                 f"{path}: not written: a {part} of {size:,} bytes, of which {limit:,} can be read"
             )
-    files.write(path, files.add_checksum(content))
+    return files.add_checksum(content)
 
 
-def load(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def load(path: Path, kind: str) -> Contents:
     """Read a checkpoint: its header and its tensors, all of them finite.
 
     Args:
@@ -81,6 +92,15 @@ def load(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except OSError as error:
         message = f"{path}: cannot be read ({files.reason(error)})"
         raise CheckpointError(message, remedies=_REMEDIES) from None
+    return decode(path, content, kind)
+
+
+def decode(path: Path, content: bytes, kind: str) -> Contents:
+    """The header and the tensors in the contents of a checkpoint; `path` is for errors.
+
+    Raises:
+        CheckpointError: it is damaged, foreign, of another format or kind, or not finite.
+    """
     header = _read_header(path, content)
     if header.get("format") not in (FORMAT, *_OLDER_FORMATS[NET]):
         message = (

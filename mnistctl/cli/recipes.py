@@ -95,13 +95,11 @@ def configure(
         settings, of_config = read_config(config, model)
         options = of_config | options
     if texts:
-        from mnistctl.models.settings import parse_settings
+        from mnistctl.models.settings import override, parse_settings
 
         with model.reporting_errors():
             parsed = parse_settings(model.with_settings(settings).load(), texts)
-        # A named optimizer or schedule replaces the one of the file, with its arguments.
-        parts = [f"{part}." for part in ("optimizer", "schedule") if part in parsed]
-        settings = {k: v for k, v in settings.items() if not k.startswith(tuple(parts))} | parsed
+        settings = override(settings, parsed)
     if settings:
         from mnistctl.models.settings import find_changes
 
@@ -114,23 +112,24 @@ def configure(
     return model.with_settings(settings), RunOptions(**options)
 
 
-def parse_assignments(assignments: Sequence[str] | None) -> dict[str, str]:
-    """The settings in `--set KEY=VALUE`, by key.
+def parse_assignments(assignments: Sequence[str] | None, *, field: str = "settings") -> dict[str, str]:
+    """The settings in `--set KEY=VALUE` or in `--vary KEY=VALUE,VALUE`, by key.
 
     Raises:
-        UsageError: one has no `=`, or a key is set twice.
+        UsageError: one has no `=`, or a key is there twice.
     """
     texts: dict[str, str] = {}
     for assignment in assignments or ():
         key, equals, text = assignment.partition("=")
-        key = key.strip()
+        key, shown = key.strip(), f"{assignment:.80}"
         if not equals or not key:
-            raise UsageError("give KEY=VALUE", field="settings", value=f"{assignment:.80}")
+            wanted = "KEY=VALUE" if field == "settings" else "KEY=VALUE,VALUE"
+            raise UsageError(f"give {wanted}", field=field, value=shown)
         if key in OPTION_FIELDS and key not in _SETTINGS_WITH_OPTION:
-            message = f"{key} is an option, not a setting"
-            raise UsageError(message, field="settings", value=f"{assignment:.80}", remedies=(key,))
+            raise UsageError(f"{key} is an option, not a setting", field=field, value=shown, remedies=(key,))
         if key in texts:
-            raise UsageError(f"{key} is set twice", field="settings", value=f"{assignment:.80}")
+            how = "set twice" if field == "settings" else "varied twice; give its values with commas"
+            raise UsageError(f"{key} is {how}", field=field, value=shown)
         texts[key] = text
     return texts
 

@@ -34,12 +34,14 @@ from mnistctl.cli.options import (
     flag,
 )
 from mnistctl.cli.recipes import OPTION_FIELDS, configure, parse_assignments
+from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS
 
 if TYPE_CHECKING:
     from mnistctl.models.sources import Model
     from mnistctl.training.options import RunOptions
     from mnistctl.trials.options import TrialsOptions
+    from mnistctl.trials.sweep import Sweep
 
 
 def trials(
@@ -75,6 +77,16 @@ def trials(
     batch_size: BatchSize = None,
     lr: LearningRate = None,
     set_: Set = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary",
+            metavar="KEY=V1,V2",
+            help="Compare these values of a setting; repeatable, for all combinations. Digits are held out "
+            "(--holdout), and the best arm is scored on the test set. With --until, no arm is chosen.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = None,
     config: Config = None,
     dataset: OptionalDataset = None,
     data_dir: OptionalDataDir = None,
@@ -165,21 +177,20 @@ def trials(
     if context.get_parameter_source("out_dir").name == "DEFAULT":  # type: ignore[union-attr]
         del given["out_dir"]  # a configuration file may have another folder
     models, options = _configure(model, given, set_, config)
+    models, sweep = _plan_sweep(models, vary)
     from mnistctl.cli.output.trials import print_trials
     from mnistctl.trials import options as trials_options
     from mnistctl.trials.config import check_arguments
     from mnistctl.trials.run import run_trials
 
     chosen = trials_options.TrialsOptions(
-        models=tuple(models), count=count, options=options, until=until, margin=margin
+        models=tuple(models), count=count, options=options, until=until, margin=margin, sweep=sweep
     )
     check_arguments(chosen, backend, overwrite, resume, allow_mixed, reference, require)
     if not resume:  # a journal has the name of its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
-    again = _resume_command(
-        models, count, options, _executor_words(executor, workers, scheduler, scheduler_file, insecure)
-    )
-    with with_commands(resume=again, retry=again, start=_start_command(models, options)):
+    again = _resume_command(chosen, _executor_words(executor, workers, scheduler, scheduler_file, insecure))
+    with with_commands(resume=again, retry=again, start=_start_command(chosen)):
         running = run_trials(
             chosen,
             backend,
@@ -211,31 +222,47 @@ def _configure(
     return [model for model, _ in configured], configured[0][1]
 
 
-def _model_words(models: "list[Model]") -> list[str]:
-    """The models as typed, then their settings, which are the same for all."""
-    return [*(shlex.quote(model.reference) for model in models), *setting_words(models[0])]
+def _plan_sweep(models: "list[Model]", assignments: list[str] | None) -> "tuple[list[Model], Sweep | None]":
+    """The arms of a sweep as models, and the sweep; the models themselves if nothing is varied.
+
+    Raises:
+        UsageError: there are several models, or as `parse_assignments` and `plan_sweep`.
+    """
+    if not assignments:
+        return models, None
+    from mnistctl.trials.sweep import plan_sweep
+
+    if len(models) > 1:
+        raise UsageError("settings of one model can be varied", field="vary", value=assignments[0])
+    arms, sweep = plan_sweep(models[0], parse_assignments(assignments, field="vary"))
+    return list(arms), sweep
+
+
+def _model_words(trials: "TrialsOptions") -> list[str]:
+    """The models as typed, then their settings, which are the same for all, and what is varied."""
+    models = trials.models if trials.sweep is None else trials.models[:1]
+    varied = [] if trials.sweep is None else trials.sweep.assignments()
+    vary = [f"--vary {shlex.quote(assignment)}" for assignment in varied]
+    return [*(shlex.quote(model.reference) for model in models), *setting_words(models[0]), *vary]
 
 
 def _trials_command(trials: "TrialsOptions") -> str:
     """The command that repeats the trials, in whatever folders."""
     words = option_words(trials.options, leave_out=FOLDERS)
-    models = _model_words(list(trials.models))
     until = [] if trials.stopping is None else [f"--until settled --margin {trials.margin}"]
-    return " ".join(["mnistctl trials", *models, *_count_words(trials.count), *until, *words])
+    return " ".join(["mnistctl trials", *_model_words(trials), *_count_words(trials.count), *until, *words])
 
 
-def _start_command(models: "list[Model]", options: "RunOptions") -> str:
+def _start_command(trials: "TrialsOptions") -> str:
     """The command that starts trials of this name, in these folders."""
-    location = option_words(options, only=location_fields(options))
-    return " ".join(["mnistctl trials", *_model_words(models), "-n N", *location])
+    location = option_words(trials.options, only=location_fields(trials.options))
+    return " ".join(["mnistctl trials", *_model_words(trials), "-n N", *location])
 
 
-def _resume_command(
-    models: "list[Model]", count: int | None, options: "RunOptions", executor_words: list[str]
-) -> str:
+def _resume_command(trials: "TrialsOptions", executor_words: list[str]) -> str:
     """The command that resumes the trials with the same executor; the other options are in the journal."""
-    location = option_words(options, only=location_fields(options))
-    words = [*_model_words(models), *_count_words(count), *location, *executor_words]
+    location = option_words(trials.options, only=location_fields(trials.options))
+    words = [*_model_words(trials), *_count_words(trials.count), *location, *executor_words]
     return " ".join(["mnistctl trials", *words, "--resume"])
 
 

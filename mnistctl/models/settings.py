@@ -315,6 +315,14 @@ def _with_parts(recipe: Recipe, values: Mapping[str, object]) -> Recipe:
     return replace(recipe, **changes)
 
 
+def override(
+    settings: Mapping[str, SettingValue], changes: Mapping[str, SettingValue]
+) -> dict[str, SettingValue]:
+    """The settings with these changes. A named optimizer or schedule comes without the arguments before."""
+    parts = tuple(f"{part}." for part in ("optimizer", "schedule") if part in changes)
+    return {key: value for key, value in settings.items() if not key.startswith(parts)} | dict(changes)
+
+
 def find_changes(recipe: Recipe, values: Mapping[str, SettingValue]) -> dict[str, SettingValue]:
     """Those of the settings that make a difference: with them, `apply_settings` gives the same recipe.
 

@@ -73,11 +73,18 @@ class ReferenceComparison(Difference, Schema):
     conclusion: str
 
 
-def compare_arms(arms: Sequence[ArmAccuracies]) -> tuple[Comparison, ...]:
-    """Compare every two arms: in pairs if they share at least two seeds, else as independent samples."""
+def compare_arms(arms: Sequence[ArmAccuracies], *, with_first: bool = False) -> tuple[Comparison, ...]:
+    """Compare every two arms: in pairs if they share at least two seeds, else as independent samples.
+
+    Args:
+        arms: the arms.
+        with_first: compare only the first arm with each other one.
+    """
     pairs: list[tuple[str, str]] = []
     differences: list[Difference] = []
     for first, second in combinations(arms, 2):
+        if with_first and first is not arms[0]:
+            break
         if not first.by_seed or not second.by_seed:
             continue
         shared = [seed for seed in first.by_seed if seed in second.by_seed]

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from mnistctl.data import datasets
+from mnistctl.data.holdout import default_count
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models.published import load_published
 from mnistctl.models.recipe import ClassifierRecipe
@@ -16,8 +18,10 @@ from mnistctl.training.environment import machine_info, versions
 from mnistctl.trials import journal
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.journal import JournalHeader, ResumeNote, SharedSettings, TrialsJournal
+from mnistctl.trials.nets import KeptNets
 from mnistctl.trials.options import TrialsOptions
 from mnistctl.trials.scheduler import TrialKey
+from mnistctl.trials.winner import choose_winner
 from mnistctl.trials.worker import arms_of, recipes_of
 
 _MAX_VALUE = 40  # characters of a setting in a message
@@ -43,6 +47,11 @@ class TrialsConfig:
     note: ResumeNote | None = None
     already: bool = False
 
+    @property
+    def nets(self) -> KeptNets | None:
+        """Where the nets of a sweep are kept until its winner is scored; None if they are not needed."""
+        return KeptNets(self.options.run_path) if self.header.has_winner else None
+
 
 def resolve(
     options: TrialsOptions,
@@ -59,6 +68,8 @@ def resolve(
         UsageError, DataError, CheckpointError: as `run_trials`.
     """
     path = options.journal_path
+    if not resume:
+        options = _with_default_holdout(options)
     if existing is None:
         if resume:
             raise CheckpointError(f"{path}: no trials to resume", remedies=("start",))
@@ -69,8 +80,9 @@ def resolve(
         check_reference(options, reference)
     header = _new_header(options, backend)
     mismatched = journal.compare_settings(existing.header.settings, header.settings)
-    remaining = existing.remaining(options.keys())
-    config = TrialsConfig(options, header, existing, remaining, already=not (resume and remaining))
+    remaining = _remaining(existing, options)
+    already = not resume or not (remaining or _lacks_winner(existing))
+    config = TrialsConfig(options, header, existing, remaining, already=already)
     if not resume:
         _require_complete(config, mismatched)
         return config
@@ -111,6 +123,9 @@ def check_arguments(
         raise UsageError(message, field="require", value=require, remedies=("reference",))
     if reference is not None:
         load_published(reference)
+        if options.sweep is not None:
+            message = "compares recipes as they were published, not varied ones"
+            raise UsageError(message, field="reference", value=reference)
         if options.until is not None:
             message = "its test needs a fixed number of trials, and these end when they are settled"
             raise UsageError(message, field="reference", value=reference)
@@ -142,10 +157,11 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
         autocast_for(run.get("precision"), get_device(device))
     if backend.local or device == "auto":
         device = str(get_device(device).type)
-    arms = {model.name: arms_of(model) for model in options.models}
+    sweep = options.sweep is not None
+    arms = {model.name: arms_of(model, sweep=sweep) for model in options.models}
     recipes: dict[str, ClassifierRecipe] = {}
     for model in options.models:
-        of_arms = recipes_of(model, run)
+        of_arms = recipes_of(model, run, sweep=sweep)
         recipes |= {name: of_arms[arm] for arm, name in arms[model.name].items()}
     data = load_training_data(run, max(recipe.batch_size for recipe in recipes.values()))
     assert options.count is not None
@@ -169,7 +185,38 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
         support=tuple(np.bincount(data.scored.labels, minlength=10).tolist()),
         machine=machine_info(),
         stopping=options.stopping,
+        sweep=options.sweep,
     )
+
+
+def _with_default_holdout(options: TrialsOptions) -> TrialsOptions:
+    """The options, with a number of held-out digits if a sweep has none: 10,000 of MNIST.
+
+    Raises:
+        DataError: the data set is missing or damaged.
+    """
+    run = options.options
+    if not options.has_winner or run.holdout is not None:
+        return options
+    train, _ = datasets.load(run.get("dataset"), run.get("data_dir"), "train")
+    return replace(options, options=replace(run, holdout=default_count(train.labels)))
+
+
+def _remaining(existing: TrialsJournal, options: TrialsOptions) -> list[TrialKey]:
+    """The trials to run: those without a result, and those of a sweep whose nets are needed and missing."""
+    keys = options.keys()
+    remaining = set(existing.remaining(keys))
+    if existing.header.has_winner and existing.winner is None:
+        nets = KeptNets(options.run_path)
+        for key, record in existing.trials.items():
+            if record.result is not None and not nets.has(key, record.result.digests[key[0]]):
+                remaining.add(key)
+    return [key for key in keys if key in remaining]
+
+
+def _lacks_winner(existing: TrialsJournal) -> bool:
+    """Whether all trials have ended, but the winner of the sweep is not scored yet."""
+    return existing.header.has_winner and existing.winner is None and choose_winner(existing) is not None
 
 
 def _resume_note(
@@ -194,15 +241,17 @@ def _require_complete(config: TrialsConfig, mismatched: dict[str, tuple[Any, Any
     assert existing is not None
     header = existing.header
     same = header.models == options.names and header.seed == options.first_seed and not mismatched
-    same = same and header.stopping == options.stopping
+    same = same and header.stopping == options.stopping and header.sweep == options.sweep
     ended, expected = len(existing.trials), existing.count * len(header.models)
-    complete = ended == expected or existing.settled
+    complete = (ended == expected or existing.settled) and not _lacks_winner(existing)
     if same and existing.count == options.count and complete:
         return
     if same and not complete:
-        message = f"{path}: unfinished trials ({ended} of {expected})"
+        state = f"{ended} of {expected}" if ended < expected else "the winner is not scored yet"
+        message = f"{path}: unfinished trials ({state})"
         raise UsageError(message, remedies=("resume", "overwrite"))
-    what = f"{' '.join(header.models)}, {existing.count} of each, from seed {header.seed}"
+    names = " ".join(header.models if header.sweep is None else header.sweep.assignments())
+    what = f"{names:.200}, {existing.count} of each, from seed {header.seed}"
     if same:
         ways = ("resume", "overwrite") if (options.count or 0) > existing.count else ("overwrite", "name")
         message = f"{path} has {ended} trials ({what})"

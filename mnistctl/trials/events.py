@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from mnistctl.data.holdout import HeldOut
 from mnistctl.evaluation.sequential import Look, StoppingRule
 from mnistctl.models.sources import Origin
+from mnistctl.trials.sweep import Sweep
 
 if TYPE_CHECKING:
     from mnistctl.trials.summary import TrialsSummary
@@ -27,6 +28,7 @@ class TrialsStarted:
         seed: the first seed.
         count: number of seeds; the most of them if there is a stopping rule.
         stopping: when the comparison of the two arms is settled, so that no more trials are started.
+        sweep: the settings that are varied, if the models are the arms of a sweep.
         scored: number of images that each trial scores.
         holdout: which training digits these are; None if they are the test digits.
     """
@@ -45,6 +47,7 @@ class TrialsStarted:
     scored: int
     holdout: HeldOut | None
     stopping: StoppingRule | None = None
+    sweep: Sweep | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from mnistctl.training.record import DatasetFiles
 from mnistctl.trials import version1
 from mnistctl.trials.scheduler import TrialKey
 from mnistctl.trials.sequential import PairSequence
+from mnistctl.trials.sweep import Sweep
 from mnistctl.trials.task import ResultChecker, TrialResult
 
 VERSION = 2  # of the format; version 1 is read as well
@@ -89,6 +90,7 @@ class JournalHeader(Schema):
         machine: hardware and system.
         stopping: when the comparison of the two arms is settled, so that no more trials are needed; None to
             run all of them.
+        sweep: the settings that are varied, if the models are the arms of a sweep.
     """
 
     version: int = VERSION
@@ -102,12 +104,15 @@ class JournalHeader(Schema):
     support: tuple[Annotated[int, Meta(ge=0)], ...]
     machine: MachineInfo
     stopping: StoppingRule | None = None
+    sweep: Sweep | None = None
 
     def __post_init__(self) -> None:
         if len(self.support) != 10:
             raise ValueError(f"support: {len(self.support)} counts instead of 10")
         if sorted(self.models) != sorted(self.settings.arms):
             raise ValueError("models: not those of settings.arms")
+        if self.sweep is not None and tuple(self.sweep.arms) != self.models:
+            raise ValueError("models: not the arms of the sweep")
         if self.stopping is not None and (count := len(self.arms())) != 2:
             raise ValueError(f"stopping: {plural(count, 'arm')} instead of 2")
         if self.stopping is not None and not sum(self.support):
@@ -115,16 +120,23 @@ class JournalHeader(Schema):
 
     def arms(self) -> tuple[Arm, ...]:
         """All arms. One of several models has the model in its label, unless it is called as the model."""
+        if self.sweep is not None:
+            return tuple(Arm(self.sweep.label(model), model, model, model) for model in self.models)
         return tuple(
             Arm(name if len(self.models) == 1 or name == model else f"{model} {name}", model, name, recipe)
             for model in self.models
             for name, recipe in self.settings.arms[model].items()
         )
 
-    def result_checker(self) -> ResultChecker:
-        """The checker of the trials' results."""
+    @property
+    def has_winner(self) -> bool:
+        """Whether the nets of the best arm are scored on the test set at the end, which chose nothing."""
+        return self.sweep is not None and self.stopping is None and self.settings.holdout is not None
+
+    def result_checker(self, *, nets: bool = False) -> ResultChecker:
+        """The checker of the trials' results, which must have their `nets` if that is set."""
         arms = {model: tuple(names) for model, names in self.settings.arms.items()}
-        return ResultChecker(arms, sum(self.support))
+        return ResultChecker(arms, sum(self.support), nets)
 
     @classmethod
     def upgrade(cls, value: Any) -> Any:
@@ -187,13 +199,34 @@ class ResumeNote(Schema):
         return version1.upgrade_note(value)
 
 
+@dataclass(frozen=True, kw_only=True)
+class WinnerScores(Schema):
+    """The line at the end of a sweep: how the nets of the winner score on the test set.
+
+    Args:
+        model: the winner.
+        images: number of test images.
+        seeds, accuracies: seed and test accuracy in percent of each net.
+    """
+
+    model: str
+    images: Annotated[int, Meta(ge=1)]
+    seeds: tuple[int, ...]
+    accuracies: tuple[Annotated[float, Meta(ge=0, le=100)], ...]
+
+    def __post_init__(self) -> None:
+        if not self.seeds or len(self.seeds) != len(self.accuracies):
+            raise ValueError(f"{len(self.seeds)} seeds and {len(self.accuracies)} accuracies")
+
+
 @dataclass
 class TrialsJournal:
-    """The contents of a journal: the header, the last line of each trial, and the notes of later sessions."""
+    """The contents of a journal: header, last line of each trial, later sessions, winner of a sweep."""
 
     header: JournalHeader
     trials: dict[TrialKey, TrialRecord] = field(default_factory=dict)
     resumed: list[ResumeNote] = field(default_factory=list)
+    winner: WinnerScores | None = None
     size: int = 0  # bytes of complete lines
 
     @property
@@ -274,14 +307,15 @@ def read(path: Path) -> TrialsJournal | None:
     return journal
 
 
-def append(path: Path, journal: TrialsJournal, entry: TrialRecord | ResumeNote) -> None:
+def append(path: Path, journal: TrialsJournal, entry: TrialRecord | ResumeNote | WinnerScores) -> None:
     """Add a line to the journal and flush it to disk. It replaces an incomplete last line.
 
     Raises:
         OutputError: the file cannot be written. A part of the line may be in it, which `read` ignores.
     """
     body = entry.to_json()
-    content = _encode({"resumed": body} if isinstance(entry, ResumeNote) else body)
+    names = {ResumeNote: "resumed", WinnerScores: "winner"}
+    content = _encode({names[type(entry)]: body} if type(entry) in names else body)
     if journal.size + len(content) > _MAX_BYTES:
         message = f"{path}: full; more than {_MAX_BYTES:,} bytes would not be read again"
         raise OutputError(message, remedies=("name",))
@@ -334,6 +368,8 @@ def _add_line(journal: TrialsJournal | None, line: Any) -> TrialsJournal:
         return TrialsJournal(JournalHeader.from_json(line))
     if "resumed" in line:
         _add_entry(journal, ResumeNote.from_json(line["resumed"]))
+    elif "winner" in line:
+        _add_entry(journal, _check_winner(journal, WinnerScores.from_json(line["winner"])))
     else:
         _add_entry(journal, _check_trial(journal, TrialRecord.from_json(line)))
     return journal
@@ -357,9 +393,25 @@ def _check_trial(journal: TrialsJournal, record: TrialRecord) -> TrialRecord:
     return record
 
 
-def _add_entry(journal: TrialsJournal, entry: TrialRecord | ResumeNote) -> None:
+def _check_winner(journal: TrialsJournal, winner: WinnerScores) -> WinnerScores:
+    """The scores, if they can be those of the winner of this journal.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    header = journal.header
+    if not header.has_winner or winner.model not in header.models:
+        raise ValueError(f"winner {winner.model!r:.40}: no arm of a sweep")
+    if winner.seeds != tuple(range(header.seed, header.seed + journal.count)):
+        raise ValueError("winner: other seeds than those of the sweep")
+    return winner
+
+
+def _add_entry(journal: TrialsJournal, entry: TrialRecord | ResumeNote | WinnerScores) -> None:
     if isinstance(entry, ResumeNote):
         journal.resumed.append(entry)
+    elif isinstance(entry, WinnerScores):
+        journal.winner = entry
     else:
         journal.trials[entry.model, entry.seed] = entry
 

@@ -12,6 +12,7 @@ from mnistctl.models.sources import Model, check_distinct, to_model
 from mnistctl.training.options import RunOptions
 from mnistctl.trials.journal import MAX_TRIALS, JournalHeader, TrialsJournal
 from mnistctl.trials.scheduler import TrialKey
+from mnistctl.trials.sweep import Sweep
 from mnistctl.trials.worker import arms_of
 
 # The options that a resumed session takes from the journal, unless this session sets them.
@@ -31,6 +32,7 @@ class TrialsOptions:
         options: options of every run; its seed is the first one.
         until: "settled" to add seeds only until the comparison of the two arms is settled, at most `count`.
         margin: in points; with `until`, arms that differ by less count as equal.
+        sweep: the settings that are varied, if the models are the arms of a sweep.
     """
 
     models: tuple[Model, ...]
@@ -38,6 +40,7 @@ class TrialsOptions:
     options: RunOptions
     until: Literal["settled"] | None = None
     margin: float | None = None
+    sweep: Sweep | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", tuple(map(to_model, self.models)))
@@ -55,7 +58,8 @@ class TrialsOptions:
             UsageError: the name is not a plain file name.
         """
         folder = self.options.out_dir / "trials"
-        return replace(self.options, out_dir=folder).run_path(_joined(self.names))
+        names = self.names if self.sweep is None else (self.sweep.baseline, "vary", *self.sweep.values)
+        return replace(self.options, out_dir=folder).run_path(_joined(names))
 
     @property
     def journal_path(self) -> Path:
@@ -66,6 +70,11 @@ class TrialsOptions:
     def stopping(self) -> StoppingRule | None:
         """When the comparison of the two arms is settled; None to run all trials."""
         return None if self.until is None or self.margin is None else StoppingRule(margin=self.margin)
+
+    @property
+    def has_winner(self) -> bool:
+        """Whether the best arm of a sweep is chosen by held-out digits, and then scored on the test set."""
+        return self.sweep is not None and self.until is None and self.options.holdout != 0
 
     @property
     def first_seed(self) -> int:
@@ -87,6 +96,9 @@ class TrialsOptions:
         for model in self.models:
             self.options.classifier_recipe(model)
         check_distinct(self.models)
+        for key in () if self.sweep is None else self.sweep.values:
+            if getattr(self.options, key, None) is not None:
+                raise UsageError("is given as an option, too", field="vary", value=key)
         if self.count is not None and not 1 <= self.count <= MAX_TRIALS:
             raise UsageError(f"give 1 to {MAX_TRIALS:,}", field="count", value=self.count)
         if self.first_seed + (self.count or 1) >= 2**63:
@@ -105,7 +117,8 @@ class TrialsOptions:
         if self.margin is None:
             message = "say which difference, in points, is too small to matter"
             raise UsageError(message, field="until", value=self.until, remedies=("margin",))
-        arms = [arm for model in self.models for arm in arms_of(model)]
+        sweep = self.sweep is not None
+        arms = [arm for model in self.models for arm in arms_of(model, sweep=sweep)]
         if len(arms) != 2:
             message = f"compares two arms, and these trials have {len(arms)}"
             raise UsageError(message, field="until", value=self.until)
@@ -126,6 +139,10 @@ class TrialsOptions:
             CheckpointError: the journal has other models, another first seed, or more seeds.
         """
         header = journal.header
+        if self.sweep not in (None, header.sweep):
+            saved_sweep = "no sweep" if header.sweep is None else " ".join(header.sweep.assignments())
+            message = f"{path}: has other values ({saved_sweep:.200}); leave the option out"
+            raise CheckpointError(message, field="vary", value=" ".join(self.sweep.assignments())[:80])
         models = self._with_saved_settings(header)
         if header.models != tuple(model.name for model in models):
             message = f"{path}: has trials of {' '.join(header.models)}"
@@ -137,6 +154,7 @@ class TrialsOptions:
             models=models,
             count=self.count or journal.count,
             options=replace(self.options, **saved | current),
+            sweep=header.sweep,
             **self._saved_stopping(header, path),
         )
         if options.first_seed != header.seed:
@@ -145,6 +163,9 @@ class TrialsOptions:
         if options.count is not None and options.count < journal.count:
             message = f"{path} has {journal.count} trials of each model; leave the option out"
             raise CheckpointError(message, field="count", value=options.count)
+        if options.count != journal.count and journal.winner is not None:
+            message = f"the winner of the sweep in {path} was scored on the test set; no seeds can be added"
+            raise CheckpointError(message, field="count", value=options.count, remedies=("name",))
         return options
 
     def _saved_stopping(self, header: JournalHeader, path: Path) -> dict[str, Any]:
@@ -165,6 +186,9 @@ class TrialsOptions:
     def _with_saved_settings(self, header: JournalHeader) -> tuple[Model, ...]:
         """The models; those without settings have the ones that the journal saves at their place."""
         origins = [header.settings.origins.get(name) for name in header.models]
+        if header.sweep is not None and self.sweep is None and len(self.models) == 1:
+            (model,) = self.models
+            return tuple(model.with_settings({} if origin is None else origin.settings) for origin in origins)
         if any(model.settings for model in self.models) or len(origins) != len(self.models):
             return self.models
         return tuple(

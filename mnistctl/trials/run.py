@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from mnistctl.artifacts import charts, files
+from mnistctl.artifacts import files
 from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.outputs import CHART, TRIALS, Output, check_outputs
@@ -21,11 +21,14 @@ from mnistctl.trials.config import TrialsConfig, check_arguments, resolve
 from mnistctl.trials.events import PairCompared, TrialEnded, TrialsFinished, TrialsStarted, WorkerDied
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.journal import SharedSettings, TrialRecord, TrialsJournal
+from mnistctl.trials.nets import KeptNets
 from mnistctl.trials.options import TrialsOptions
+from mnistctl.trials.pictures import draw_trials
 from mnistctl.trials.scheduler import Outcome, SlotPool, TrialFailure, TrialKey, run_tasks
 from mnistctl.trials.sequential import PairSequence
 from mnistctl.trials.summary import TrialsSummary, summarize_trials
-from mnistctl.trials.task import RunTrial, TrialSettings
+from mnistctl.trials.task import RunTrial, TrialSettings, TrialWithNet
+from mnistctl.trials.winner import choose_winner, score_winner
 from mnistctl.trials.worker import run_trial
 
 Event = TrialsStarted | TrialEnded | PairCompared | WorkerDied | Saved | Warned | TrialsFinished
@@ -81,6 +84,8 @@ def run_trials(
         if not config.already:
             entries = yield from execute(config, backend, command(config.options), run_trial)
         assert entries is not None
+        if config.nets is not None:
+            _finish_sweep(config, entries, config.nets)
         result = replace(
             summarize_trials(entries, reference, require),
             command=command(config.options),
@@ -113,10 +118,14 @@ def execute(
         pairs = None if header.stopping is None else PairSequence(header, entries.trials)
         yield from _look_at(pairs)
         failed: set[TrialKey] = set()
-        for key, outcome in run_tasks(config.remaining, pool, header.result_checker()):
+        checker = header.result_checker(nets=settings.send_nets)
+        for key, outcome in run_tasks(config.remaining, pool, checker):
             if isinstance(outcome, WorkerDied):
                 yield outcome
                 continue
+            if isinstance(outcome, TrialWithNet):
+                assert config.nets is not None
+                config.nets.save(key, outcome.net)
             record = _record(key, outcome, header.machine)
             journal.append(path, entries, record)
             yield _ended_event(record, from_previous_session=False)
@@ -126,6 +135,22 @@ def execute(
             if pairs is not None and (pairs.settled or pairs.waits_for(failed)):
                 break  # the trials of later seeds that run by now are stopped; no decision may depend on them
     return entries
+
+
+def _finish_sweep(config: TrialsConfig, entries: TrialsJournal, nets: KeptNets) -> None:
+    """Score the winner on the test set once all trials have ended, then delete the nets of the other arms.
+
+    Raises:
+        CheckpointError, DataError, OutputError: as `run_trials`.
+    """
+    if entries.winner is None and not entries.remaining(config.options.keys()):
+        winner = choose_winner(entries)
+        if winner is not None:
+            data_dir = config.options.options.get("data_dir")
+            scores = score_winner(entries, winner, nets, config.options.models, data_dir)
+            journal.append(config.options.journal_path, entries, scores)
+    if entries.winner is not None:
+        nets.delete(keep=entries.winner.model)
 
 
 def _look_at(pairs: PairSequence | None) -> Iterator[PairCompared]:
@@ -143,6 +168,7 @@ def _prepare_journal(config: TrialsConfig, command: str) -> TrialsJournal:
     if config.existing is None:
         for ending in ("json", "png"):  # of the trials that are overwritten
             files.with_ending(options.run_path, ending).unlink(missing_ok=True)
+        KeptNets(options.run_path).delete()
         return journal.create(path, replace(config.header, command=command))
     if config.note is not None:
         journal.append(path, config.existing, config.note)
@@ -166,17 +192,19 @@ def check_trials_outputs(run_path: Path, *, replace: bool) -> None:
 
 
 def write_summary(config: TrialsConfig, result: TrialsSummary) -> Iterator[Saved | TrialsFinished]:
-    """Write the summary and the histogram, which can be computed again from the journal."""
+    """Write the summary and the picture, which can be computed again from the journal."""
     run_path = config.options.run_path
     yield Saved(str(config.options.journal_path))
-    samples = [(arm.label, arm.accuracies) for arm in result.arms if arm.accuracies]
-    if samples:
+    picture = draw_trials(result)
+    if picture is not None:
         path = files.with_ending(run_path, "png")
-        charts.histogram_chart(samples).write(path)
+        picture.write(path)
         yield Saved(str(path))
     path = files.with_ending(run_path, "json")
     summary.write(path, result)
     yield Saved(str(path))
+    if result.sweep is not None and result.sweep.winner is not None:
+        yield Saved(str(KeptNets(run_path).folder))
     yield TrialsFinished(result, config.already)
 
 
@@ -196,6 +224,8 @@ def _trial_settings(options: TrialsOptions, shared: SharedSettings) -> TrialSett
         models={model.name: model for model in options.models},
         recipe_sha256={model.name: model.sha256 for model in options.models if model.sha256 is not None},
         holdout=shared.holdout,
+        sweep=options.sweep is not None,
+        send_nets=options.has_winner,
     )
 
 
@@ -226,6 +256,7 @@ def _started_event(config: TrialsConfig, settings: TrialSettings, workers: int |
         seed=options.first_seed,
         count=options.count or 0,
         stopping=options.stopping,
+        sweep=options.sweep,
         scored=sum(config.header.support),
         holdout=config.header.settings.holdout,
     )
@@ -236,6 +267,8 @@ def _record(key: TrialKey, outcome: Outcome, machine: MachineInfo) -> TrialRecor
     model, seed = key
     if isinstance(outcome, TrialFailure):
         return TrialRecord(model=model, seed=seed, state=outcome.state, reason=outcome.reason)
+    if isinstance(outcome, TrialWithNet):
+        outcome = outcome.without_net()
     if outcome.machine == machine.to_json():
         outcome = replace(outcome, machine=None)
     return TrialRecord(model=model, seed=seed, result=outcome)

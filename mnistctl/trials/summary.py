@@ -11,8 +11,9 @@ from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.data.holdout import HeldOut
 from mnistctl.evaluation import statistics
+from mnistctl.evaluation.statistics import Summary
 from mnistctl.models.published import load_published
-from mnistctl.models.sources import Origin
+from mnistctl.models.sources import Origin, SettingValue
 from mnistctl.models.summary import RecipeSummary
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
@@ -30,6 +31,7 @@ from mnistctl.trials.comparisons import (
 from mnistctl.trials.journal import Arm, ResumeNote, TrialRecord, TrialsJournal
 from mnistctl.trials.sequential import SequentialComparison
 from mnistctl.trials.task import TrialResult
+from mnistctl.trials.winner import mean_accuracies
 
 VERSION = 2  # of the format; version 1 is read as well
 
@@ -103,6 +105,45 @@ class AccuracyCount(Schema):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Winner(Schema):
+    """The best arm of a sweep.
+
+    Args:
+        label: its label.
+        mean: its mean accuracy in percent on the held-out digits, by which it was chosen.
+        chosen_from: number of arms with a result of every seed. The highest mean of several is optimistic.
+        images: number of test images.
+        seeds, accuracies: seed and test accuracy in percent of each of its nets.
+        test: these accuracies in numbers.
+    """
+
+    label: str
+    mean: float
+    chosen_from: int
+    images: int
+    seeds: tuple[int, ...]
+    accuracies: tuple[float, ...]
+    test: Summary
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepSummary(Schema):
+    """What a sweep varied, and what it found.
+
+    Args:
+        values: the values of each setting, by key.
+        baseline: label of the unchanged recipe.
+        settings: by the label of each arm, its value of each of these settings.
+        winner: the best arm; None if none was chosen.
+    """
+
+    values: dict[str, tuple[SettingValue, ...]]
+    baseline: str
+    settings: dict[str, dict[str, SettingValue]]
+    winner: Winner | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrialsSummary(Schema):
     """All results of trials, as NAME.json has them.
 
@@ -119,8 +160,10 @@ class TrialsSummary(Schema):
         trial_seconds: wall-clock time of all trials together.
         failed, diverged: the trials without a result.
         distribution: the accuracies and how often they occur.
-        comparisons: every two arms compared; none if the trials end when their comparison is settled.
+        comparisons: every two arms compared, or in a sweep each arm with the unchanged recipe; none if the
+            trials end when their comparison is settled.
         sequential: the comparison that was checked after every pair.
+        sweep: what a sweep varied, and its winner; None unless the trials are those of a sweep.
         later_trials: number of trials with later seeds than the pair that settled it. They are in the
             journal, and nothing here is computed from them.
         reference: the arms compared with published accuracies.
@@ -153,6 +196,7 @@ class TrialsSummary(Schema):
     distribution: tuple[AccuracyCount, ...]
     comparisons: tuple[Comparison, ...]
     sequential: SequentialComparison | None = None
+    sweep: SweepSummary | None = None
     later_trials: int = 0
     reference: tuple[ReferenceComparison, ...] = ()
     not_compared: tuple[str, ...] = ()
@@ -214,13 +258,38 @@ def summarize_trials(
         failed=_failed_trials(records, "failed"),
         diverged=_failed_trials(records, "diverged"),
         distribution=_distribution([arm.values for arm in accuracies]),
-        comparisons=compare_arms(accuracies) if pairs is None else (),
+        comparisons=(compare_arms(accuracies, with_first=header.sweep is not None) if pairs is None else ()),
+        sweep=_summarize_sweep(journal),
         sequential=None if pairs is None else pairs.compare(journal.count),
         later_trials=len(ended) - len(records),
         reference=compared,
         not_compared=tuple(not_compared),
         failed_requirements=() if require is None else failed_requirements(require, compared, not_compared),
         command=header.command,
+    )
+
+
+def _summarize_sweep(journal: TrialsJournal) -> SweepSummary | None:
+    sweep, winner = journal.header.sweep, journal.winner
+    if sweep is None:
+        return None
+    described = None
+    if winner is not None:
+        means = mean_accuracies(journal)
+        described = Winner(
+            label=sweep.label(winner.model),
+            mean=means[winner.model],
+            chosen_from=len(means),
+            images=winner.images,
+            seeds=winner.seeds,
+            accuracies=winner.accuracies,
+            test=statistics.summarize(winner.accuracies),
+        )
+    return SweepSummary(
+        values=sweep.values,
+        baseline=sweep.label(sweep.baseline),
+        settings={sweep.label(model): values for model, values in sweep.arms.items()},
+        winner=described,
     )
 
 

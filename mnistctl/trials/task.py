@@ -1,7 +1,8 @@
 """What a worker receives and what it sends back. This module does not load torch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta
@@ -33,6 +34,8 @@ class TrialSettings:
         versions: versions of mnistctl, torch, numpy and Python, which must be the same for the worker.
         models: the models by name, with the texts of their recipe files.
         recipe_sha256: SHA-256 of each recipe file, by the model's name, which the text must have.
+        sweep: whether each model is an arm of a sweep: it is trained as it is, without its baseline.
+        send_nets: whether the trained nets are to be sent back.
     """
 
     epochs: int | None
@@ -47,6 +50,8 @@ class TrialSettings:
     models: dict[str, Model] = field(default_factory=dict)
     recipe_sha256: dict[str, str] = field(default_factory=dict)
     holdout: HeldOut | None = None
+    sweep: bool = False
+    send_nets: bool = False
 
     def model(self, name: str) -> Model:
         """The model called `name`.
@@ -87,6 +92,21 @@ class TrialResult(Schema):
             raise ValueError("accuracies, digests and mismatches are of different arms")
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrialWithNet(TrialResult):
+    """What a worker of a sweep sends back: the result of its one arm, and the net.
+
+    Args:
+        net: the contents of a checkpoint.
+    """
+
+    net: bytes
+
+    def without_net(self) -> TrialResult:
+        """The result alone."""
+        return TrialResult(**{each.name: getattr(self, each.name) for each in fields(TrialResult)})
+
+
 @dataclass(frozen=True)
 class ResultChecker:
     """Checks results before they are used, whoever sends them.
@@ -94,10 +114,12 @@ class ResultChecker:
     Args:
         arms: by model, the names of the arms that a trial of it has.
         images: number of scored images.
+        nets: whether results must have their nets.
     """
 
     arms: Mapping[str, tuple[str, ...]]
     images: int
+    nets: bool = False
 
     def check(self, model: str, result: TrialResult) -> None:
         """Check that a result can be that of a trial of `model`.
@@ -129,9 +151,28 @@ class ResultChecker:
         try:
             result = TrialResult.from_json(TrialResult.to_json(value))
             self.check(model, result)
+            if self.nets:
+                result = _with_checked_net(result, value)
         except Exception as error:  # noqa: BLE001 - the object may behave in any way
             raise ValueError(f"the worker sent an invalid result: {error}") from None
         return result
+
+
+def _with_checked_net(result: TrialResult, value: TrialResult) -> TrialWithNet:
+    """The checked result with the net of `value`, which must have the weights of the result's digest.
+
+    Raises:
+        ValueError: it has not.
+        CheckpointError: it is no checkpoint.
+    """
+    from mnistctl.artifacts import checkpoint
+
+    if not isinstance(value, TrialWithNet) or type(value.net) is not bytes:
+        raise ValueError("without its net")
+    _, weights = checkpoint.decode(Path("net"), value.net, checkpoint.NET)
+    if [checkpoint.digest(weights)] != list(result.digests.values()):
+        raise ValueError("its net has another digest")
+    return TrialWithNet(**vars(result), net=value.net)
 
 
 RunTrial = Callable[[str, int, TrialSettings], TrialResult]  # model, seed, settings

@@ -4,27 +4,31 @@ import platform
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from itertools import takewhile
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
 from mnistctl.data.batches import Digits
 from mnistctl.data.holdout import HeldOut
+from mnistctl.data.training_set import TrainingSet, describe_training_set
 from mnistctl.errors import DataError, UsageError
 from mnistctl.evaluation.metrics import compute_score, find_mismatches
+from mnistctl.inference.load import NetHeader
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.sources import Model, package_models, to_model
 from mnistctl.nn.device import get_device, hardware_info, set_deterministic, set_threads, tune_malloc
 from mnistctl.training.classifier import ClassifierTraining, fit
-from mnistctl.training.config import load_training_data
+from mnistctl.training.config import TrainingData, load_training_data
 from mnistctl.training.environment import versions
 from mnistctl.training.events import Epoch
 from mnistctl.training.options import RunOptions
-from mnistctl.trials.task import TrialResult, TrialSettings
+from mnistctl.trials.task import TrialResult, TrialSettings, TrialWithNet
 
 BASELINE, AVERAGED = "baseline", "averaged"  # the two arms of a recipe that averages weights
 # Besides the learning rate, an epoch depends on these fields of the recipe.
@@ -33,31 +37,31 @@ _FIELDS_OF_AN_EPOCH = ("net", "optimizer", "batch_size", "shuffle", "label_smoot
 _PROCESS_LOCK = threading.Lock()
 
 
-def arms_of(model: str | Model) -> dict[str, str]:
+def arms_of(model: str | Model, *, sweep: bool = False) -> dict[str, str]:
     """The arms of a trial of `model`: for each, the name of the recipe that it trains.
 
-    A recipe that averages weights has two arms, the baseline and the averaged one. Others have one, which is
-    called as the model.
+    A recipe that averages weights has two arms, the baseline and the averaged one. Others, and all in a
+    `sweep`, have one, which is called as the model.
 
     Raises:
         UsageError: there is no such model, or it is a generator.
     """
     model = to_model(model)
     baseline = RunOptions().classifier_recipe(model).baseline
-    if baseline is None:
+    if baseline is None or sweep:
         return {model.name: model.name}
     shipped = (name for name in models.CLASSIFIERS if models.load_classifier(name) is baseline)
     return {BASELINE: next(shipped, f"{model.name}-baseline"), AVERAGED: model.name}
 
 
-def recipes_of(model: Model, options: RunOptions) -> dict[str, ClassifierRecipe]:
+def recipes_of(model: Model, options: RunOptions, *, sweep: bool = False) -> dict[str, ClassifierRecipe]:
     """The recipe of each arm of a trial of `model`, with the numbers of the options.
 
     Raises:
         UsageError: as `arms_of`, or a number is out of range.
     """
     recipe = options.classifier_recipe(model)
-    if recipe.baseline is None:
+    if recipe.baseline is None or sweep:
         return {model.name: recipe}
     baseline = options.apply(recipe.baseline)
     assert isinstance(baseline, ClassifierRecipe)
@@ -90,16 +94,18 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
         tune_malloc()
         device = get_device(settings.device)
         checksums = tuple(sorted(settings.sha256.items()))
-        train, scored = _load_digits(settings.dataset, settings.data_dir, device, checksums, settings.holdout)
+        digits = _load_digits(settings.dataset, settings.data_dir, device, checksums, settings.holdout)
+        train, scored = digits.train, digits.scored
         start, processor_start = time.perf_counter(), time.process_time()
-        accuracies, digests, mismatches = {}, {}, {}
+        accuracies, digests, mismatches, nets = {}, {}, {}, []
         for arm, training in _train_arms(chosen, seed, settings, device, train, scored):
             score, logits = training.final_score or compute_score(training.final_net, scored)
             wrong = find_mismatches(logits, scored)
             accuracies[arm] = score.accuracy
             digests[arm] = checkpoint.digest(training.final_net.state_dict())
             mismatches[arm] = tuple(zip(wrong.indices, wrong.true, wrong.predicted, strict=True))
-        return TrialResult(
+            nets.append(training.final_net)
+        result = TrialResult(
             accuracies=accuracies,
             digests=digests,
             mismatches=mismatches,
@@ -107,6 +113,15 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
             processor_seconds=time.process_time() - processor_start,
             machine=hardware_info(),
         )
+        return _with_net(result, chosen, digits, nets[0]) if settings.send_nets else result
+
+
+def _with_net(result: TrialResult, model: Model, digits: "_TrialDigits", net: nn.Module) -> TrialWithNet:
+    header = NetHeader(
+        model=model.name, generator=False, origin=model.origin, training_set=digits.training_set
+    )
+    content = checkpoint.encode(Path("net"), checkpoint.NET, header.to_json(), net.state_dict())
+    return TrialWithNet(**vars(result), net=content)
 
 
 def _train_arms(
@@ -114,7 +129,7 @@ def _train_arms(
 ) -> Iterator[tuple[str, ClassifierTraining]]:
     """Train each arm and yield it at its end."""
     options = RunOptions(epochs=settings.epochs, batch_size=settings.batch_size, lr=settings.lr)
-    recipes = recipes_of(model, options)
+    recipes = recipes_of(model, options, sweep=settings.sweep)
     trainings = {
         arm: ClassifierTraining(recipe, seed, device, precision=settings.precision)
         for arm, recipe in recipes.items()
@@ -145,6 +160,20 @@ def _train_pair(
         pass
 
 
+@dataclass(frozen=True)
+class _TrialDigits:
+    """The digits to train on, in memory and on the device, and those to score, on the device."""
+
+    data: TrainingData
+    train: Digits
+    scored: Digits
+
+    @cached_property
+    def training_set(self) -> TrainingSet:
+        """What checkpoints keep about the training digits."""
+        return describe_training_set(self.data.train, self.data.files.name, self.data.holdout)
+
+
 @lru_cache(maxsize=2)
 def _load_digits(
     dataset: str,
@@ -152,8 +181,8 @@ def _load_digits(
     device: torch.device,
     checksums: tuple[tuple[str, str], ...],
     holdout: HeldOut | None,
-) -> tuple[Digits, Digits]:
-    """The digits to train on and those to score, on the device. A process loads the same ones once."""
+) -> _TrialDigits:
+    """The digits of a trial. A process loads the same ones once."""
     count = None if holdout is None else holdout.count
     data = load_training_data(RunOptions(dataset=dataset, data_dir=Path(data_dir), holdout=count))
     if data.files.sha256 != dict(checksums):
@@ -162,7 +191,7 @@ def _load_digits(
     if data.holdout != holdout:
         message = f"the worker on {platform.node()} holds out other digits than the process that started it"
         raise UsageError(message)
-    return Digits.of(data.train, device), Digits.of(data.scored, device)
+    return _TrialDigits(data, Digits.of(data.train, device), Digits.of(data.scored, device))
 
 
 def _check_versions(expected: Mapping[str, str]) -> None:

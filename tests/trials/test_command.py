@@ -33,9 +33,10 @@ def stub_command(mnistctl, own, tmp_path, monkeypatch):
 
 def test_command_prints_rows_table_statistics_and_paths(stub_command):
     lines = stub_command("-n", "4", "--epochs", "1", "--reference", "ktorch").stdout.splitlines()
-    assert lines[:3] == [
+    assert lines[:4] == [
         "trials: logit; seeds 0 to 3",
         "data: own",
+        "scored after every epoch: the 200 test images",
         "device: cpu, workers: 1, threads: 1 each",
     ]
     assert "logit         1      0.1  90.37 %" in lines

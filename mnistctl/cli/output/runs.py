@@ -12,6 +12,8 @@ from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, 
 if TYPE_CHECKING:
     from mnistctl.trials.listing import RunEntry, RunList
 
+_FEW = 3  # models; of as many more than the first, or of a sweep's arms, only the number is printed
+
 
 def print_runs(listed: "RunList", *, json: bool, csv: bool) -> None:
     """Print the runs and trials of a folder by name. Problems of damaged ones are below the table."""
@@ -38,6 +40,11 @@ def _print_csv(listed: "RunList") -> None:
         print_line(line)
 
 
+def _describe_models(entry: "RunEntry") -> str:
+    first, *others = entry.models or ("",)
+    return " ".join(entry.models) if len(others) < _FEW else f"{first} and {len(others)} more"
+
+
 def _describe_accuracy(entry: "RunEntry") -> str:
     if entry.accuracy is None:
         return ""
@@ -53,7 +60,7 @@ def _print_table(listed: "RunList") -> None:
             entry.name,
             entry.kind,
             entry.state,
-            " ".join(entry.models),
+            _describe_models(entry),
             entry.dataset or "",
             "" if entry.seed is None else str(entry.seed),
             "" if entry.total is None else f"{entry.done}/{entry.total}",

@@ -11,6 +11,7 @@ from rich.progress import Progress, TaskID, TextColumn
 from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.errors import option_of
+from mnistctl.cli.output.sweep import describe_sweep, print_sweep
 from mnistctl.cli.output.terminal import (
     format_duration,
     plain_table,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mnistctl.trials.run import Event
     from mnistctl.trials.sequential import SequentialComparison
     from mnistctl.trials.summary import ArmSummary, TrialsSummary
+    from mnistctl.trials.sweep import Sweep
 
 _MAX_IMAGES = 5  # images with wrong predictions that are printed for each arm
 _TESTS = {"paired": "paired t", "welch": "Welch's t", "one_sample": "t against a single run"}
@@ -55,18 +57,19 @@ def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, re
     paths: list[str] = []
     warnings: list[files.Warned] = []
     with progress_bars(*columns) as bars, resume_hint(resume_command, "the trials that have ended") as hint:
-        bar = _TrialsBar(bars)
+        bar, names = _TrialsBar(bars), _Names()
         for event in trial_events:
             match event:
                 case events.TrialsStarted():
                     hint.enabled = True
                     for text in _header(event):
                         emit(text)
-                    emit(_row("model", "seed", "seconds", "accuracy"), "bold")
+                    names = _Names(event.sweep)
+                    emit(names.row("model", "seed", "seconds", "accuracy"), "bold")
                     bar.start(event.trials - event.done, event.workers, most=event.stopping is not None)
                 case events.TrialEnded():
                     seconds = "" if event.seconds is None else f"{event.seconds:.1f}"
-                    emit(_row(event.model, str(event.seed), seconds, _outcome(event)))
+                    emit(names.row(event.model, str(event.seed), seconds, _outcome(event)))
                     if not event.from_previous_session:
                         bar.advance(event.seconds)
                 case events.PairCompared():
@@ -170,9 +173,18 @@ def _header(event: events.TrialsStarted) -> list[str]:
     seeds = f"seeds {event.seed} to {last}" if event.count > 1 else f"seed {event.seed}"
     precision = "" if event.precision == "float32" else f", precision: {event.precision}"
     workers = "" if event.workers is None else f", workers: {event.workers}"
+    if event.sweep is None:
+        what = ", ".join(event.models)
+        origins = event.origins
+        vary: list[str] = []
+    else:
+        what = f"sweep of {event.sweep.baseline}"
+        origins = {k: v for k, v in event.origins.items() if k == event.sweep.baseline}
+        vary = [*describe_sweep(event, event.sweep)]
     return [
-        f"trials: {', '.join(event.models)}; {seeds}",
-        *(f"{name}: {line}" for name, origin in event.origins.items() for line in describe_origin(origin)),
+        f"trials: {what}; {seeds}",
+        *(f"{name}: {line}" for name, origin in origins.items() for line in describe_origin(origin)),
+        *vary,
         *_stopping(event),
         f"data: {event.dataset}",
         describe_scored(event.scored, event.holdout),
@@ -194,8 +206,17 @@ def _pair_row(event: events.PairCompared) -> str:
     return f"pair {look.n} (seed {event.seed}): difference {look.difference:+z.4f}, sequence {interval}"
 
 
-def _row(model: str, seed: str, seconds: str, outcome: str) -> str:
-    return f"{model:8} {seed:>6} {seconds:>8}  {outcome}"
+@dataclass(frozen=True)
+class _Names:
+    """What the rows of trials call the models: in a sweep, the arms by their values."""
+
+    sweep: "Sweep | None" = None
+
+    def row(self, model: str, seed: str, seconds: str, outcome: str) -> str:
+        """The row of a trial, or of the names of the columns."""
+        labels = {} if self.sweep is None else {arm: self.sweep.label(arm) for arm in self.sweep.arms}
+        width = max([8, *map(len, labels.values())])
+        return f"{labels.get(model, model):{width}} {seed:>6} {seconds:>8}  {outcome}"
 
 
 def _outcome(event: events.TrialEnded) -> str:
@@ -209,6 +230,10 @@ def _outcome(event: events.TrialEnded) -> str:
 def print_conclusions(summary: "TrialsSummary") -> None:
     """Print the distribution of the accuracies, a row for each arm, the comparisons, and the errors."""
     arms = [arm for arm in summary.arms if arm.n]
+    if summary.sweep is not None and summary.sequential is None:
+        print_sweep(summary)
+        _print_failures(summary)
+        return
     if arms:
         for text in _distribution(summary):
             print_line(text)
@@ -224,6 +249,11 @@ def print_conclusions(summary: "TrialsSummary") -> None:
         print_line(f"{label}: no published accuracies to compare with, or no results")
     for arm in arms:
         _print_errors(arm, "test" if summary.holdout is None else "validation")
+    _print_failures(summary)
+
+
+def _print_failures(summary: "TrialsSummary") -> None:
+    """Print which settings are mixed, and which trials have no result."""
     if summary.mismatched_settings:
         print_line(f"mixed settings: {', '.join(summary.mismatched_settings)} (see `resumed` in the summary)")
     for state, trials in (("diverged", summary.diverged), ("failed", summary.failed)):

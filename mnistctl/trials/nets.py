@@ -1,0 +1,59 @@
+"""The nets that the trials of a sweep have trained, in files beside the journal: NAME.nets.
+
+They are kept until the winner's were scored on the test set. Then those of the other arms are deleted.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistctl.artifacts import checkpoint, files
+from mnistctl.errors import CheckpointError, OutputError
+from mnistctl.trials.scheduler import TrialKey
+
+
+@dataclass(frozen=True)
+class KeptNets:
+    """The nets of the trials whose files begin with `run_path`."""
+
+    run_path: Path
+
+    @property
+    def folder(self) -> Path:
+        """Their folder."""
+        return files.with_ending(self.run_path, "nets")
+
+    def path(self, key: TrialKey) -> Path:
+        """The file of the net of a trial."""
+        model, seed = key
+        return self.folder / f"{model}-seed{seed}.safetensors"
+
+    def save(self, key: TrialKey, content: bytes) -> None:
+        """Write the net of a trial as a worker sent it: the contents of a checkpoint.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.folder}: cannot be created ({files.reason(error)})") from None
+        files.write(self.path(key), content)
+
+    def has(self, key: TrialKey, digest: str) -> bool:
+        """Whether the net of a trial is there, with the weights of this digest."""
+        try:
+            _, weights = checkpoint.load(self.path(key), checkpoint.NET)
+        except CheckpointError:
+            return False
+        return checkpoint.digest(weights) == digest
+
+    def delete(self, *, keep: str | None = None) -> None:
+        """Delete the nets except those of the model `keep`, and the folder unless it has other files."""
+        if not self.folder.is_dir():
+            return
+        files.remove_stale_temp_files(self.folder)
+        for path in self.folder.glob("*-seed*.safetensors"):
+            if keep is None or path.name.rpartition("-seed")[0] != keep:
+                path.unlink(missing_ok=True)
+        if not any(self.folder.iterdir()):
+            self.folder.rmdir()
