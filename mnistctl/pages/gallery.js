@@ -106,7 +106,7 @@ class Gallery {
     const disputed = digits.disputed.has(index) ? element("p", {}, digits.dispute) : null;
     this.dialog.replaceChildren(
       element("h3", {}, `Digit ${index}, labelled ${digits.labels[place]}`), disputed, image,
-      table(["", ...Array.from({ length: 10 }, (_, n) => String(n))], rows),
+      table(["net", ...Array.from({ length: 10 }, (_, n) => String(n))], rows),
       element("div", { class: "row" }, button("Put it on the canvas", () => {
         this.dialog.close();
         this.draw.put(place);
