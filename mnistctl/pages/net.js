@@ -419,16 +419,20 @@ const makeNet = (() => {
   function decodeWeights({ type, data }) {
     const text = atob(data), bytes = new Uint8Array(text.length);
     for (let n = 0; n < text.length; n++) bytes[n] = text.charCodeAt(n);
-    const view = new DataView(bytes.buffer);
-    if (type === "float32") return Float32Array.from({ length: bytes.length / 4 }, (_, n) => view.getFloat32(4 * n, true));
-    return Float32Array.from({ length: bytes.length / 2 }, (_, n) => decodeHalf(view.getUint16(2 * n, true)));
+    const view = new DataView(bytes.buffer), size = type === "float32" ? 4 : 2;
+    const numbers = new Float32Array(bytes.length / size);
+    for (let n = 0; n < numbers.length; n++) {
+      numbers[n] = size === 4 ? view.getFloat32(4 * n, true) : decodeHalf(view.getUint16(2 * n, true));
+    }
+    return numbers;
   }
+
+  const POWERS = Array.from({ length: 32 }, (_, exponent) => 2 ** (exponent - 15));
 
   /* The number of these 16 bits: a sign, five bits of the exponent, ten bits of the fraction (IEEE 754). */
   function decodeHalf(bits) {
-    const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
-    if (exponent === 0) return sign * fraction * 2 ** -24;
-    return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+    const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = (bits & 1023) / 1024;
+    return sign * (exponent === 0 ? fraction * POWERS[1] : (1 + fraction) * POWERS[exponent]);
   }
 
   /* The layers of a description with the numbers of their weights in place. */

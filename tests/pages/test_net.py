@@ -12,7 +12,8 @@ from mnistctl.data.likeness import TURNS, View
 from mnistctl.inference.forward import generate_images
 from mnistctl.models import CLASSIFIERS
 from mnistctl.nn.layers import ConditionedNet
-from mnistctl.pages.description import describe_classifier, describe_generator
+from mnistctl.pages.description import NetDescription, describe_classifier, describe_generator
+from mnistctl.pages.layers import Layer, Weight
 
 READ = """(net, images) => images.map((image) => {
     const { logits, probabilities } = net.forward(image);
@@ -145,3 +146,14 @@ def test_a_picture_is_seen_as_the_training_digits_of_the_net_look(scripts):
             turning = replace(described, view=view)
             seen = ask(scripts, turning, "(net, image) => Array.from(net.see(image))", image.ravel().tolist())
             assert np.array_equal(seen.reshape(28, 28), view.apply(image, 255))
+
+
+def test_every_finite_number_of_float16_is_read(scripts):
+    numbers = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    numbers = numbers[np.isfinite(numbers)]
+    weight = {"weight": Weight(0, numbers.shape)}
+    layers = (Layer("pixels", "pixels", "pixels", (), (1, 28, 28), {}, {}),)
+    layers += (Layer("all", "all", "embedding", (0,), (1,), {}, weight),)
+    described = NetDescription("classifier", "all", layers, numbers, 0.0)
+    found = ask(scripts, described, "(net) => Array.from(net.layers[1].weights.weight.values)")
+    assert np.array_equal(found, numbers.astype(float))
