@@ -11,6 +11,8 @@ from pathlib import Path
 
 # Before torch loads: its threads would spin at their barriers while another test has the core.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is one process per core already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch

@@ -29,9 +29,9 @@ def shell(command, tmp_path, **environment):
 @pytest.mark.parametrize(
     "environment",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.long),
         {"COLUMNS": "40"},
-        {"TERM": "dumb", "NO_COLOR": "1"},
+        pytest.param({"TERM": "dumb", "NO_COLOR": "1"}, marks=pytest.mark.long),
         {"LANG": "C", "LC_ALL": "C", "PYTHONUTF8": "0"},
     ],
 )
@@ -52,7 +52,14 @@ def test_output_fits_limited_terminals(environment, tmp_path):
         assert "recall    F1" in evaluated.stdout
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed",
+    [
+        pytest.param(">&-", marks=pytest.mark.long),
+        pytest.param("2>&-", marks=pytest.mark.long),
+        "<&- >&- 2>&-",
+    ],
+)
 def test_run_succeeds_with_closed_streams(closed, tmp_path):
     ran = shell(f"{PROGRAM} {TRAIN} {closed}", tmp_path)
     assert ran.returncode == 0
