@@ -123,6 +123,8 @@ def compare_pictures(pictures: Pictures, others: Floats, variance: float) -> Lik
     by_chance = np.count_nonzero(pictures.counts) * variance / pictures.squared_ink(others)
     if few or difference < _CHANCE * by_chance:
         return Likeness()
+    if difference <= _MIN_DIFFERENCE and pictures.correlation(others) >= _UNLIKE:
+        return Likeness()  # whatever the framing is: it would not be mentioned
     framing, framed = _find_framing(pictures, others)
     explained = framed.difference(others) < _EXPLAINED_BY_FRAMING * difference
     if framing is not None and explained and framed.correlation(others) > _MIN_CORRELATION:
