@@ -142,6 +142,7 @@ for module in {modules}:
         "--help",
         "train --help",
         "trials --help",
+        "train --list",
         "--version",
         "eval --help",
         "show --glyphs",

@@ -132,8 +132,8 @@ def train(
     if list_:
         refuse_ignored(context, "--list", {"list_", "json"})
         from mnistctl.cli.output.show import print_models
+        from mnistctl.models.listing import list_models
         from mnistctl.models.sources import package_models
-        from mnistctl.models.summary import list_models
 
         print_models(list_models(), package_models(), json=json)
         return

@@ -7,51 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mnistctl import models
-from mnistctl.models.published import load_published
 from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe
 from mnistctl.nn.optim import make_optimizer
 from mnistctl.schema import Schema
-
-PUBLISHED_BY = "ktorch"  # whose published accuracies the list of models shows
-
-
-@dataclass(frozen=True)
-class PublishedAccuracy(Schema):
-    """A published test accuracy.
-
-    Args:
-        source: who published it.
-        accuracy: mean over the runs, in percent.
-        runs: number of runs.
-    """
-
-    source: str
-    accuracy: float
-    runs: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSummary(Schema):
-    """One row of the list of models.
-
-    Args:
-        model: its name.
-        description: one sentence.
-        parameters: number of parameters of each net; of a GAN the generator, then the discriminator.
-        epochs, batch_size, peak_lr: of its recipe.
-        optimizer: name of the optimizer's class.
-        published: its published accuracy, if there is one.
-    """
-
-    model: str
-    description: str
-    parameters: tuple[int, ...]
-    epochs: int
-    batch_size: int
-    optimizer: str
-    peak_lr: float
-    published: PublishedAccuracy | None
 
 
 @dataclass(frozen=True)
@@ -106,40 +64,13 @@ _OLD_KEYS = {
 }
 
 
-def list_models() -> list[ModelSummary]:
-    """All models: classifiers, then generators."""
-    return [summarize_model(name) for name in models.CLASSIFIERS | models.GENERATORS]
-
-
-def summarize_model(name: str) -> ModelSummary:
-    """The row of one model in the list.
-
-    Raises:
-        UsageError: no model has this name.
-    """
-    recipe = models.load(name)
-    summary = summarize_recipe(recipe)
+def count_parameters(recipe: ClassifierRecipe | GanRecipe) -> tuple[int, ...]:
+    """The number of parameters of each net; of a GAN the generator, then the discriminator."""
     if isinstance(recipe, ClassifierRecipe):
         nets = [recipe.net()]
     else:
         nets = [recipe.generator(), recipe.discriminator()]
-    return ModelSummary(
-        model=name,
-        description=(models.CLASSIFIERS | models.GENERATORS)[name],
-        parameters=tuple(sum(p.numel() for p in net.parameters()) for net in nets),
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        optimizer=summary.optimizer,
-        peak_lr=recipe.peak_lr,
-        published=_published(name),
-    )
-
-
-def _published(name: str) -> PublishedAccuracy | None:
-    accuracies = load_published(PUBLISHED_BY).accuracies(name)
-    if not accuracies:  # a generator, or a model that was added here
-        return None
-    return PublishedAccuracy(PUBLISHED_BY, sum(accuracies) / len(accuracies), len(accuracies))
+    return tuple(sum(p.numel() for p in net.parameters()) for net in nets)
 
 
 def summarize_nets(recipe: ClassifierRecipe | GanRecipe) -> dict[str, list[LayerSummary]]:

@@ -15,9 +15,7 @@ from typer.main import get_command
 from mnistctl import __version__, models
 from mnistctl.cli import EXAMPLES, app
 from mnistctl.cli.help import DESCRIPTIONS
-from mnistctl.models import summary
-from mnistctl.models.published import Published, load_published
-from mnistctl.models.summary import list_models
+from mnistctl.models.published import load_published
 
 COMMANDS = get_command(app).commands
 # The words of the titles of panels.
@@ -238,11 +236,6 @@ def test_list_has_every_model_with_its_recipe_and_published_mean(mnistctl):
         "8",
     ]
     assert f"lstm: {models.CLASSIFIERS['lstm']}" in lines
-
-
-def test_models_without_published_accuracies_are_listed(monkeypatch):
-    monkeypatch.setattr(summary, "load_published", lambda _: Published(source="", dataset="mnist", models={}))
-    assert {row.published for row in list_models()} == {None}
 
 
 def test_show_machine_reports_versions_devices_and_data_sets(mnistctl, own, tmp_path):

@@ -162,5 +162,5 @@ def test_json_of_a_command_has_the_documented_keys(module, name, words, mnistctl
 def test_json_of_the_list_of_models_has_the_documented_keys(mnistctl):
     body = json.loads(mnistctl("train", "--list", "--json").stdout)
     assert body.keys() == {"version", "models", "packages"}
-    documented = {field for field, _, _ in TABLES["models/summary", "ModelSummary"][1]}
+    documented = {field for field, _, _ in TABLES["models/listing", "ModelSummary"][1]}
     assert all(model.keys() == documented for model in body["models"])

@@ -5,13 +5,7 @@ import json
 import pytest
 
 from mnistctl import models
-from mnistctl.models.summary import (
-    ModelSummary,
-    RecipeSummary,
-    list_models,
-    summarize_nets,
-    summarize_recipe,
-)
+from mnistctl.models.summary import RecipeSummary, summarize_nets, summarize_recipe
 
 MODELS = [*models.CLASSIFIERS, *models.GENERATORS]
 
@@ -48,13 +42,6 @@ def test_recipe_of_an_old_record_is_read():
     assert (recipe.label_smoothing, recipe.swa_epochs) == (0.01, 0)
     with pytest.raises(ValueError, match="epochs"):
         RecipeSummary.from_json(old | {"epochs": "two"})
-
-
-def test_list_has_all_models_in_order():
-    rows = list_models()
-    assert [row.model for row in rows] == MODELS
-    for row in rows:
-        assert ModelSummary.from_json(json.loads(json.dumps(row.to_json()))) == row
 
 
 def test_layers_are_listed_in_the_order_of_the_forward_pass():

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mnistctl.data.download import FileStatus
+    from mnistctl.models.listing import ModelSummary, PublishedAccuracy
     from mnistctl.models.settings import Setting
     from mnistctl.models.sources import Model
-    from mnistctl.models.summary import LayerSummary, ModelSummary, PublishedAccuracy, RecipeSummary
+    from mnistctl.models.summary import LayerSummary, RecipeSummary
     from mnistctl.training.environment import DataReport, EnvironmentReport
 
 
