@@ -55,9 +55,16 @@ def test_unknown_name_with_brackets_is_an_error_that_shows_it(words, folder):
     assert "[/red]" in seen.lines[0]
 
 
-@pytest.mark.parametrize("name", ["caf\u00e9", "\u4e2d\u6587"])
-@pytest.mark.parametrize("words", [("eval", "one", *OWN, "--overwrite"), ("generate",), ("eval", *OWN)])
-def test_stdout_without_unicode_shows_escapes(words, name, folder):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("caf\u00e9", ("eval", "one", *OWN, "--overwrite")),
+        ("\u4e2d\u6587", ("generate",)),
+        pytest.param("\u4e2d\u6587", ("eval", "one", *OWN, "--overwrite"), marks=pytest.mark.long),
+        pytest.param("\u4e2d\u6587", ("eval", *OWN), marks=pytest.mark.long),
+    ],
+)
+def test_stdout_without_unicode_shows_escapes(name, words, folder):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("MNISTCTL_")}
     command = [sys.executable, "-m", "mnistctl", *words, name]
     environment = clean | {"PYTHONIOENCODING": "ascii"}

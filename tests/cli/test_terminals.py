@@ -91,7 +91,9 @@ def test_closed_pipe_gives_no_traceback(tmp_path):
     assert len(ran.stdout.splitlines()) == 1
 
 
-@pytest.mark.parametrize("folder", ["two\nlines, \U0001f58a and quo'te", "\udcff"])
+@pytest.mark.parametrize(
+    "folder", ["two\nlines, \U0001f58a and quo'te", pytest.param("\udcff", marks=pytest.mark.long)]
+)
 def test_folder_may_have_any_name(folder, tmp_path):
     environment = ASCII if folder == "\udcff" else {}
     out_dir = tmp_path / os.fsencode(folder).decode("utf-8", "surrogateescape")

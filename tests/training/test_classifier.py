@@ -94,7 +94,10 @@ def test_same_seed_gives_same_weights_and_another_seed_does_not(digits):
     assert digests[0] == digests[1] != digests[2]
 
 
-@pytest.mark.parametrize("name", models.CLASSIFIERS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.long if name == "wsimple" else ()) for name in models.CLASSIFIERS],
+)
 def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, digits, tmp_path):
     recipe = replace(models.load(name), epochs=2, batch_size=50)
     subset = some(digits[0], 100), some(digits[1], 20)

@@ -109,7 +109,9 @@ def whole(own, tmp_path_factory):
     return files_without_times(folder / "out")
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_resumed_run_leaves_the_files_of_an_uninterrupted_one(number, whole, own, tmp_path):
     with Session(tmp_path, command("linear", own, "parts")) as session:
         session.wait_for("2  ")
