@@ -7,7 +7,7 @@ from page_nets import trained
 from torch import nn
 
 from mnistctl.errors import MnistctlError
-from mnistctl.models import CLASSIFIERS, load_classifier, simple
+from mnistctl.models import CLASSIFIERS, load_classifier
 from mnistctl.pages.layers import UnknownLayerError
 from mnistctl.pages.tracing import trace
 
@@ -35,7 +35,7 @@ def forward(function, **layers):
 
 @pytest.mark.parametrize("name", sorted(CLASSIFIERS))
 def test_every_classifier_can_be_computed(name):
-    net = load_classifier(name).net() if "simple" not in name else simple.net()
+    net = load_classifier(name).net()
     traced = trace(net, pixels=PIXELS)
     assert traced.layers[-1].shape == (10,)
     learned = sum(param.numel() for param in net.parameters())
