@@ -23,6 +23,7 @@ from mnistctl.cli.options import (
     OUTPUT,
     AllowOtherRecipe,
     BoxesFile,
+    CsvFile,
     DataDir,
     DatasetName,
     Device,
@@ -31,6 +32,8 @@ from mnistctl.cli.options import (
     Images,
     Json,
     Labels,
+    LatexFile,
+    MarkdownFile,
     MinConfidence,
     Offline,
     OutDir,
@@ -111,6 +114,9 @@ def evaluate(
     charts: ChartsFile = None,
     no_charts: NoCharts = False,
     overwrite: OverwriteFiles = False,
+    csv: CsvFile = None,
+    markdown: MarkdownFile = None,
+    latex: LatexFile = None,
     corrupt: Corrupt = False,
     judge: ReferenceClassifier = None,
     count: SampleCount = None,
@@ -127,6 +133,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """The command `eval`."""
+    from mnistctl.cli.output.terminal import results_on_stderr
     from mnistctl.inference import load
 
     # A mistyped name is an error before anything is downloaded.
@@ -145,7 +152,9 @@ def evaluate(
     recipes = find_recipes([*nets, judge], recipe, allow_inexact=allow_inexact)
     given = {name: context.params[name] for name in _PARAMETERS}
     if dataset is None:  # images are of no data set
-        known = DEFAULT_DATASET if subject == _IMAGES else _find_dataset(paths, silent=quiet or json)
+        to_stdout = "-" in map(str, (predictions, onnx, page, csv, markdown, latex))
+        with results_on_stderr(to_stdout):
+            known = DEFAULT_DATASET if subject == _IMAGES else _find_dataset(paths, silent=quiet or json)
         given["dataset"] = known
     options = EvalOptions(paths=paths, recipes=recipes, **given)
     run = {
@@ -198,6 +207,9 @@ _APPLIES_TO = {
     "page": (_CLASSIFIER, _CLASSIFIERS),
     "charts": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
     "no_charts": (_CLASSIFIER, _CLASSIFIERS, _GENERATOR),
+    "csv": (_CLASSIFIERS,),
+    "markdown": (_CLASSIFIERS,),
+    "latex": (_CLASSIFIERS,),
     "corrupt": (_CLASSIFIER, _CLASSIFIERS),
     "require": (_CLASSIFIER, _CLASSIFIERS, _IMAGES),
     "judge": (_GENERATOR,),
@@ -232,5 +244,5 @@ def _check_options(context: typer.Context, subject: str) -> None:
             raise UsageError(f"{option_of(name)} cannot be combined with --image")
         if subjects == (_IMAGES,):
             raise UsageError(f"{option_of(name)} needs --image")
-        whose = "classifiers" if _CLASSIFIERS in subjects else subjects[0]
+        whose = "classifiers" if {_CLASSIFIER, _CLASSIFIERS} <= {*subjects} else subjects[0]
         raise UsageError(f"{option_of(name)} is only for {whose}, not for {subject}")

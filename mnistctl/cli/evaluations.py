@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mnistctl.artifacts.drawing import Chart
     from mnistctl.artifacts.files import Warned
     from mnistctl.artifacts.outputs import Output
+    from mnistctl.artifacts.tables import TableFiles
     from mnistctl.evaluation.comparison import Comparison
     from mnistctl.evaluation.figures import FigureFiles
     from mnistctl.evaluation.predictions import Classifier, LabelledSplit, ModelPredictions
@@ -44,6 +45,9 @@ class EvalOptions:
     predictions: Path | None
     onnx: Path | None
     page: Path | None
+    csv: Path | None
+    markdown: Path | None
+    latex: Path | None
     overwrite: bool
     charts: Path | None
     no_charts: bool
@@ -60,6 +64,12 @@ class EvalOptions:
     quiet: bool
     json: bool
     recipes: "Recipes"
+
+    def tables(self) -> "TableFiles":
+        """The tables to write."""
+        from mnistctl.artifacts.tables import TableFiles
+
+        return TableFiles(self.csv, self.markdown, self.latex)
 
     def figure_files(self, name: str) -> "FigureFiles":
         """Where the charts are written; `name` is their default name. The names of many nets are cut."""
@@ -250,6 +260,7 @@ def _check_outputs(options: EvalOptions, figures: "Sequence[Output]") -> None:
     formats = {"predictions": TABLE, "onnx": ONNX, "page": PAGE}
     given = {field: getattr(options, field) for field in formats}
     named = [Output(path, formats[field], field) for field, path in given.items() if path is not None]
+    named += options.tables().outputs()
     check_outputs(named, overwrite=options.overwrite)
     if not options.no_charts:
         try:
@@ -268,6 +279,7 @@ def evaluate_several(options: EvalOptions) -> None:
     from mnistctl.evaluation.comparison import compare
     from mnistctl.evaluation.figures import COMPARISON_FIGURES, draw_figures
     from mnistctl.evaluation.splits import load_split_for
+    from mnistctl.evaluation.tables import comparison_table
 
     names = "-".join(path.stem for path in options.paths)
     target = options.figure_files(f"{names}-eval-{options.dataset}-{options.split}")
@@ -280,13 +292,14 @@ def evaluate_several(options: EvalOptions) -> None:
         comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
     curves, notes = _learning_curves(options.paths, classifiers)
     figures = options.figures(draw_figures(comparison, curves), target)
-    failure, paths = None, []
+    tables, failure, paths = options.tables(), None, []
     try:
         if page is not None:
             paths.append(page.write(comparison.predictions, comparison.warnings, comparison))
+        paths += tables.write(comparison_table(comparison))
     except OutputError as error:  # after the results are printed
         failure = error
-    with results_on_stderr(any(str(path) == files.STDOUT for path in paths)):
+    with results_on_stderr(tables.uses_stdout or any(str(path) == files.STDOUT for path in paths)):
         print_comparison(
             comparison, notes=notes, paths=[*paths, *figures], quiet=options.quiet, json=options.json
         )

@@ -199,6 +199,18 @@ Scale = Annotated[
         min=1, max=32, help="Enlarge each pixel of the picture N times.", metavar="N", rich_help_panel=OUTPUT
     ),
 ]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option("--csv", metavar="FILE", help="Write the results as CSV.", rich_help_panel=OUTPUT),
+]
+MarkdownFile = Annotated[
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="Write them in Markdown.", rich_help_panel=OUTPUT),
+]
+LatexFile = Annotated[
+    Path | None,
+    typer.Option("--latex", metavar="FILE", help="Write them in LaTeX.", rich_help_panel=OUTPUT),
+]
 Quiet = Annotated[bool, flag("--quiet", "-q", help="Print only the main result.", rich_help_panel=OUTPUT)]
 
 DATA_DIR, OUT_DIR = Path("data"), Path("out")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mnistctl.cli import completion
-from mnistctl.cli.commands import FOLDERS, location_fields, option_words, setting_words
+from mnistctl.cli.commands import FOLDERS, check_stdout, location_fields, option_words, setting_words
 from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import option_of, with_commands
 from mnistctl.cli.options import (
@@ -19,10 +19,13 @@ from mnistctl.cli.options import (
     RESUME,
     BatchSize,
     Config,
+    CsvFile,
     Epochs,
     Holdout,
     Json,
+    LatexFile,
     LearningRate,
+    MarkdownFile,
     Offline,
     OptionalDataDir,
     OptionalDataset,
@@ -34,6 +37,7 @@ from mnistctl.cli.options import (
     flag,
 )
 from mnistctl.cli.recipes import OPTION_FIELDS, configure, parse_assignments
+from mnistctl.cli.recorded import compare as compare_recorded
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS
 
@@ -50,7 +54,8 @@ def trials(
         list[str],
         typer.Argument(
             metavar="MODEL|FILE.py",
-            help=f"One or more of {', '.join(CLASSIFIERS)}, or recipe files of your own.",
+            help=f"One or more of {', '.join(CLASSIFIERS)}, or recipe files of your own; or the names of "
+            "recorded trials.",
             autocompletion=completion.classifiers,
         ),
     ],
@@ -158,12 +163,29 @@ def trials(
         Literal["same", "better"] | None,
         typer.Option(help="Exit with code 7 unless the result is shown to be this.", rich_help_panel=OUTPUT),
     ] = None,
+    compare: Annotated[
+        bool,
+        flag(
+            "--compare",
+            help="Compare recorded trials, by name or file, instead of running any.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
+    csv: CsvFile = None,
+    markdown: MarkdownFile = None,
+    latex: LatexFile = None,
     quiet: Annotated[
         bool, flag("--quiet", "-q", help="Print only the mean accuracies.", rich_help_panel=OUTPUT)
     ] = False,
     json: Json = False,
 ) -> None:
     """The command `trials`."""
+    from mnistctl.artifacts.tables import TableFiles
+
+    tables = TableFiles(csv, markdown, latex)
+    if compare:
+        compare_recorded(context, model, tables, overwrite=overwrite, out_dir=out_dir)
+        return
     from mnistctl.trials.executors import get_backend
 
     backend = get_backend(
@@ -178,6 +200,7 @@ def trials(
         del given["out_dir"]  # a configuration file may have another folder
     models, options = _configure(model, given, set_, config)
     models, sweep = _plan_sweep(models, vary)
+    from mnistctl.cli.output.terminal import results_on_stderr
     from mnistctl.cli.output.trials import print_trials
     from mnistctl.trials import options as trials_options
     from mnistctl.trials.config import check_arguments
@@ -186,6 +209,7 @@ def trials(
     chosen = trials_options.TrialsOptions(
         models=tuple(models), count=count, options=options, until=until, margin=margin, sweep=sweep
     )
+    check_stdout(tables.outputs(), json=json)
     check_arguments(chosen, backend, overwrite, resume, allow_mixed, reference, require)
     if not resume:  # a journal has the name of its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
@@ -200,8 +224,12 @@ def trials(
             allow_mixed=allow_mixed,
             reference=reference,
             require=require,
+            tables=tables,
         )
-        with closing(running) as events:  # which stops the workers, however the block ends
+        with (
+            results_on_stderr(tables.uses_stdout),
+            closing(running) as events,
+        ):  # which stops the workers, however the block ends
             print_trials(events, quiet=quiet, json=json, resume_command=again)
 
 

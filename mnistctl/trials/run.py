@@ -9,8 +9,9 @@ from mnistctl.artifacts import files
 from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.outputs import CHART, TRIALS, Output, check_outputs
+from mnistctl.artifacts.tables import NO_TABLES, TableFiles
 from mnistctl.data.training_set import describe_training_set
-from mnistctl.errors import FailedTrialsError, UnmetError
+from mnistctl.errors import FailedTrialsError, UnmetError, UsageError
 from mnistctl.training.config import load_training_data
 from mnistctl.training.doubts import check_data
 from mnistctl.training.environment import MachineInfo, versions
@@ -27,6 +28,7 @@ from mnistctl.trials.pictures import draw_trials
 from mnistctl.trials.scheduler import Outcome, SlotPool, TrialFailure, TrialKey, run_tasks
 from mnistctl.trials.sequential import PairSequence
 from mnistctl.trials.summary import TrialsSummary, summarize_trials
+from mnistctl.trials.tables import trials_table
 from mnistctl.trials.task import RunTrial, TrialSettings, TrialWithNet
 from mnistctl.trials.winner import choose_winner, score_winner
 from mnistctl.trials.worker import run_trial
@@ -44,6 +46,7 @@ def run_trials(
     allow_mixed: bool = False,
     reference: str | None = None,
     require: Requirement | None = None,
+    tables: TableFiles = NO_TABLES,
     run_trial: RunTrial = run_trial,
 ) -> Generator[Event, None, None]:
     """Run the trials that are not in the journal yet, and summarise all of them.
@@ -60,6 +63,7 @@ def run_trials(
         allow_mixed: resume even if settings differ from those of the journal, and note which.
         reference: name of published accuracies to compare with.
         require: "same" or "better": what the comparison must show.
+        tables: the tables of the results to write.
         run_trial: runs one trial in a worker.
 
     Raises:
@@ -77,6 +81,7 @@ def run_trials(
         yield from warnings
         existing = None if overwrite else journal.read(options.journal_path)
         check_trials_outputs(options.run_path, replace=overwrite or existing is not None)
+        check_tables(tables, overwrite=overwrite)
         config = resolve(
             options, backend, existing, resume=resume, allow_mixed=allow_mixed, reference=reference
         )
@@ -91,7 +96,7 @@ def run_trials(
             command=command(config.options),
             session_seconds=time.perf_counter() - started,
         )
-        yield from write_summary(config, result)
+        yield from write_summary(config, result, tables)
     _raise_failures(result, len(entries.trials), require)
 
 
@@ -191,8 +196,25 @@ def check_trials_outputs(run_path: Path, *, replace: bool) -> None:
     require_unused([path for path in paths if path.exists()], replace=replace)
 
 
-def write_summary(config: TrialsConfig, result: TrialsSummary) -> Iterator[Saved | TrialsFinished]:
-    """Write the summary and the picture, which can be computed again from the journal."""
+def check_tables(tables: TableFiles, *, overwrite: bool) -> None:
+    """Check that the tables can be written, before the first trial.
+
+    Raises:
+        UsageError, OutputError: as `check_outputs`.
+    """
+    try:
+        tables.check(overwrite=overwrite)
+    except UsageError as error:
+        if "overwrite" in error.remedies:  # which would run the trials again
+            message = f"{error.message}; name another file"
+            raise UsageError(message, field=error.field, value=error.value) from None
+        raise
+
+
+def write_summary(
+    config: TrialsConfig, result: TrialsSummary, tables: TableFiles
+) -> Iterator[Saved | TrialsFinished]:
+    """Write the summary, the picture and the tables, which can be computed again from the journal."""
     run_path = config.options.run_path
     yield Saved(str(config.options.journal_path))
     picture = draw_trials(result)
@@ -205,6 +227,8 @@ def write_summary(config: TrialsConfig, result: TrialsSummary) -> Iterator[Saved
     yield Saved(str(path))
     if result.sweep is not None and result.sweep.winner is not None:
         yield Saved(str(KeptNets(run_path).folder))
+    for table in tables.write(trials_table(result)):
+        yield Saved(str(table))
     yield TrialsFinished(result, config.already)
 
 

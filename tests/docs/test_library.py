@@ -22,7 +22,7 @@ def python_blocks(page):
     return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
 
 
-IN_MEMORY, RUN, LOAD, GENERATE, PLAIN = python_blocks("docs/library.md")
+IN_MEMORY, RUN, PANDAS, LOAD, GENERATE, PLAIN = python_blocks("docs/library.md")
 MODEL, VARIANT = python_blocks("docs/own-recipes.md")
 
 
@@ -58,6 +58,19 @@ def test_script_trains_evaluates_and_plots_without_writing_a_file(folder, monkey
     assert np.array_equal(axes.images[0].get_array(), evaluation.confusion)
     assert sum(int(text.get_text()) for text in axes.texts) == 1000
     names["plt"].close(names["figure"])
+
+
+def test_record_of_trials_is_read_into_pandas(folder, capsys):
+    (folder / "records").symlink_to(ROOT / "records")
+    names = {"Path": Path}
+    exec(PANDAS, names)
+    frame = names["frame"]
+    assert list(frame.columns[:2]) == ["label", "model"]
+    assert (len(frame), frame.seeds.tolist()) == (16, [*range(8)] * 2)
+    printed = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()[2:]}
+    assert {name: int(row[0]) for name, row in printed.items()} == {"averaged": 8, "baseline": 8}
+    assert float(printed["baseline"][1]) == pytest.approx(99.5875)
+    assert float(printed["averaged"][2]) == pytest.approx(0.030208, abs=1e-6)
 
 
 def test_other_blocks_run_load_and_predict_the_same(folder, monkeypatch):

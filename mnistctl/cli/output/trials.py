@@ -237,9 +237,9 @@ def print_conclusions(summary: "TrialsSummary") -> None:
     if arms:
         for text in _distribution(summary):
             print_line(text)
-        _print_arms(arms)
+        print_arms(arms)
     for row in summary.comparisons:
-        print_line(f"{row.second} minus {row.first}: {_describe_difference(row)}")
+        print_line(f"{row.second} minus {row.first}: {describe_difference(row)}")
         print_line(f"{row.conclusion}.", "bold")
     if summary.sequential is not None:
         _print_sequential(summary.sequential, summary.later_trials)
@@ -271,7 +271,8 @@ def _distribution(summary: "TrialsSummary") -> Iterator[str]:
         yield f"{format_percent(row.accuracy):<8}| {' '.join(counts)}".rstrip()
 
 
-def _print_arms(arms: "Sequence[ArmSummary]") -> None:
+def print_arms(arms: "Sequence[ArmSummary]") -> None:
+    """Print a table with the statistics of each arm, which has results."""
     headers = ("", "n", "mean", "SD", "min", "median", "max", "95 % interval")
     table = plain_table(*headers, justify="right", left=[0])
     for arm in arms:
@@ -303,14 +304,15 @@ def _print_sequential(row: "SequentialComparison", later_trials: int) -> None:
 
 
 def _print_reference(row: "ReferenceComparison") -> None:
-    print_line(f"{row.label} minus {row.published}'s {row.model}: {_describe_difference(row)}")
+    print_line(f"{row.label} minus {row.published}'s {row.model}: {describe_difference(row)}")
     print_line(f"{row.conclusion}.", "bold")
     if row.differences_from_published:
         options = ", ".join(f"{option_of(k)} {v}" for k, v in row.differences_from_published.items())
         print_line(f"({row.published} ran the full recipe on MNIST; these trials have {options}.)")
 
 
-def _describe_difference(row: "Difference") -> str:
+def describe_difference(row: "Difference") -> str:
+    """A difference with its interval and its tests."""
     parts = [f"{row.difference:+z.4f} points"]
     if row.interval is not None:
         parts.append("95 % interval {:+z.4f} to {:+z.4f}".format(*row.interval))
