@@ -11,9 +11,9 @@ function ticks(low, high, wanted = 5) {
   return values;
 }
 
-function tickText(value) {
-  const text = String(value);
-  return text.length > 6 ? value.toExponential().replace("-", "\u2212") : text;
+function tickTexts(values) {
+  const long = values.some((value) => String(value).length > 6);
+  return values.map((value) => (long && value !== 0 ? value.toExponential().replace("-", "\u2212") : String(value)));
 }
 
 // Axes for values from `x` [low, high] and `y`; `plot(node, toX, toY)` draws inside.
@@ -22,10 +22,11 @@ function axes(title, { x, y, xLabel, yLabel }, plot) {
   const scale = ([low, high], from, to) => (value) => from + ((value - low) / (high - low || 1)) * (to - from);
   const toX = scale(x, left, width - right), toY = scale(y, height - bottom, top);
   const node = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title, class: "chart" });
-  for (const value of ticks(...y)) {
+  const rows = ticks(...y), texts = tickTexts(rows);
+  rows.forEach((value, n) => {
     node.append(svg("line", { class: "grid", x1: left, x2: width - right, y1: toY(value), y2: toY(value) }),
-      svg("text", { class: "tick end", x: left - 6, y: toY(value) + 4 }, tickText(value)));
-  }
+      svg("text", { class: "tick end", x: left - 6, y: toY(value) + 4 }, texts[n]));
+  });
   for (const value of ticks(...x)) {
     node.append(svg("text", { class: "tick middle", x: toX(value), y: height - bottom + 16 }, String(value)));
   }

@@ -44,6 +44,12 @@ class Gallery {
     this.title.scrollIntoView({ block: "start" });
   }
 
+  // On paper there is no button for more digits.
+  printing(begins) {
+    this.wanted = begins ? Infinity : GALLERY_PAGE;
+    this.show();
+  }
+
   use(net) {
     this.net = net;
     this.show();

@@ -85,6 +85,8 @@ class ReportPart {
     this.gallery = new Gallery({ digits, nets }, draw);
     this.results = element("div", { class: "results" });
     this.training = element("div", {});
+    addEventListener("beforeprint", () => this.gallery.printing(true));
+    addEventListener("afterprint", () => this.gallery.printing(false));
   }
 
   parts() {
@@ -135,7 +137,7 @@ class ReportPart {
       const right = label === predicted;
       const level = right ? "right" : `wrong${1 + Math.floor((4.99 * number) / (most + 1e-9))}`;
       const name = `label ${label}, read as ${predicted}: ${count(number, "digit")}`;
-      return element("td", {}, button(number.toLocaleString("en"), () => this.gallery.select(label, predicted), { class: level, "aria-label": name }));
+      return element("td", {}, button(String(number), () => this.gallery.select(label, predicted), { class: level, "aria-label": name }));
     };
     const digits = counts.map((_, n) => String(n));
     return element("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "confusion table" }, element("table", { class: "confusion" },

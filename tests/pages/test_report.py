@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from page_files import DISPUTED, Record, classifier_page, digits, fitted
+from page_files import DISPUTED, Record, classifier_page, digits, fitted, untrained
 from pen import seen, settle
 
 from mnistctl.evaluation.statistics import wilson
@@ -152,3 +152,14 @@ def test_printed_page_has_the_report_and_not_the_canvas(tab):
     assert not tab.locator(".filters").is_visible()
     assert tab.locator(".confusion").is_visible()
     assert tab.locator(".card").first.is_visible()
+
+
+def test_all_misread_digits_are_printed_in_light_colours(visit):
+    tab = visit(classifier_page({"poor": untrained("logit")}, count=200)[0], color_scheme="dark")
+    assert len(cards(tab)) == 120
+    tab.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert len(cards(tab)) > 150
+    tab.emulate_media(media="print", color_scheme="dark")
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert len(cards(tab)) == 120
