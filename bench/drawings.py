@@ -94,7 +94,9 @@ def save_pictures(browser: Browser, page: Path, generator_page: Path, folder: Pa
         top = box["y"] + tab.evaluate("scrollY")
         clip = {"x": 0, "y": top, "width": 1100, "height": min(box["height"], 660)}
         shot = Image.open(io.BytesIO(tab.screenshot(full_page=True, clip=clip)))
-        shot.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(folder / f"{name}.png", optimize=True)
+        shot.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
+            folder / f"{name}.png", optimize=True
+        )
         tab.close()
 
 
