@@ -21,7 +21,7 @@ from mnistctl.trials.journal import JournalHeader, ResumeNote, SharedSettings, T
 from mnistctl.trials.nets import KeptNets
 from mnistctl.trials.options import TrialsOptions
 from mnistctl.trials.scheduler import TrialKey
-from mnistctl.trials.winner import choose_winner
+from mnistctl.trials.winner import lacks_winner
 from mnistctl.trials.worker import arms_of, recipes_of
 
 _MAX_VALUE = 40  # characters of a setting in a message
@@ -81,7 +81,7 @@ def resolve(
     header = _new_header(options, backend)
     mismatched = journal.compare_settings(existing.header.settings, header.settings)
     remaining = _remaining(existing, options)
-    already = not resume or not (remaining or _lacks_winner(existing))
+    already = not resume or not (remaining or lacks_winner(existing))
     config = TrialsConfig(options, header, existing, remaining, already=already)
     if not resume:
         _require_complete(config, mismatched)
@@ -214,11 +214,6 @@ def _remaining(existing: TrialsJournal, options: TrialsOptions) -> list[TrialKey
     return [key for key in keys if key in remaining]
 
 
-def _lacks_winner(existing: TrialsJournal) -> bool:
-    """Whether all trials have ended, but the winner of the sweep is not scored yet."""
-    return existing.header.has_winner and existing.winner is None and choose_winner(existing) is not None
-
-
 def _resume_note(
     existing: TrialsJournal, options: TrialsOptions, mismatched: dict[str, tuple[Any, Any]]
 ) -> ResumeNote | None:
@@ -243,7 +238,7 @@ def _require_complete(config: TrialsConfig, mismatched: dict[str, tuple[Any, Any
     same = header.models == options.names and header.seed == options.first_seed and not mismatched
     same = same and header.stopping == options.stopping and header.sweep == options.sweep
     ended, expected = len(existing.trials), existing.count * len(header.models)
-    complete = (ended == expected or existing.settled) and not _lacks_winner(existing)
+    complete = (ended == expected or existing.settled) and not lacks_winner(existing)
     if same and existing.count == options.count and complete:
         return
     if same and not complete:

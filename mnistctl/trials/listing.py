@@ -12,6 +12,7 @@ from mnistctl.schema import Schema
 from mnistctl.training.checkpoints import RunCheckpoints
 from mnistctl.training.record import read_record
 from mnistctl.trials import journal
+from mnistctl.trials.winner import lacks_winner
 
 TRIALS_FOLDER = "trials"
 
@@ -111,7 +112,7 @@ def _trials(run_path: Path) -> RunEntry | None:
     return RunEntry(
         name=run_path.name,
         kind="trials",
-        state="unfinished" if content.remaining(keys) else "finished",
+        state="unfinished" if content.remaining(keys) or lacks_winner(content) else "finished",
         models=header.models,
         dataset=header.settings.dataset.name,
         seed=header.seed,

@@ -11,7 +11,7 @@ from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.outputs import CHART, TRIALS, Output, check_outputs
 from mnistctl.artifacts.tables import NO_TABLES, TableFiles
 from mnistctl.data.training_set import describe_training_set
-from mnistctl.errors import FailedTrialsError, UnmetError, UsageError
+from mnistctl.errors import FailedTrialsError, OutputError, UnmetError, UsageError
 from mnistctl.training.config import load_training_data
 from mnistctl.training.doubts import check_data
 from mnistctl.training.environment import MachineInfo, versions
@@ -193,7 +193,10 @@ def check_trials_outputs(run_path: Path, *, replace: bool) -> None:
     formats = {"jsonl": TRIALS, "json": TRIALS, "png": CHART}
     paths = {files.with_ending(run_path, ending): form for ending, form in formats.items()}
     check_outputs([Output(path, form, run=run_path.name) for path, form in paths.items()])
-    require_unused([path for path in paths if path.exists()], replace=replace)
+    nets = KeptNets(run_path).folder
+    if nets.exists() and not nets.is_dir():
+        raise OutputError(f"{nets}: is a file; a sweep keeps its nets in a folder of this name")
+    require_unused([path for path in (*paths, nets) if path.exists()], replace=replace)
 
 
 def check_tables(tables: TableFiles, *, overwrite: bool) -> None:

@@ -25,6 +25,11 @@ def choose_winner(journal: TrialsJournal) -> str | None:
     return max(means, key=lambda model: means[model]) if means else None
 
 
+def lacks_winner(journal: TrialsJournal) -> bool:
+    """Whether a sweep has an arm to choose, and none is scored on the test set yet."""
+    return journal.header.has_winner and journal.winner is None and choose_winner(journal) is not None
+
+
 def mean_accuracies(journal: TrialsJournal) -> dict[str, float]:
     """The mean accuracy of each model of a sweep with a result of every seed, in percent."""
     means: dict[str, float] = {}

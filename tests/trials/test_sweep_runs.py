@@ -10,7 +10,7 @@ from conftest import few_digits
 
 from mnistctl.artifacts import checkpoint
 from mnistctl.data.batches import Digits
-from mnistctl.errors import CheckpointError, FailedTrialsError, UsageError
+from mnistctl.errors import CheckpointError, FailedTrialsError, OutputError, UsageError
 from mnistctl.evaluation.predictions import load_classifiers, predict
 from mnistctl.evaluation.splits import load_split_for
 from mnistctl.models.sources import find
@@ -18,6 +18,7 @@ from mnistctl.training.options import RunOptions
 from mnistctl.trials import journal
 from mnistctl.trials.events import TrialEnded
 from mnistctl.trials.executors import Backend
+from mnistctl.trials.listing import list_results
 from mnistctl.trials.local import WorkerSlot
 from mnistctl.trials.options import TrialsOptions
 from mnistctl.trials.run import run_trials
@@ -220,3 +221,21 @@ def test_net_that_is_not_that_of_the_result_fails_the_trial(sweeps):
 def test_recipe_that_averages_weights_is_one_arm_of_a_sweep(sweeps):
     summary = sweeps.run(vary={"lr": "0.02"}, base="swa", count=1, batch_size=250)
     assert [arm.label for arm in summary.arms] == ["swa", "lr=0.02"]
+
+
+def test_folder_of_nets_is_neither_overwritten_nor_written_over(sweeps):
+    sweeps.nets.mkdir(parents=True)
+    with pytest.raises(UsageError, match="without the record of its run"):
+        sweeps.run()
+    sweeps.nets.rmdir()
+    sweeps.nets.write_text("a file")
+    with pytest.raises(OutputError, match="is a file; a sweep keeps its nets in a folder of this name"):
+        sweeps.run(overwrite=True)
+
+
+def test_sweep_is_listed_as_unfinished_until_its_winner_is_scored(sweeps):
+    sweeps.stop_after(4)
+    assert [entry.state for entry in list_results(sweeps.folder).runs] == ["unfinished"]
+    sweeps.run(resume=True)
+    (entry,) = list_results(sweeps.folder).runs
+    assert (entry.state, entry.done, entry.total, entry.holdout) == ("finished", 4, 4, 100)
