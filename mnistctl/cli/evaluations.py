@@ -11,7 +11,7 @@ from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.commands import check_stdout, name_part
 from mnistctl.cli.download import ensure
 from mnistctl.cli.options import EvaluatedSplit
-from mnistctl.errors import MnistctlError, OutputError, UnmetError
+from mnistctl.errors import MnistctlError, UnmetError
 from mnistctl.models.pretrained import WEIGHTS
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def evaluate_one(options: EvalOptions) -> None:
             paths.append(options.onnx)
         if page is not None:
             paths.append(page.write([evaluation.predictions], evaluation.warnings))
-    except OutputError as error:  # after the results are printed
+    except MnistctlError as error:  # after the results are printed
         failure = error
     with results_on_stderr(files.STDOUT in map(str, (options.predictions, options.onnx, options.page))):
         print_evaluation(
@@ -297,7 +297,7 @@ def evaluate_several(options: EvalOptions) -> None:
         if page is not None:
             paths.append(page.write(comparison.predictions, comparison.warnings, comparison))
         paths += tables.write(comparison_table(comparison))
-    except OutputError as error:  # after the results are printed
+    except MnistctlError as error:  # after the results are printed
         failure = error
     with results_on_stderr(tables.uses_stdout or any(str(path) == files.STDOUT for path in paths)):
         print_comparison(

@@ -32,7 +32,11 @@ function choice(legend, choices, chosen, onChange, attributes) {
   const name = `choice${choicesMade++}`;
   const options = choices.map(([value, text]) => {
     const input = element("input", {
-      type: "radio", name, value, checked: value === chosen, change: () => onChange(value),
+      type: "radio",
+      name,
+      value,
+      checked: value === chosen,
+      change: () => onChange(value),
     });
     return element("label", {}, input, element("span", {}, text));
   });
@@ -54,20 +58,37 @@ function slider(label, { min, max, step, value }, onInput, attributes) {
   const shown = element("output", {}, "");
   const input = element("input", { type: "range", min, max, step, value, ...attributes });
   const digits = Number(step) < 1 ? 2 : 0;
-  const show = () => { shown.textContent = decimal(Number(input.value), digits); };
-  input.addEventListener("input", () => { show(); onInput(Number(input.value)); });
+  const show = () => {
+    shown.textContent = decimal(Number(input.value), digits);
+  };
+  input.addEventListener("input", () => {
+    show();
+    onInput(Number(input.value));
+  });
   show();
   const field = element("label", { class: "slider" }, element("span", {}, label), input, shown);
-  field.setValue = (next) => { input.value = next; show(); };
+  field.setValue = (next) => {
+    input.value = next;
+    show();
+  };
   return field;
 }
 
 function table(head, rows, attributes) {
   const header = element("tr", {}, ...head.map((text) => element("th", { scope: "col" }, text)));
-  const body = rows.map(([first, ...cells]) => element("tr", {},
-    element("th", { scope: "row" }, first), ...cells.map((cell) => element("td", {}, cell))));
-  return element("div", { class: "wide", tabindex: "0", role: "group", "aria-label": "table" },
-    element("table", attributes, element("thead", {}, header), element("tbody", {}, ...body)));
+  const body = rows.map(([first, ...cells]) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, first),
+      ...cells.map((cell) => element("td", {}, cell)),
+    ),
+  );
+  return element(
+    "div",
+    { class: "wide", tabindex: "0", role: "group", "aria-label": "table" },
+    element("table", attributes, element("thead", {}, header), element("tbody", {}, ...body)),
+  );
 }
 
 function percent(fraction, digits = 1) {
@@ -110,8 +131,11 @@ function mixed(from, to, share) {
 
 // Maps a value to a colour: 0 to `limit` from the paper to the ink, or -limit to limit from one hue to another.
 function colourScale(limit, signed) {
-  const low = themeColour("--map-low"), high = themeColour("--map-high");
-  const against = themeColour("--against"), middle = themeColour("--map-middle"), pro = themeColour("--for");
+  const low = themeColour("--map-low"),
+    high = themeColour("--map-high");
+  const against = themeColour("--against"),
+    middle = themeColour("--map-middle"),
+    pro = themeColour("--for");
   const bound = limit > 0 ? limit : 1;
   if (!signed) return (value) => mixed(low, high, Math.min(1, Math.max(0, value / bound)));
   return (value) => {

@@ -10,10 +10,16 @@ class Drawing {
     this.steps = [];
     this.width = 22;
     this.erasing = false;
+    this.pointer = null; // the pointer that draws the stroke; null if it is the keyboard's pen
     this.pen = null; // where the keyboard's pen is, and whether it is down
     this.canvas = element("canvas", {
-      width: CANVAS_SIDE, height: CANVAS_SIDE, class: "drawing", tabindex: 0, role: "application",
-      "aria-label": "Canvas. Draw with the mouse, a pen or a finger; or move with the arrow keys, and lower and lift the pen with space.",
+      width: CANVAS_SIDE,
+      height: CANVAS_SIDE,
+      class: "drawing",
+      tabindex: 0,
+      role: "application",
+      "aria-label":
+        "Canvas. Draw with the mouse, a pen or a finger; or move with the arrow keys, and lower and lift the pen with space.",
       pointerdown: (event) => this.begin(event),
       pointermove: (event) => this.move(event),
       pointerup: () => this.end(),
@@ -32,7 +38,7 @@ class Drawing {
   }
 
   begin(event) {
-    if (event.button !== 0 || this.stroke) return;
+    if (event.button !== 0 || this.pointer !== null) return; // a second finger draws nothing
     event.preventDefault();
     this.canvas.focus({ preventScroll: true });
     this.hidePen();
@@ -61,6 +67,7 @@ class Drawing {
   }
 
   end() {
+    this.pointer = null;
     if (!this.stroke) return;
     this.stroke = null;
     this.onChange(true);
@@ -74,7 +81,9 @@ class Drawing {
       else this.start(this.pen);
     } else if (event.key in moves && !event.ctrlKey && !event.altKey && !event.metaKey) {
       const from = this.pen || [CANVAS_SIDE / 2, CANVAS_SIDE / 2];
-      this.pen = from.map((n, axis) => Math.max(0, Math.min(CANVAS_SIDE, n + KEY_STEP * moves[event.key][axis])));
+      this.pen = from.map((n, axis) =>
+        Math.max(0, Math.min(CANVAS_SIDE, n + KEY_STEP * moves[event.key][axis])),
+      );
       if (this.stroke) this.extend(this.pen);
     } else return;
     event.preventDefault();
@@ -86,7 +95,7 @@ class Drawing {
 
   hidePen() {
     this.cross.hidden = true;
-    if (this.pointer === undefined || !this.stroke) this.end();
+    this.end();
   }
 
   add(step) {
@@ -131,7 +140,12 @@ class Drawing {
   }
 
   paintLine({ width, erasing }, [fromX, fromY], [toX, toY]) {
-    Object.assign(this.context, { lineCap: "round", lineJoin: "round", lineWidth: erasing ? width + 2 : width, strokeStyle: erasing ? "#fff" : "#000" });
+    Object.assign(this.context, {
+      lineCap: "round",
+      lineJoin: "round",
+      lineWidth: erasing ? width + 2 : width,
+      strokeStyle: erasing ? "#fff" : "#000",
+    });
     this.context.beginPath();
     this.context.moveTo(fromX, fromY);
     this.context.lineTo(toX, toY);
@@ -153,9 +167,11 @@ class Drawing {
 
 // The whole canvas at 28x28: each pixel is the mean of 11x11. This is what pages without the preparation do.
 function shrunk(greys) {
-  const side = CANVAS_SIDE / 28, pixels = new Float64Array(784);
+  const side = CANVAS_SIDE / 28,
+    pixels = new Float64Array(784);
   greys.forEach((grey, n) => {
-    const row = Math.floor(n / CANVAS_SIDE / side), column = Math.floor((n % CANVAS_SIDE) / side);
+    const row = Math.floor(n / CANVAS_SIDE / side),
+      column = Math.floor((n % CANVAS_SIDE) / side);
     pixels[28 * row + column] += 255 - grey;
   });
   return Uint8Array.from(pixels, (sum) => Math.round(sum / side ** 2));
@@ -165,21 +181,45 @@ function shrunk(greys) {
 class Bars {
   constructor(net) {
     this.answer = element("p", { class: "answer" }, "");
-    this.rows = Array.from({ length: 10 }, () => ({ bar: element("span", { class: "bar" }), value: element("td", {}, "") }));
-    const body = this.rows.map(({ bar, value }, digit) => element("tr", {},
-      element("th", { scope: "row" }, String(digit)), element("td", {}, element("span", { class: "track", "aria-hidden": "true" }, bar)), value));
-    const note = net.temperature === 1 ? null
-      : element("p", { class: "note" }, `Logits are divided by ${net.temperature}, so that the probabilities fit how often the net is right.`);
-    this.node = element("article", { class: "reading" },
-      element("h3", {}, net.name), this.answer, element("table", { "aria-label": `probabilities of ${net.name}` }, element("tbody", {}, ...body)), note);
+    this.rows = Array.from({ length: 10 }, () => ({
+      bar: element("span", { class: "bar" }),
+      value: element("td", {}, ""),
+    }));
+    const body = this.rows.map(({ bar, value }, digit) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, String(digit)),
+        element("td", {}, element("span", { class: "track", "aria-hidden": "true" }, bar)),
+        value,
+      ),
+    );
+    const note =
+      net.temperature === 1
+        ? null
+        : element(
+            "p",
+            { class: "note" },
+            `Logits are divided by ${net.temperature}, so that the probabilities fit how often the net is right.`,
+          );
+    this.node = element(
+      "article",
+      { class: "reading" },
+      element("h3", {}, net.name),
+      this.answer,
+      element("table", { "aria-label": `probabilities of ${net.name}` }, element("tbody", {}, ...body)),
+      note,
+    );
     this.show(null);
   }
 
   show(probabilities) {
     const best = probabilities && largest(probabilities);
-    this.answer.replaceChildren(...(probabilities
-      ? [element("strong", {}, String(best)), element("span", {}, percent(probabilities[best]))]
-      : [element("strong", {}, "–"), element("span", {}, "nothing drawn")]));
+    this.answer.replaceChildren(
+      ...(probabilities
+        ? [element("strong", {}, String(best)), element("span", {}, percent(probabilities[best]))]
+        : [element("strong", {}, "–"), element("span", {}, "nothing drawn")]),
+    );
     this.rows.forEach(({ bar, value }, digit) => {
       const share = probabilities ? probabilities[digit] : 0;
       bar.style.width = `${100 * share}%`;
@@ -202,25 +242,77 @@ class DrawPart {
   }
 
   parts() {
-    const pen = slider("pen", { min: 8, max: 44, step: 1, value: 22 }, (value) => { this.drawing.width = value; });
-    const tool = choice("tool", [["draw", "pen"], ["erase", "eraser"]], "draw", (value) => { this.drawing.erasing = value === "erase"; });
-    const paper = element("div", { class: "paper" },
+    const pen = slider("pen", { min: 8, max: 44, step: 1, value: 22 }, (value) => {
+      this.drawing.width = value;
+    });
+    const tool = choice(
+      "tool",
+      [
+        ["draw", "pen"],
+        ["erase", "eraser"],
+      ],
+      "draw",
+      (value) => {
+        this.drawing.erasing = value === "erase";
+      },
+    );
+    const paper = element(
+      "div",
+      { class: "paper" },
       element("div", { class: "frame" }, this.drawing.canvas, this.drawing.cross),
-      element("div", { class: "row" }, button("Clear", () => this.drawing.clear()), button("Undo", () => this.drawing.undo()), tool),
-      pen);
-    const mode = choice("picture", [["mnist", "as MNIST was made"], ["shrunk", "only shrunk"]], "mnist",
-      (value) => { this.prepared = value === "mnist"; this.read(true); });
-    const seen = element("div", { class: "sees" }, element("h3", {}, this.nets.length > 1 ? "What the nets see" : "What the net sees"),
-      this.seen, this.caption, mode, this.testDigits());
-    const readings = element("div", { class: `readings${this.nets.length > 1 ? " several" : ""}` }, ...this.bars.map((bars) => bars.node));
+      element(
+        "div",
+        { class: "row" },
+        button("Clear", () => this.drawing.clear()),
+        button("Undo", () => this.drawing.undo()),
+        tool,
+      ),
+      pen,
+    );
+    const mode = choice(
+      "picture",
+      [
+        ["mnist", "as MNIST was made"],
+        ["shrunk", "only shrunk"],
+      ],
+      "mnist",
+      (value) => {
+        this.prepared = value === "mnist";
+        this.read(true);
+      },
+    );
+    const seen = element(
+      "div",
+      { class: "sees" },
+      element("h3", {}, this.nets.length > 1 ? "What the nets see" : "What the net sees"),
+      this.seen,
+      this.caption,
+      mode,
+      this.testDigits(),
+    );
+    const readings = element(
+      "div",
+      { class: `readings${this.nets.length > 1 ? " several" : ""}` },
+      ...this.bars.map((bars) => bars.node),
+    );
     return [element("div", { class: "draw" }, paper, seen, readings), this.spoken];
   }
 
   testDigits() {
     const { digits } = this;
-    const index = element("input", { type: "number", min: 0, value: digits.indices[0], "aria-label": `number of a ${digits.split} digit` });
-    const put = (place) => { index.value = digits.indices[place]; this.put(place); };
-    const wrong = digits.images.map((_, place) => place).filter((place) => this.nets.some((net) => net.report.predicted[place] !== digits.labels[place]));
+    const index = element("input", {
+      type: "number",
+      min: 0,
+      value: digits.indices[0],
+      "aria-label": `number of a ${digits.split} digit`,
+    });
+    const put = (place) => {
+      index.value = digits.indices[place];
+      this.put(place);
+    };
+    const wrong = digits.images
+      .map((_, place) => place)
+      .filter((place) => this.nets.some((net) => net.report.predicted[place] !== digits.labels[place]));
     const any = (places) => put(places[Math.floor(Math.random() * places.length)]);
     const note = element("p", { class: "note", role: "status" }, "");
     const show = () => {
@@ -228,15 +320,29 @@ class DrawPart {
       note.textContent = place < 0 ? "This page does not have that digit." : "";
       if (place >= 0) put(place);
     };
-    return element("div", { class: "testdigits" }, element("h3", {}, `Begin with a ${digits.split} digit`),
-      element("div", { class: "row" },
+    return element(
+      "div",
+      { class: "testdigits" },
+      element("h3", {}, `Begin with a ${digits.split} digit`),
+      element(
+        "div",
+        { class: "row" },
         button("Any", () => any(digits.images.map((_, place) => place))),
         wrong.length ? button("A misread one", () => any(wrong)) : null,
-        element("label", { class: "field" }, element("span", {}, "number"), index), button("Show", show)), note);
+        element("label", { class: "field" }, element("span", {}, "number"), index),
+        button("Show", show),
+      ),
+      note,
+    );
   }
 
   put(place) {
-    this.drawing.add({ kind: "digit", pixels: this.digits.images[place], index: this.digits.indices[place], label: this.digits.labels[place] });
+    this.drawing.add({
+      kind: "digit",
+      pixels: this.digits.images[place],
+      index: this.digits.indices[place],
+      label: this.digits.labels[place],
+    });
   }
 
   // Reads the canvas soon: at once if the nets are fast, else after a pause as long as the last reading took.
@@ -245,12 +351,16 @@ class DrawPart {
     if (this.waiting) return;
     this.waiting = true;
     document.documentElement.dataset.busy = "true";
-    setTimeout(() => requestAnimationFrame(() => {
-      this.waiting = false;
-      const wasSettled = this.settled;
-      this.settled = false;
-      this.read(wasSettled);
-    }), settled ? 0 : this.cost);
+    setTimeout(
+      () =>
+        requestAnimationFrame(() => {
+          this.waiting = false;
+          const wasSettled = this.settled;
+          this.settled = false;
+          this.read(wasSettled);
+        }),
+      settled ? 0 : this.cost,
+    );
   }
 
   // What the nets see now, [784] white on black, and where it came from; null if the canvas is empty.
@@ -267,22 +377,36 @@ class DrawPart {
     const found = this.picture();
     const results = found && this.nets.map((net) => net.read(found.pixels, Boolean(found.digit)));
     this.bars.forEach((bars, n) => bars.show(results && results[n].probabilities));
-    picture(found ? found.pixels : new Uint8Array(784), 28, 28, GREYS, "the picture of 28 by 28 pixels that the net sees", this.seen);
+    picture(
+      found ? found.pixels : new Uint8Array(784),
+      28,
+      28,
+      GREYS,
+      "the picture of 28 by 28 pixels that the net sees",
+      this.seen,
+    );
     this.caption.textContent = this.describe(found);
     this.cost = performance.now() - began;
     document.documentElement.dataset.milliseconds = this.cost.toFixed(1);
-    if (settled) this.spoken.textContent = found ? this.nets.map((net, n) => {
-      const best = largest(results[n].probabilities);
-      return `${net.name} reads ${best}, ${percent(results[n].probabilities[best])}`;
-    }).join("; ") : "";
+    if (settled)
+      this.spoken.textContent = found
+        ? this.nets
+            .map((net, n) => {
+              const best = largest(results[n].probabilities);
+              return `${net.name} reads ${best}, ${percent(results[n].probabilities[best])}`;
+            })
+            .join("; ")
+        : "";
     this.onRead(found && { ...found, results, settled });
     if (!this.waiting) delete document.documentElement.dataset.busy;
   }
 
   describe(found) {
     if (!found) return "28 × 28 pixels, white on black";
-    if (found.digit) return `Digit ${found.digit.index} of the ${this.digits.split} split, labelled ${found.digit.label}, pixel by pixel as in the data set. Draw on it to change it.`;
-    return this.prepared ? "Cropped, scaled into a box of 20 × 20, and placed by its centre of mass, as MNIST was made."
+    if (found.digit)
+      return `Digit ${found.digit.index} of the ${this.digits.split} split, labelled ${found.digit.label}, pixel by pixel as in the data set. Draw on it to change it.`;
+    return this.prepared
+      ? "Cropped, scaled into a box of 20 × 20, and placed by its centre of mass, as MNIST was made."
       : "The whole canvas shrunk to 28 × 28. No digit of the training looked like this.";
   }
 }

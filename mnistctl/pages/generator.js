@@ -21,8 +21,10 @@ function lengthOf(vector) {
 function onArc(from, to, share) {
   const dot = from.reduce((sum, value, n) => sum + value * to[n], 0);
   const angle = Math.acos(Math.max(-1, Math.min(1, dot / (lengthOf(from) * lengthOf(to) || 1))));
-  const [a, b] = angle < 1e-4 ? [1 - share, share]
-    : [Math.sin((1 - share) * angle) / Math.sin(angle), Math.sin(share * angle) / Math.sin(angle)];
+  const [a, b] =
+    angle < 1e-4
+      ? [1 - share, share]
+      : [Math.sin((1 - share) * angle) / Math.sin(angle), Math.sin(share * angle) / Math.sin(angle)];
   return from.map((value, n) => a * value + b * to[n]);
 }
 
@@ -63,7 +65,8 @@ class Pictures {
   }
 
   save(name) {
-    const cell = 28 * SAVED_SCALE, gap = SAVED_SCALE;
+    const cell = 28 * SAVED_SCALE,
+      gap = SAVED_SCALE;
     const canvas = element("canvas", { width: this.canvases.length * (cell + gap) - gap, height: cell });
     const context = canvas.getContext("2d");
     context.imageSmoothingEnabled = false;
@@ -74,7 +77,8 @@ class Pictures {
 
 function generatorParts(data) {
   const net = makeNet(data.net);
-  const noise = new NoisePart(data, net), morph = new MorphPart(data, net, () => noise.noise);
+  const noise = new NoisePart(data, net),
+    morph = new MorphPart(data, net, () => noise.noise);
   return {
     chooser: null,
     parts: [
@@ -88,15 +92,26 @@ function generatorParts(data) {
 class NoisePart {
   constructor(data, net) {
     Object.assign(this, { data, noise: randomNoise() });
-    const labels = data.conditional ? Array.from({ length: 10 }, (_, digit) => `a generated ${digit}`) : ["a generated digit"];
-    this.pictures = new Pictures((digit) => net.generate(this.noise, digit), labels, { class: `generated${data.conditional ? "" : " one"}` });
+    const labels = data.conditional
+      ? Array.from({ length: 10 }, (_, digit) => `a generated ${digit}`)
+      : ["a generated digit"];
+    this.pictures = new Pictures((digit) => net.generate(this.noise, digit), labels, {
+      class: `generated${data.conditional ? "" : " one"}`,
+    });
   }
 
   parts() {
     const { directions, conditional, name } = this.data;
     const range = { min: -4, max: 4, step: 0.05, value: 0 };
-    this.directions = directions.map((direction, n) => slider(`direction ${n + 1}`, range, (value) => this.move(direction, value)));
-    this.components = Array.from({ length: NOISE_SIZE }, (_, n) => slider(`number ${n + 1}`, range, (value) => { this.noise[n] = value; this.show(); }));
+    this.directions = directions.map((direction, n) =>
+      slider(`direction ${n + 1}`, range, (value) => this.move(direction, value)),
+    );
+    this.components = Array.from({ length: NOISE_SIZE }, (_, n) =>
+      slider(`number ${n + 1}`, range, (value) => {
+        this.noise[n] = value;
+        this.show();
+      }),
+    );
     this.distance = slider("distance from 0", { min: 0, max: 20, step: 0.1, value: 0 }, (value) => {
       const scale = value / (lengthOf(this.noise) || 1);
       this.noise = this.noise.map((each) => each * scale);
@@ -105,14 +120,39 @@ class NoisePart {
     this.show();
     return [
       this.pictures.node,
-      element("p", { class: "note" }, conditional ? "Ten digits from one noise: the noise is the handwriting." : "One picture from the noise. Which digit it is, the noise decides."),
-      element("div", { class: "row" },
-        button("New noise", () => { this.noise = randomNoise(); this.show(); }, { class: "main" }),
-        button("Save as PNG", () => this.pictures.save(`${name}.png`))),
+      element(
+        "p",
+        { class: "note" },
+        conditional
+          ? "Ten digits from one noise: the noise is the handwriting."
+          : "One picture from the noise. Which digit it is, the noise decides.",
+      ),
+      element(
+        "div",
+        { class: "row" },
+        button(
+          "New noise",
+          () => {
+            this.noise = randomNoise();
+            this.show();
+          },
+          { class: "main" },
+        ),
+        button("Save as PNG", () => this.pictures.save(`${name}.png`)),
+      ),
       element("h3", {}, "Through the noise"),
-      element("p", { class: "note" }, "The noise is a point of 100 dimensions. These are the directions in which the pictures change the most, strongest first. In training each number had a mean of 0 and a standard deviation of 1, so the distance from 0 was about 10."),
+      element(
+        "p",
+        { class: "note" },
+        "The noise is a point of 100 dimensions. These are the directions in which the pictures change the most, strongest first. In training each number had a mean of 0 and a standard deviation of 1, so the distance from 0 was about 10.",
+      ),
       element("div", { class: "sliders" }, ...this.directions, this.distance),
-      element("details", {}, element("summary", {}, "All 100 numbers"), element("div", { class: "sliders" }, ...this.components)),
+      element(
+        "details",
+        {},
+        element("summary", {}, "All 100 numbers"),
+        element("div", { class: "sliders" }, ...this.components),
+      ),
     ];
   }
 
@@ -136,14 +176,24 @@ class NoisePart {
 
 class MorphPart {
   constructor(data, net, currentNoise) {
-    Object.assign(this, { data, net, currentNoise, ends: [randomNoise(), randomNoise()], digits: [3, 8], share: 0 });
+    Object.assign(this, {
+      data,
+      net,
+      currentNoise,
+      ends: [randomNoise(), randomNoise()],
+      digits: [3, 8],
+      share: 0,
+    });
     const steps = Array.from({ length: MORPH_STEPS }, (_, n) => `step ${n + 1} of ${MORPH_STEPS}`);
     this.strip = new Pictures((n) => this.at(n / (MORPH_STEPS - 1)), steps, { class: "strip" });
-    this.single = new Pictures(() => this.at(this.share), ["the picture at this point of the morph"], { class: "generated one" });
+    this.single = new Pictures(() => this.at(this.share), ["the picture at this point of the morph"], {
+      class: "generated one",
+    });
   }
 
   at(share) {
-    const [from, to] = this.digits, mixture = new Float64Array(10);
+    const [from, to] = this.digits,
+      mixture = new Float64Array(10);
     mixture[from] += 1 - share;
     mixture[to] += share;
     return this.net.generate(onArc(...this.ends, share), mixture);
@@ -151,22 +201,51 @@ class MorphPart {
 
   parts() {
     const { conditional, name } = this.data;
-    this.position = slider("position", { min: 0, max: 1, step: 0.01, value: 0 }, (value) => { this.stop(); this.go(value); });
+    this.position = slider("position", { min: 0, max: 1, step: 0.01, value: 0 }, (value) => {
+      this.stop();
+      this.go(value);
+    });
     this.position.classList.add("position");
     this.play = button("Play", () => (this.timer ? this.stop() : this.start()), { class: "main" });
-    const set = (end, noise) => { this.ends[end] = noise; this.show(); };
-    const digit = (label, end) => select(label, Array.from({ length: 10 }, (_, n) => [String(n), String(n)]), (value) => { this.digits[end] = Number(value); this.show(); });
+    const set = (end, noise) => {
+      this.ends[end] = noise;
+      this.show();
+    };
+    const digit = (label, end) =>
+      select(
+        label,
+        Array.from({ length: 10 }, (_, n) => [String(n), String(n)]),
+        (value) => {
+          this.digits[end] = Number(value);
+          this.show();
+        },
+      );
     const digits = conditional ? [digit("from digit", 0), digit("to digit", 1)] : [];
-    digits.forEach((label, end) => { label.querySelector("select").value = String(this.digits[end]); });
+    digits.forEach((label, end) => {
+      label.querySelector("select").value = String(this.digits[end]);
+    });
     this.show();
     return [
-      this.single.node, this.position,
-      element("div", { class: "row" }, this.play, ...digits,
+      this.single.node,
+      this.position,
+      element(
+        "div",
+        { class: "row" },
+        this.play,
+        ...digits,
         button("Start at the noise above", () => set(0, this.currentNoise().slice())),
         button("End at the noise above", () => set(1, this.currentNoise().slice())),
-        button("New start and end", () => { this.ends = [randomNoise(), randomNoise()]; this.show(); })),
+        button("New start and end", () => {
+          this.ends = [randomNoise(), randomNoise()];
+          this.show();
+        }),
+      ),
       this.strip.node,
-      element("div", { class: "row" }, button("Save as PNG", () => this.strip.save(`${name}-morph.png`))),
+      element(
+        "div",
+        { class: "row" },
+        button("Save as PNG", () => this.strip.save(`${name}-morph.png`)),
+      ),
     ];
   }
 

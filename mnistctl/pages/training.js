@@ -1,27 +1,79 @@
 // The training of a net: its curves, its recipe and its record.
 
 function trainingOf({ record, model, parameters, digest }) {
-  const about = [["model", model], ["parameters", parameters.toLocaleString("en")], ["weights", `SHA-256 ${digest}`]];
-  if (!record) return [fieldList(about), element("p", { class: "note" }, "The record of the training was not next to the weights, so there are no curves.")];
-  const { recipe, losses, test_losses: testLosses, accuracies, discriminator_losses: discriminator, generator_losses: generator, ...rest } = record;
+  const about = [
+    ["model", model],
+    ["parameters", parameters.toLocaleString("en")],
+    ["weights", `SHA-256 ${digest}`],
+  ];
+  if (!record)
+    return [
+      fieldList(about),
+      element(
+        "p",
+        { class: "note" },
+        "The record of the training was not next to the weights, so there are no curves.",
+      ),
+    ];
+  const {
+    recipe,
+    losses,
+    test_losses: testLosses,
+    accuracies,
+    discriminator_losses: discriminator,
+    generator_losses: generator,
+    ...rest
+  } = record;
   const charts = [
-    losses && testLosses && epochChart("loss", "", [["training", losses], ["test", testLosses]], true),
+    losses &&
+      testLosses &&
+      epochChart(
+        "loss",
+        "",
+        [
+          ["training", losses],
+          ["test", testLosses],
+        ],
+        true,
+      ),
     accuracies && epochChart("test accuracy", "in %", [["test accuracy", accuracies]], false),
-    discriminator && generator && epochChart("loss", "", [["discriminator", discriminator], ["generator", generator]], true),
+    discriminator &&
+      generator &&
+      epochChart(
+        "loss",
+        "",
+        [
+          ["discriminator", discriminator],
+          ["generator", generator],
+        ],
+        true,
+      ),
     epochChart("learning rate", "", [["learning rate", recipe.lr_schedule]], true),
   ].filter(Boolean);
   const shown = new Set(["model", "parameters", "digest"]);
   const { lr_schedule: _, ...settings } = recipe; // its chart is above
   return [
     element("div", { class: "charts" }, ...charts),
-    element("div", { class: "pair" },
+    element(
+      "div",
+      { class: "pair" },
       element("article", {}, element("h3", {}, "Recipe"), fieldList(fieldsOf(settings))),
-      element("article", {}, element("h3", {}, "Record"), fieldList([...about, ...fieldsOf(rest).filter(([name]) => !shown.has(name))]))),
+      element(
+        "article",
+        {},
+        element("h3", {}, "Record"),
+        fieldList([...about, ...fieldsOf(rest).filter(([name]) => !shown.has(name))]),
+      ),
+    ),
   ];
 }
 
 function fieldList(pairs) {
-  return element("dl", { class: "list" }, ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
+  return element(
+    "dl",
+    { class: "list" },
+    ...pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+  );
 }
 
 // The fields of a JSON object as pairs of a name such as `machine.cores` and a text.
@@ -29,10 +81,13 @@ function fieldsOf(value, name = "") {
   if (value === null || value === undefined) return [];
   if (Array.isArray(value) && value.length === 0) return [];
   if (Array.isArray(value)) {
-    const texts = value.slice(0, 12).map((each) => (typeof each === "object" ? JSON.stringify(each) : String(each)));
+    const texts = value
+      .slice(0, 12)
+      .map((each) => (typeof each === "object" ? JSON.stringify(each) : String(each)));
     return [[name.replaceAll("_", " "), value.length > 12 ? `${texts.join(", ")}, …` : texts.join(", ")]];
   }
-  if (typeof value === "object") return Object.entries(value).flatMap(([key, each]) => fieldsOf(each, name ? `${name}.${key}` : key));
+  if (typeof value === "object")
+    return Object.entries(value).flatMap(([key, each]) => fieldsOf(each, name ? `${name}.${key}` : key));
   const exact = typeof value !== "number" || Number.isInteger(value);
   return [[name.replaceAll("_", " "), exact ? String(value) : String(Number(value.toPrecision(6)))]];
 }

@@ -68,6 +68,7 @@ def test_page_replaces_no_other_file_and_needs_its_ending(folder, mnistctl):
     assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 def test_dash_writes_the_page_to_stdout_and_the_tables_to_stderr(folder):
     environment = os.environ | {"MNISTCTL_OFFLINE": "1", "PYTHONPATH": str(RECORDS.parent)}
     command = [sys.executable, "-m", "mnistctl", "eval", str(CONV), *QUICK, "--page", "-"]
@@ -108,6 +109,7 @@ def test_generators_page_is_written_without_generating(tmp_path, mnistctl):
     assert "--overwrite" in again.stderr
 
 
+@pytest.mark.long
 def test_page_of_a_generator_of_a_recipe_file(folder, mnistctl):
     (folder / "drawer.py").write_text(HEAD + GAN)
     assert mnistctl("train", "drawer.py", "--dataset", "own", "-q").returncode == 0

@@ -90,6 +90,9 @@ def test_test_digit_is_read_pixel_by_pixel_until_it_is_changed(visit, fitted_pag
 def test_canvas_is_drawn_on_with_the_keyboard(visit, fitted_page):
     tab = visit(fitted_page)
     tab.locator("canvas.drawing").focus()
+    tab.keyboard.press(" ")
+    tab.locator("#inside h2").click()  # the pen is lifted where the canvas loses the focus
+    tab.locator("canvas.drawing").focus()
     for key in ("ArrowUp",) * 8 + (" ",) + ("ArrowDown",) * 16 + (" ",):
         tab.keyboard.press(key)
     settle(tab)

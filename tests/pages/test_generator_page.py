@@ -106,6 +106,7 @@ def test_morph_leads_from_one_digit_and_noise_to_another(visit, cgan):
     assert tab.get_by_role("button", name="Play").is_visible()
 
 
+@pytest.mark.long
 def test_gan_draws_one_picture(visit):
     page, net = generator_page("gan", "gan")
     tab = visit(page)
