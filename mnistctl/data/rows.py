@@ -19,6 +19,7 @@ _HEIGHT = 48  # pixels to which a row is scaled before it is cut
 _INKED = 0.4  # least ink of a stroke
 _STEP_COST = 0.25  # of a seam that moves by a column, in pixels of ink
 _INK_COST = 1.0  # of a seam that crosses a pixel of ink
+CROSSING = 1.5  # cost of a seam that crosses ink at least; others touch the edges of strokes
 _MAX_CROSSING = 20.0  # cost of a seam at most: two to three strokes
 _SPECK = 90  # pixels of ink in a dot at most
 _MIN_INK = 12  # pixels between two seams; a speck has less
@@ -26,6 +27,7 @@ _NEAR = 2  # columns; of seams that are nearer, only the cheapest is kept
 _MAX_WIDTH = 1.5  # of a piece, in heights of its row
 _MIN_HEIGHT = 0.4  # of a piece, in heights of its row
 _MAX_GAP = 0.3  # between two strokes of one digit, in heights of its row
+_SHARED = 2  # columns on each side of a seam through ink that belong to both digits
 
 Box = tuple[
     float, float, float, float
@@ -92,12 +94,21 @@ class Row:
         rows = np.flatnonzero(inked.any(1))
         return not len(rows) or (rows[-1] - rows[0] + 1 < _MIN_HEIGHT * _HEIGHT and inked.sum() < _SPECK)
 
+    @property
+    def proportion(self) -> float:
+        """The width of the row in heights."""
+        return float(self.ink.shape[1] / _HEIGHT)
+
     def piece_mask(self, first: int, last: int) -> Mask:
-        """The pixels between two seams in the image: [rows, columns of the image]."""
+        """The pixels between two seams in the image, [rows, columns of the image].
+
+        Digits that touch share the ink where they touch: next to a seam through ink it belongs to both.
+        """
         lines = ((np.arange(self.mask.shape[0]) - self.top) / self.scale).astype(int).clip(0, _HEIGHT - 1)
-        limits = [self.left + self.scale * self.seams[n][lines][:, None] for n in (first, last)]
-        columns = np.arange(self.mask.shape[1])
-        inside: Mask = self.mask & (columns >= limits[0]) & (columns < limits[1])
+        start, stop = (self.seams[n][lines][:, None] for n in (first, last))
+        columns = (np.arange(self.mask.shape[1]) - self.left) / self.scale
+        before, behind = (_SHARED if self.costs[n] >= CROSSING else 0 for n in (first, last))
+        inside: Mask = self.mask & (columns >= start - before) & (columns < stop + behind)
         return inside
 
 

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from mnistctl.data.rows import Row
+from mnistctl.data.rows import CROSSING, Row
 from mnistctl.data.segmentation import Grey
 from mnistctl.inference import detector
 
 _MAX_ODDS = 10.0  # of the log of the odds: the detector is never more certain
-_CUT_COST = 0.1  # of each pixel of ink that a seam crosses
-_CUT = 2.0  # of a seam that crosses ink at all, in addition
+_CUT_COST = 0.05  # of each pixel of ink that a seam crosses
+_CUT = 1.5  # of a seam that crosses ink at all, in addition
 _DIGIT = 1.0  # of each digit, so that fewer are preferred
 _SPECK = -1.0  # the score of a dot that is left out
-_SKIPPED = -8.0  # the score of a part of a row that is not read
+_SKIPPED = -8.0  # the score of a row that is not read, for each of its heights in its width
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def best_pieces(row: Row, count: int | None = None) -> dict[int, tuple[float, tu
     most = count or last
     best: list[dict[int, tuple[float, tuple[Piece, ...]]]] = [{} for _ in range(last + 1)]
     best[0][0] = 0.0, ()
-    prices = [_CUT_COST * float(cost) + (_CUT if cost >= 1.5 else 0) for cost in row.costs]
+    prices = [_CUT_COST * float(cost) + (_CUT if cost >= CROSSING else 0) for cost in row.costs]
     for stop in range(1, last + 1):
         for start in range(stop):
             score = scores.get((start, stop))
@@ -77,7 +77,7 @@ def choose(rows: Sequence[Row], expect: int | None = None) -> list[tuple[Row, tu
     Returns:
         The rows with their pieces: fewer than expected if the ink cannot be cut into as many.
     """
-    ways = [best_pieces(row, expect) | {0: (_SKIPPED, ())} for row in rows]
+    ways = [best_pieces(row, expect) | {0: (_SKIPPED * max(1.0, row.proportion), ())} for row in rows]
     if expect is None:
         chosen = [max(each.values(), key=lambda way: way[0])[1] for each in ways]
         return [(row, pieces) for row, pieces in zip(rows, chosen, strict=True) if pieces]

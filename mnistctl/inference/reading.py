@@ -13,6 +13,7 @@ from mnistctl.inference import detector, numbers
 
 _CERTAIN = 2.0  # log of the odds above which a narrow single digit is not cut
 _SURE_OF_TWO = 2.5  # mean log of the odds of two digits
+_WIDE = 1.2  # width of a row, in heights, that is more likely two digits
 _NARROW = 0.95  # width of an image's ink, in heights, that is surely not a number
 
 
@@ -50,7 +51,8 @@ def find_digits(ink: Grey, margin: int = 0, expect: int | None = None) -> tuple[
     scores = [piece.score for _, pieces in chosen for piece in pieces]
     if expect == 1 or len(scores) < 2:
         return (single,), max(0, len(scores) - 1)
-    if expect is None and not _is_number(scores):
+    wide = max((row.proportion for row, _ in chosen), default=0.0) > _WIDE
+    if expect is None and not wide and not _is_number(scores):
         return (single,), 0
     digits = tuple(
         _fit(ink, margin, row.piece_mask(piece.first, piece.last), row.mask, number)

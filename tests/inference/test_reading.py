@@ -24,6 +24,12 @@ def test_digits_of_a_number_are_found_in_order_with_their_boxes():
         assert 0 <= top < top + height <= 1
 
 
+@pytest.mark.parametrize("number", ["86", "500", "406", "756"])
+def test_wide_row_of_touching_digits_is_never_one_digit(number):
+    found, _ = find(picture(number, gap=-3))
+    assert len(found) > 1
+
+
 def test_rows_are_read_from_top_to_bottom():
     found, _ = find(picture("20", "263"))
     assert [each.row for each in found] == [0, 0, 1, 1, 1]
