@@ -1,5 +1,6 @@
-"""What `trials` does with recorded trials instead of running new ones: compare them."""
+"""What `trials` does with recorded trials instead of running new ones: compare or join them."""
 
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from mnistctl.artifacts.tables import TableFiles
 
 _COMPARE = {"compare", "csv", "markdown", "latex", "overwrite", "out_dir", "quiet", "json"}
+
+_JOIN = (_COMPARE - {"compare"}) | {"join", "name"}
 
 
 def compare(
@@ -38,6 +41,36 @@ def compare(
     comparison = compare_recorded(read_recorded([find_recorded(name, out_dir) for name in references]))
     with results_on_stderr(tables.uses_stdout):
         print_comparison(comparison, tables.write(comparison_table(comparison)), quiet=quiet, json=json)
+
+
+def join(
+    context: typer.Context, references: list[str], tables: "TableFiles", *, overwrite: bool, out_dir: Path
+) -> None:
+    """Make one record of trials that ran apart, and print its results.
+
+    Raises:
+        UsageError: another option is given, there is no name for the trials, or it is in use.
+        CheckpointError: a part is missing, damaged or unfinished, or the parts differ.
+        OutputError: a file cannot be written.
+    """
+    from mnistctl.cli.output.terminal import results_on_stderr
+    from mnistctl.cli.output.trials import print_trials
+    from mnistctl.training.options import RunOptions
+    from mnistctl.trials.join import join_trials
+    from mnistctl.trials.listing import TRIALS_FOLDER
+    from mnistctl.trials.recorded import find_recorded
+
+    _refuse_others(context, "join", _JOIN)
+    json, quiet, name = (context.params[field] for field in ("json", "quiet", "name"))
+    if name is None:
+        raise UsageError("the joined trials need a name", field="join", remedies=("name",))
+    run_path = RunOptions(out_dir=out_dir / TRIALS_FOLDER, name=name).run_path(name)
+    check_stdout(tables.outputs(), json=json)
+    paths = [find_recorded(reference, out_dir) for reference in references]
+    words = ["mnistctl trials --join", *map(shlex.quote, references), "--name", shlex.quote(name)]
+    joining = join_trials(paths, run_path, command=" ".join(words), overwrite=overwrite, tables=tables)
+    with results_on_stderr(tables.uses_stdout):
+        print_trials(joining, quiet=quiet, json=json, resume_command="")
 
 
 def _refuse_others(context: typer.Context, chosen: str, allowed: Collection[str]) -> None:

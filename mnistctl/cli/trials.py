@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mnistctl.cli import completion
+from mnistctl.cli import completion, recorded
 from mnistctl.cli.commands import FOLDERS, check_stdout, location_fields, option_words, setting_words
 from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import option_of, with_commands
@@ -37,7 +37,6 @@ from mnistctl.cli.options import (
     flag,
 )
 from mnistctl.cli.recipes import OPTION_FIELDS, configure, parse_assignments
-from mnistctl.cli.recorded import compare as compare_recorded
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS
 
@@ -171,6 +170,14 @@ def trials(
             rich_help_panel=OUTPUT,
         ),
     ] = False,
+    join: Annotated[
+        bool,
+        flag(
+            "--join",
+            help="Make one record, called --name, of recorded trials with different seeds.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     csv: CsvFile = None,
     markdown: MarkdownFile = None,
     latex: LatexFile = None,
@@ -184,7 +191,10 @@ def trials(
 
     tables = TableFiles(csv, markdown, latex)
     if compare:
-        compare_recorded(context, model, tables, overwrite=overwrite, out_dir=out_dir)
+        recorded.compare(context, model, tables, overwrite=overwrite, out_dir=out_dir)
+        return
+    if join:
+        recorded.join(context, model, tables, overwrite=overwrite, out_dir=out_dir)
         return
     from mnistctl.trials.executors import get_backend
 

@@ -91,6 +91,7 @@ class JournalHeader(Schema):
         stopping: when the comparison of the two arms is settled, so that no more trials are needed; None to
             run all of them.
         sweep: the settings that are varied, if the models are the arms of a sweep.
+        parts: the commands of the parts, if these trials were joined.
     """
 
     version: int = VERSION
@@ -105,6 +106,7 @@ class JournalHeader(Schema):
     machine: MachineInfo
     stopping: StoppingRule | None = None
     sweep: Sweep | None = None
+    parts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.support) != 10:
@@ -307,6 +309,20 @@ def read(path: Path) -> TrialsJournal | None:
     return journal
 
 
+def write(path: Path, journal: TrialsJournal) -> None:
+    """Write a whole journal, which has no later sessions and no winner.
+
+    Raises:
+        OutputError: the file cannot be written, or would be too large to be read.
+    """
+    lines = [_encode(record.to_json()) for record in journal.trials.values()]
+    content = b"".join([_encode(journal.header.to_json()), *lines])
+    if len(content) > _MAX_BYTES:
+        raise OutputError(f"{path}: would have more than {_MAX_BYTES:,} bytes, and not be read again")
+    files.write(path, content)
+    journal.size = len(content)
+
+
 def append(path: Path, journal: TrialsJournal, entry: TrialRecord | ResumeNote | WinnerScores) -> None:
     """Add a line to the journal and flush it to disk. It replaces an incomplete last line.
 
@@ -335,21 +351,22 @@ def append(path: Path, journal: TrialsJournal, entry: TrialRecord | ResumeNote |
 
 def compare_settings(saved: SharedSettings, current: SharedSettings) -> dict[str, tuple[Any, Any]]:
     """The settings that differ, by dotted name: (saved value, current value)."""
-    return _differences(_without_texts(saved), _without_texts(current), "")
+    return find_differences(without_texts(saved), without_texts(current))
 
 
-def _without_texts(settings: SharedSettings) -> Any:
+def without_texts(settings: SharedSettings) -> Any:
     """The settings as JSON, with the SHA-256 of recipe files instead of their texts."""
     origins = {name: replace(origin, text=None) for name, origin in settings.origins.items()}
     return replace(settings, origins=origins).to_json()
 
 
-def _differences(saved: Any, current: Any, name: str) -> dict[str, tuple[Any, Any]]:
+def find_differences(saved: Any, current: Any, name: str = "") -> dict[str, tuple[Any, Any]]:
+    """What differs between two JSON values, by dotted name: (first value, second value)."""
     if isinstance(saved, dict) and isinstance(current, dict):
         differences: dict[str, tuple[Any, Any]] = {}
         for key in sorted(saved.keys() | current.keys()):
             inner = f"{name}.{key}" if name else key
-            differences |= _differences(saved.get(key), current.get(key), inner)
+            differences |= find_differences(saved.get(key), current.get(key), inner)
         return differences
     return {} if saved == current else {name: (saved, current)}
 

@@ -252,7 +252,8 @@ def _test(
     if obstacle is not None:
         return statistics.welch(first.accuracies, second.accuracies), f"independent samples: {obstacle}"
     left = len(a) + len(b) - 2 * len(shared)
-    rest = f"; the other {left} accuracies are left out" if left else ""
+    others = "the other accuracy is" if left == 1 else f"the other {left} accuracies are"
+    rest = f"; {others} left out" if left else ""
     reason = f"paired: {len(shared)} shared seeds, the same digits and the same settings{rest}"
     return statistics.paired([a[seed] for seed in shared], [b[seed] for seed in shared]), reason
 

@@ -3,20 +3,17 @@
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from mnistctl.artifacts import files
 from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
-from mnistctl.artifacts.outputs import CHART, TRIALS, Output, check_outputs
 from mnistctl.artifacts.tables import NO_TABLES, TableFiles
 from mnistctl.data.training_set import describe_training_set
-from mnistctl.errors import FailedTrialsError, OutputError, UnmetError, UsageError
+from mnistctl.errors import FailedTrialsError, UnmetError
 from mnistctl.training.config import load_training_data
 from mnistctl.training.doubts import check_data
 from mnistctl.training.environment import MachineInfo, versions
-from mnistctl.training.outputs import require_unused
-from mnistctl.trials import journal, summary
+from mnistctl.trials import journal
 from mnistctl.trials.comparisons import Requirement
 from mnistctl.trials.config import TrialsConfig, check_arguments, resolve
 from mnistctl.trials.events import PairCompared, TrialEnded, TrialsFinished, TrialsStarted, WorkerDied
@@ -24,11 +21,10 @@ from mnistctl.trials.executors import Backend
 from mnistctl.trials.journal import SharedSettings, TrialRecord, TrialsJournal
 from mnistctl.trials.nets import KeptNets
 from mnistctl.trials.options import TrialsOptions
-from mnistctl.trials.pictures import draw_trials
+from mnistctl.trials.outputs import check_tables, check_trials_outputs, write_results
 from mnistctl.trials.scheduler import Outcome, SlotPool, TrialFailure, TrialKey, run_tasks
 from mnistctl.trials.sequential import PairSequence
 from mnistctl.trials.summary import TrialsSummary, summarize_trials
-from mnistctl.trials.tables import trials_table
 from mnistctl.trials.task import RunTrial, TrialSettings, TrialWithNet
 from mnistctl.trials.winner import choose_winner, score_winner
 from mnistctl.trials.worker import run_trial
@@ -96,7 +92,7 @@ def run_trials(
             command=command(config.options),
             session_seconds=time.perf_counter() - started,
         )
-        yield from write_summary(config, result, tables)
+        yield from write_results(config.options.run_path, result, tables, already=config.already)
     _raise_failures(result, len(entries.trials), require)
 
 
@@ -178,61 +174,6 @@ def _prepare_journal(config: TrialsConfig, command: str) -> TrialsJournal:
     if config.note is not None:
         journal.append(path, config.existing, config.note)
     return config.existing
-
-
-def check_trials_outputs(run_path: Path, *, replace: bool) -> None:
-    """Check that all files of trials can be written, before the first trial.
-
-    Args:
-        run_path: path of their files without the endings.
-        replace: whether files of this name belong to the trials, so that they may be replaced.
-
-    Raises:
-        UsageError, OutputError: as `check_run_outputs`.
-    """
-    formats = {"jsonl": TRIALS, "json": TRIALS, "png": CHART}
-    paths = {files.with_ending(run_path, ending): form for ending, form in formats.items()}
-    check_outputs([Output(path, form, run=run_path.name) for path, form in paths.items()])
-    nets = KeptNets(run_path).folder
-    if nets.exists() and not nets.is_dir():
-        raise OutputError(f"{nets}: is a file; a sweep keeps its nets in a folder of this name")
-    require_unused([path for path in (*paths, nets) if path.exists()], replace=replace)
-
-
-def check_tables(tables: TableFiles, *, overwrite: bool) -> None:
-    """Check that the tables can be written, before the first trial.
-
-    Raises:
-        UsageError, OutputError: as `check_outputs`.
-    """
-    try:
-        tables.check(overwrite=overwrite)
-    except UsageError as error:
-        if "overwrite" in error.remedies:  # which would run the trials again
-            message = f"{error.message}; name another file"
-            raise UsageError(message, field=error.field, value=error.value) from None
-        raise
-
-
-def write_summary(
-    config: TrialsConfig, result: TrialsSummary, tables: TableFiles
-) -> Iterator[Saved | TrialsFinished]:
-    """Write the summary, the picture and the tables, which can be computed again from the journal."""
-    run_path = config.options.run_path
-    yield Saved(str(config.options.journal_path))
-    picture = draw_trials(result)
-    if picture is not None:
-        path = files.with_ending(run_path, "png")
-        picture.write(path)
-        yield Saved(str(path))
-    path = files.with_ending(run_path, "json")
-    summary.write(path, result)
-    yield Saved(str(path))
-    if result.sweep is not None and result.sweep.winner is not None:
-        yield Saved(str(KeptNets(run_path).folder))
-    for table in tables.write(trials_table(result)):
-        yield Saved(str(table))
-    yield TrialsFinished(result, config.already)
 
 
 def _trial_settings(options: TrialsOptions, shared: SharedSettings) -> TrialSettings:

@@ -58,6 +58,38 @@ def test_wrong_comparison_is_one_sentence(words, code, message, mnistctl):
     assert message in ran.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (TWO, 2, "--join: the joined trials need a name; use --name"),
+        ((*TWO, "--name", "a/b"), 2, "--name 'a/b': give a plain file name"),
+        ((TWO[0], "--name", "all"), 2, "name two or more journals of trials to join"),
+        ((*TWO, "--name", "all", "--epochs", "3"), 2, "--epochs cannot be combined with --join"),
+        ((*TWO, "--name", "all", "--compare"), 2, "cannot be combined with --compare"),
+        ((*TWO, "--name", "all"), 5, "trials of an earlier version cannot be joined"),
+        (("one", "two", "--name", "all"), 5, "no recorded trials 'one' in out/trials"),
+    ],
+)
+def test_wrong_joining_is_one_sentence_and_leaves_no_file(words, code, message, mnistctl, tmp_path):
+    ran = mnistctl("trials", "--join", *words)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (code, "", 1)
+    assert message in ran.stderr
+    assert not list(tmp_path.glob("out/trials/*.json*"))
+
+
+def test_trials_that_ran_apart_are_joined_and_compared(mnistctl):
+    for seed in ("0", "2"):
+        assert mnistctl(*TRIALS, "--workers", "1", "--seed", seed, "--name", f"part{seed}").returncode == 0
+    ran = mnistctl("trials", "--join", "part2", "part0", "--name", "all")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "logit 4 " in ran.stdout
+    assert ran.stdout.endswith("wrote out/trials/all.json\n")
+    body = json.loads(mnistctl("trials", "--compare", "all", "part0", "--json").stdout)
+    (row,) = body["comparisons"]
+    assert (row["method"], row["n"], row["difference"]) == ("paired", [2, 2], 0)
+    assert body["records"][0]["command"] == "mnistctl trials --join part2 part0 --name all"
+
+
 def test_trials_write_their_tables_and_never_advise_to_train_again(mnistctl, tmp_path, capfd):
     ran = mnistctl(*TRIALS, "--workers", "1", "--csv", "-", "--markdown", "t.md")
     assert ran.returncode == 0
