@@ -149,7 +149,7 @@ def _check_equal(first: Part, part: Part) -> None:
         raise CheckpointError(f"the parts differ in {name}: {values}")
 
 
-def _comparable(part: Part) -> dict[str, Any]:
+def _comparable(part: Part) -> object:
     """The header of a part as JSON, without what may differ."""
     header = part.entries.header
     same = {key: value for key, value in header.to_json().items() if key not in _OWN_FIELDS}

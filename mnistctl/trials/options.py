@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, UsageError
@@ -150,12 +150,14 @@ class TrialsOptions:
         current = {field: getattr(self.options, field) for field in _SAVED_FIELDS}
         current = {field: value for field, value in current.items() if value is not None}
         saved = {field: getattr(header.options, field) for field in _SAVED_FIELDS}
+        self._check_saved_stopping(header, path)
         options = TrialsOptions(
             models=models,
             count=self.count or journal.count,
             options=replace(self.options, **saved | current),
             sweep=header.sweep,
-            **self._saved_stopping(header, path),
+            until=None if header.stopping is None else "settled",
+            margin=None if header.stopping is None else header.stopping.margin,
         )
         if options.first_seed != header.seed:
             message = f"the trials in {path} start at seed {header.seed}"
@@ -168,8 +170,8 @@ class TrialsOptions:
             raise CheckpointError(message, field="count", value=options.count, remedies=("name",))
         return options
 
-    def _saved_stopping(self, header: JournalHeader, path: Path) -> dict[str, Any]:
-        """The values of `until` and `margin`, which are fixed before the first trial.
+    def _check_saved_stopping(self, header: JournalHeader, path: Path) -> None:
+        """Check `until` and `margin`, which are fixed before the first trial.
 
         Raises:
             CheckpointError: those of the journal differ.
@@ -181,7 +183,6 @@ class TrialsOptions:
         if saved is not None and self.margin not in (None, saved.margin):
             message = f"the trials in {path} were started with {saved.margin:g}"
             raise CheckpointError(message, field="margin", value=f"{self.margin:g}")
-        return {} if saved is None else {"until": "settled", "margin": saved.margin}
 
     def _with_saved_settings(self, header: JournalHeader) -> tuple[Model, ...]:
         """The models; those without settings have the ones that the journal saves at their place."""
