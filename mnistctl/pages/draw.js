@@ -1,6 +1,8 @@
 // The canvas to draw on, the picture that the nets see, and what each net reads.
 
 const CANVAS_SIDE = 308; // pixels: 11 times 28
+const SLOW = 80; // milliseconds: a net that takes longer waits while the pen moves
+const REST = 150; // milliseconds without a movement after which the pen rests
 const KEY_STEP = 11; // pixels that an arrow key moves the pen
 
 // What is on the canvas: a list of strokes, test digits and clearings, of which the last can be undone.
@@ -213,7 +215,13 @@ class Bars {
     this.show(null);
   }
 
+  // The probabilities are those of an earlier moment.
+  wait() {
+    this.node.classList.add("waiting");
+  }
+
   show(probabilities) {
+    this.node.classList.remove("waiting");
     const best = probabilities && largest(probabilities);
     this.answer.replaceChildren(
       ...(probabilities
@@ -232,7 +240,8 @@ class Bars {
 // The part of the page to draw on. `onRead(reading)` is called with what was read, or null for an empty canvas.
 class DrawPart {
   constructor(nets, digits, onRead) {
-    Object.assign(this, { nets, digits, onRead, prepared: true, cost: 0, waiting: false });
+    Object.assign(this, { nets, digits, onRead, prepared: true, cost: 0, waiting: false, rest: null });
+    this.costs = nets.map(() => 0);
     this.drawing = new Drawing((settled) => this.schedule(settled));
     this.bars = nets.map((net) => new Bars(net));
     this.seen = element("canvas", { class: "seen" });
@@ -347,6 +356,8 @@ class DrawPart {
 
   // Reads the canvas soon: at once if the nets are fast, else after a pause as long as the last reading took.
   schedule(settled) {
+    clearTimeout(this.rest);
+    this.rest = settled ? null : setTimeout(() => this.schedule(true), REST);
     this.settled = this.settled || settled;
     if (this.waiting) return;
     this.waiting = true;
@@ -372,11 +383,23 @@ class DrawPart {
     return pixels && pixels.some((value) => value > 0) ? { pixels, digit: null } : null;
   }
 
+  // What a net gives for the picture; the milliseconds are kept.
+  ask(n, { pixels, digit }) {
+    const began = performance.now();
+    const result = this.nets[n].read(pixels, Boolean(digit));
+    this.costs[n] = performance.now() - began;
+    return result;
+  }
+
+  // Reads the canvas. While the pen moves, slow nets wait until it rests or is lifted, then it is `settled`.
   read(settled) {
     const began = performance.now();
     const found = this.picture();
-    const results = found && this.nets.map((net) => net.read(found.pixels, Boolean(found.digit)));
-    this.bars.forEach((bars, n) => bars.show(results && results[n].probabilities));
+    const results =
+      found && this.nets.map((net, n) => (settled || this.costs[n] < SLOW ? this.ask(n, found) : null));
+    this.bars.forEach((bars, n) =>
+      results && !results[n] ? bars.wait() : bars.show(results && results[n].probabilities),
+    );
     picture(
       found ? found.pixels : new Uint8Array(784),
       28,
@@ -398,7 +421,7 @@ class DrawPart {
             .join("; ")
         : "";
     this.onRead(found && { ...found, results, settled });
-    if (!this.waiting) delete document.documentElement.dataset.busy;
+    if (!this.waiting && this.rest === null) delete document.documentElement.dataset.busy;
   }
 
   describe(found) {

@@ -86,7 +86,9 @@ class InsidePart {
 
   // `reading` is what DrawPart read; while a stroke is drawn, slow nets wait for its end.
   update(reading) {
-    if (reading && !reading.settled && this.cost > 60) return;
+    const late =
+      reading && !reading.settled && (this.cost > 60 || !reading.results[this.nets.indexOf(this.net)]);
+    if (late) return;
     this.reading = reading;
     const began = performance.now();
     this.show();

@@ -113,3 +113,25 @@ def test_finger_draws_too(visit, fitted_page):
     session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     settle(tab)
     assert np.ptp(np.nonzero(np.array(seen(tab)).reshape(28, 28))[0]) + 1 == 20
+
+
+def test_slow_net_waits_until_the_pen_is_lifted(visit, fitted_page):
+    tab = visit(fitted_page)
+    # A clock on which everything takes long.
+    tab.evaluate("() => { let ticks = 0; performance.now = () => { ticks += 100; return ticks; }; }")
+    draw(tab, [[(60, 60), (240, 60)]])
+    box = tab.locator("canvas.drawing").bounding_box()
+    tab.mouse.move(box["x"] + 240, box["y"] + 60)
+    tab.mouse.down()
+    picture, waited = seen(tab), False
+    for step in range(200):
+        tab.mouse.move(box["x"] + 240 - step, box["y"] + 60 + step)
+        waited = waited or tab.locator(".reading.waiting").count() == 1
+        if waited and seen(tab) != picture:
+            break
+    assert waited
+    assert seen(tab) != picture
+    tab.mouse.up()
+    settle(tab)
+    assert tab.locator(".reading.waiting").count() == 0
+    assert answers(tab) == {"fitted": read(seen(tab))}
