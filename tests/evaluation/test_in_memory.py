@@ -22,7 +22,19 @@ from mnistctl.inference.sampling import TrainedGenerator
 
 RECORDS = Path(__file__).parents[2] / "records"
 CLASSIFIER_KEYS = {
-    *("name", "model", "digest", "dataset", "split", "count", "loss", "accuracy", "ece", "calibration"),
+    *(
+        "name",
+        "model",
+        "digest",
+        "dataset",
+        "split",
+        "count",
+        "loss",
+        "accuracy",
+        "accuracy_interval",
+        "ece",
+        "calibration",
+    ),
     *("accuracy_without_label_issues", "label_issues", "confusion", "per_digit", "mismatches", "corruptions"),
     "warnings",
 }
