@@ -14,8 +14,10 @@ def models(incomplete: str) -> Iterator[tuple[str, str]]:
     return _starting_with(CLASSIFIERS | GENERATORS | _of_packages(), incomplete)
 
 
-def classifiers(incomplete: str) -> Iterator[tuple[str, str]]:
-    """The models that `trials` accepts, with their descriptions. If none matches, the shell offers files."""
+def classifiers(ctx: typer.Context, incomplete: str) -> Iterator[tuple[str, str]]:
+    """What `trials` accepts: models, or recorded trials to compare or join. Else the shell offers files."""
+    if ctx.params.get("compare") or ctx.params.get("join"):
+        return trials(ctx, incomplete)
     return _starting_with(CLASSIFIERS | _of_packages(), incomplete)
 
 

@@ -32,8 +32,8 @@ class StoppingRule(Schema):
     """
 
     margin: Annotated[float, Meta(gt=0, lt=100)]
-    alpha: Annotated[float, Meta(gt=0, lt=1)] = round(1 - LEVEL, 12)
-    scale: Annotated[float, Meta(gt=0)] = 1.0
+    alpha: Annotated[float, Meta(ge=1e-6, le=0.5)] = round(1 - LEVEL, 12)
+    scale: Annotated[float, Meta(ge=0.01, le=100)] = 1.0
 
     @property
     def fewest_pairs(self) -> int:

@@ -155,6 +155,8 @@ def completions(mnistctl, line, shell="bash"):
         ("mnistctl eval --out-dir other e", ["elsewhere"]),
         ("mnistctl train conv --resume --name ", ["long"]),
         ("mnistctl trials swa --resume --name ", ["ten"]),
+        ("mnistctl trials --compare t", ["ten"]),
+        ("mnistctl trials --join ten ", ["ten"]),
         ("mnistctl eval records/", []),  # the shell then offers files
     ],
 )

@@ -1,10 +1,14 @@
 """Trials that end when their comparison is settled: the decision is the same however they ran."""
 
 import json
+import os
+import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import stubs
+from trials.processes import Session, running
 
 from mnistctl.errors import CheckpointError, FailedTrialsError, UsageError
 from mnistctl.trials import journal
@@ -114,6 +118,27 @@ def test_stopped_comparison_resumes_to_the_same_decision(ended, workers, sequent
     assert read_summary(stub_trials) == expected
     (entry,) = list_results(stub_trials.folder).runs
     assert entry.state == "finished"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_killed_command_resumes_to_the_same_decision(workers, sequential, stub_trials, own, tmp_path):
+    list(sequential(60, gap=0.3, margin=0.1))
+    expected = read_summary(stub_trials)
+    shutil.rmtree(stub_trials.folder)
+    stubs.set_seconds(own, 0.2)
+    words = ("linear", "--until", "settled", "--margin", "0.1", "-n", "60", "--workers", "2")
+    session = Session(own, tmp_path, *words)
+    session.wait_for_line("pair", "2")
+    session.process.send_signal(signal.SIGKILL)
+    assert session.end()[0] == -signal.SIGKILL
+    assert not running(stubs.read_starts(own)[1] - {os.getpid()})
+    ended = len(stub_trials.journal().trials)
+    assert 4 <= ended < len(expected["arms"][0]["seeds"])
+    (own / "slow").unlink()
+    code, out, _ = Session(own, tmp_path, "linear", "--resume", "--workers", workers).end()
+    assert (code, f"resuming after {ended} of 120 trials" in out) == (0, True)
+    assert read_summary(stub_trials) == expected
 
 
 def test_failed_trial_stops_the_comparison_and_resuming_decides_as_without_it(sequential, stub_trials, own):
