@@ -23,7 +23,7 @@ from mnistctl.nn.fusion import has_batch_norm, micro_batch_size, optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
 from mnistctl.nn.perceptron import find_perceptron
 from mnistctl.nn.seeding import derive_seed
-from mnistctl.training.events import AveragedWeights, Epoch, Progress, Scored
+from mnistctl.training.events import AveragedWeights, Epoch, Progress, Scored, by_split
 from mnistctl.training.state import optimizer_state, restore_optimizer_state, set_initial_weights
 
 
@@ -184,8 +184,8 @@ def fit(
             training.averaged_model.update_parameters(training.net)
 
         training.epoch = epoch
-        scores = {"accuracy": score.accuracy, f"{split}_loss": score.loss}
-        yield Epoch(epoch=epoch, lr=lr, loss=loss, seconds=time.perf_counter() - started, **scores)
+        seconds, losses = time.perf_counter() - started, by_split(split, score.loss)
+        yield Epoch(epoch=epoch, lr=lr, loss=loss, accuracy=score.accuracy, seconds=seconds, **losses)
 
     if training.averaged_model is not None:
         yield from _score_average(training, recipe, train, scored, split)
@@ -280,7 +280,7 @@ def _score_average(
             accuracy=score.accuracy,
             recomputed=recomputed,
             seconds=time.perf_counter() - started,
-            **{f"{split}_loss": score.loss},
+            **by_split(split, score.loss),
         )
 
     started = time.perf_counter()

@@ -1,7 +1,7 @@
 """What a run reports while it goes on. Frozen dataclasses, for whoever prints, logs or tests them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from mnistctl.data.holdout import HeldOut
 from mnistctl.models.sources import Origin
@@ -67,6 +67,11 @@ class Progress:
     total: int
 
 
+def by_split(split: Scored, loss: float) -> dict[str, float | None]:
+    """The fields `test_loss` and `validation_loss` of an event, one of which is None."""
+    return {f"{name}_loss": loss if name == split else None for name in get_args(Scored)}
+
+
 class _Scores(Schema):
     """What the events of scores have in common: one of two losses, the other is None."""
 
@@ -90,7 +95,7 @@ class _Scores(Schema):
         return {key: value for key, value in super().to_json().items() if value is not None}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Epoch(_Scores):
     """A classifier finished an epoch and was scored on the test images, or on held-out digits.
 
@@ -107,7 +112,7 @@ class Epoch(_Scores):
     epoch: int
     lr: float
     loss: float
-    test_loss: float | None = None
+    test_loss: float | None
     accuracy: float
     seconds: float
     validation_loss: float | None = None
@@ -132,7 +137,7 @@ class GanEpoch(Schema):
     seconds: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class AveragedWeights(_Scores):
     """The mean of the weights after several epochs was scored on the test images, or on held-out digits.
 
@@ -149,7 +154,7 @@ class AveragedWeights(_Scores):
 
     first: int
     last: int
-    test_loss: float | None = None
+    test_loss: float | None
     accuracy: float
     recomputed: bool
     seconds: float

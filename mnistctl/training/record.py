@@ -181,7 +181,9 @@ class RunRecord(RunMetrics, RunSettings):
     def to_json(self) -> dict[str, Any]:
         """The fields that have a value, the command first."""
         body = {"command": self.command} | super().to_json()
-        body["swa"] = body["swa"] and [_without_none(entry) for entry in body["swa"]]
+        for average in body["swa"] or ():
+            if average["validation_loss"] is None:
+                del average["validation_loss"]
         body["resumed"] = [_without_none(entry) for entry in body["resumed"]] or None
         return _without_none(body)
 

@@ -98,6 +98,7 @@ def test_header_of_a_long_run_says_how_long_it_takes(resumed_after, seconds, lin
     }
     about |= {"generator": False, "origin": None, "initial_weights": None}
     about |= {"precision": "float32", "seed": 0, "dataset": "own", "images": 1000}
+    about |= {"scored": 100, "holdout": None}
     rows.start(Started(**about, epochs=50, resumed_after=resumed_after))
     for step in range(1, 100):
         clock.now += seconds
