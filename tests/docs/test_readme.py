@@ -66,7 +66,7 @@ def test_commands_print_what_the_page_shows(page, lines):
 def test_duration_of_all_commands_is_the_recorded_one():
     """After a change, make the record again: `python tools/follow.py records/readme.json --update`."""
     duration = follow.describe_duration(record("readme"))
-    sentence = f"The commands above and those in `docs/` take {duration}, installation included."
+    sentence = f"All commands here and in `docs/` take {duration} ("
     assert sentence in " ".join(README.split())
 
 
