@@ -97,7 +97,7 @@ def describe_classifier(
         UnknownLayerError: the net has a layer, or a forward pass, that a page cannot compute.
         CheckpointError: the logits are not finite.
     """
-    traced = trace(net, pixels=torch.zeros(1, 28, 28))
+    traced = _trace(model, net, pixels=torch.zeros(1, 28, 28))
     logits = compute_image_logits(net, images)
     labels = torch.zeros(len(images), dtype=torch.int64)
     pixels, _ = Digits(torch.from_numpy(images).unsqueeze(1), labels).take(slice(None))
@@ -122,16 +122,24 @@ def describe_generator(net: nn.Module, *, model: str, max_difference: float = MA
     noise = torch.randn(_IMAGES, NOISE_SIZE, 1, 1, generator=torch.Generator().manual_seed(0))
     digits = torch.arange(_IMAGES) % 10
     if isinstance(net, ConditionedNet):
-        traced = trace(net, noise=noise[0], digit=digits[0])
+        traced = _trace(model, net, noise=noise[0], digit=digits[0])
         inputs, described = [noise, digits], [noise, F.one_hot(digits, 10).float()]
     else:
-        traced = trace(net, noise=noise[0])
+        traced = _trace(model, net, noise=noise[0])
         inputs = described = [noise]
     with torch.inference_mode():
         pixels = net(*inputs)
     compared = _Comparison(model, traced, described, pixels, 127.5)
     numbers, difference = compared.choose_numbers(max_difference)
     return NetDescription("generator", model, tuple(traced.layers), numbers, difference)
+
+
+def _trace(model: str, net: nn.Module, **inputs: Tensor) -> Trace:
+    """The layers of a net, as `trace`; an error begins with the name of the model."""
+    try:
+        return trace(net, **inputs)
+    except UnknownLayerError as error:
+        raise UnknownLayerError(f"{model}: {error.message}") from None
 
 
 @dataclass(frozen=True)
@@ -167,8 +175,8 @@ class _Comparison:
         numbers = self.traced.numbers
         exact = self.difference(numbers, _IMAGES)
         if not exact <= _EXACT * max(1.0, self.unit * float(self.expected.abs().max())):
-            message = f"computed layer by layer, its output differs by {exact:.2g}"
-            raise UnknownLayerError(f"a page cannot compute {self.model}: {message}")
+            message = f"a page cannot compute this net: layer by layer, its output differs by {exact:.2g}"
+            raise UnknownLayerError(f"{self.model}: {message}")
         half = numbers.half()
         rounded = self.difference(half.float())
         if rounded <= largest:  # false if a number is too large for float16

@@ -113,3 +113,9 @@ def test_every_layer_has_the_output_that_the_net_has_there():
         if layer.name.isdigit():
             expected = net[: int(layer.name) + 1](pixels)
             torch.testing.assert_close(found, expected, rtol=0, atol=0.02)
+
+
+def test_an_unknown_layer_is_reported_with_the_name_of_the_model():
+    net = nn.Sequential(nn.Flatten(1, 2), nn.GRU(28, 10))
+    with pytest.raises(UnknownLayerError, match=r"^own: a page cannot compute the layer 1, GRU\(28, 10\)$"):
+        describe(net)
