@@ -26,7 +26,7 @@ from PIL import Image
 from scipy import ndimage, stats
 
 from mnistctl.artifacts import checkpoint, grids
-from mnistctl.data import photos, segmentation
+from mnistctl.data import components, photos, segmentation
 from mnistctl.inference import load
 from mnistctl.inference.predict import compute_probabilities
 from mnistctl.nn.device import hardware_info
@@ -37,9 +37,17 @@ KINDS = ("photo", "cells", "small", "drawn", "paint28")
 
 # Each step, and what replaces it when it is left out.
 STEPS: dict[str, tuple[object, str, object]] = {
+    "the colour channel": (photos, "_select_channel", lambda image: image.convert("L")),
     "enlarging small images": (segmentation, "enlarge_small", lambda grey: grey),
     "hiding the table": (segmentation, "hide_table", lambda grey: grey),
     "margin of its own paper": (segmentation, "add_margin", lambda grey: (grey, 0)),
+    "even light": (segmentation, "_estimate_light", lambda small: np.full_like(small, np.median(small))),
+    "local background": (
+        segmentation,
+        "_estimate_paper",
+        lambda small, window: np.full_like(small, np.median(small)),
+    ),
+    "loose strokes": (components, "find_digit", lambda found: found.main),
 }
 
 

@@ -1,6 +1,7 @@
 """docs/own-digits.md: accuracy on images of one's own equals the record."""
 
 import json
+import re
 from itertools import product
 from pathlib import Path
 
@@ -14,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/own-digits.md").read_text()
 TEXT = " ".join(PAGE.split())
 DOUBT = json.loads((ROOT / "records/doubt.json").read_text())
+HANDWRITING = json.loads((ROOT / "records/handwriting.json").read_text())
 IMAGES = json.loads((ROOT / "records/images.json").read_text())
 
 
@@ -93,3 +95,39 @@ def test_shares_of_numbers_are_the_recorded_ones():
         ]
         cells = " | ".join(f"{share:.2f}" for share in (record[source]["single"], *rows))
         assert f"| {name} | {cells} |" in PAGE
+
+
+def test_real_handwriting_is_the_recorded_one():
+    columns = HANDWRITING["columns"]
+    assert len(columns) > 6
+    for name, column in columns.items():
+        shares = (*column["kinds"].values(), column["accuracy"], column["mean_over_sources"])
+        start = {
+            "steps": "the steps below",
+            "whole picture": "whole picture resized",
+            "before": "earlier steps",
+        }
+        cells = " | ".join(f"{share:.2f}" for share in shares)
+        assert re.search(rf"^\| {start.get(name, name)}[^|]* \| {re.escape(cells)} \|$", PAGE, re.MULTILINE)
+
+
+def test_gain_of_each_step_is_the_recorded_one():
+    columns = HANDWRITING["columns"]
+    for name, column in columns.items():
+        if name.startswith("without"):
+            gain = columns["steps"]["accuracy"] - column["accuracy"]
+            assert f"({gain:+.2f})" in PAGE
+
+
+def test_kinds_of_misread_pictures_are_as_many_as_the_recorded_ones():
+    table = PAGE.split("| kind | pictures |")[1].split("\n\n")[0]
+    counts = [int(line.split("|")[2]) for line in table.splitlines()[2:]]
+    assert sum(counts) == len(HANDWRITING["errors"])
+
+
+def test_each_failure_has_the_test_that_the_page_names():
+    rows = re.findall(r"\| `(test_\w+\.py)`: `(test_\w+)` \|", PAGE)
+    assert len(rows) > 10
+    for file, name in rows:
+        (path,) = (ROOT / "tests").glob(f"*/{file}")
+        assert f"def {name}(" in path.read_text()
