@@ -101,8 +101,7 @@ def test_results_of_later_seeds_stay_in_the_journal_and_out_of_the_record(sequen
     assert len(stub_trials.journal().trials) == 2 * (last + 1) + 2
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("ended", [1, 4, 9])
+@pytest.mark.parametrize(("ended", "workers"), [(1, 2), (4, 1), (9, 2)])
 def test_stopped_comparison_resumes_to_the_same_decision(ended, workers, sequential, stub_trials):
     list(sequential(gap=0.3, margin=0.1))
     expected = read_summary(stub_trials)
