@@ -64,7 +64,12 @@ class Pictures {
     else delete document.documentElement.dataset.busy;
   }
 
+  // Saves the pictures beside each other as PNG, after the last of them is computed.
   save(name) {
+    if (this.stale.size) {
+      setTimeout(() => this.save(name), 20);
+      return;
+    }
     const cell = 28 * SAVED_SCALE,
       gap = SAVED_SCALE;
     const canvas = element("canvas", { width: this.canvases.length * (cell + gap) - gap, height: cell });

@@ -8,7 +8,7 @@ import firefox
 import numpy as np
 import pen
 import pytest
-from page_files import digits
+from page_files import digits, generator_page
 
 from mnistctl.evaluation.classifier import evaluate_classifier
 from mnistctl.evaluation.predictions import load_classifiers
@@ -61,3 +61,20 @@ def test_firefox_shows_the_same_as_chromium(visit, page, tmp_path):
             assert other.run("return document.querySelector('.answer strong').textContent") == answer
             assert len(other.run(f"return {bars}")) == len(tab.evaluate(bars)) == 10
             assert len(other.run(f"return {sums}")) == len(tab.evaluate(sums)) == 50
+
+
+def test_firefox_generates_pictures_too(tmp_path):
+    program = shutil.which("firefox-esr") or shutil.which("firefox")
+    if program is None:
+        pytest.skip("no Firefox")
+    page = tmp_path / "page.html"
+    page.write_bytes(generator_page()[0])
+    (tmp_path / "profile").mkdir()
+    script = """return [...document.querySelectorAll("#generate canvas")].map((canvas) =>
+        new Set(canvas.getContext("2d").getImageData(0, 0, 28, 28).data).size)"""
+    with firefox.started(program, tmp_path / "profile") as other:
+        other.open(page.as_uri())
+        other.wait("return !document.documentElement.dataset.busy")
+        greys = other.run(script)
+    assert len(greys) == 10
+    assert min(greys) > 50
