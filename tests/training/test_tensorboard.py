@@ -69,6 +69,18 @@ def test_averaged_weights_are_logged(mnistctl, own, tmp_path):
     assert logged["loss/average"] == [(1, pytest.approx(average["test_loss"]))]
 
 
+def test_scores_on_held_out_digits_are_logged_as_those_of_validation(mnistctl, own, tmp_path):
+    data = ("--dataset", "own", "--data-dir", str(own), "--holdout", "100")
+    words = ("train", "swa", *data, "--batch-size", "200", "--epochs", "1")
+    assert mnistctl(*words, "--tensorboard").returncode == 0
+    epoch, average = lines(tmp_path / "out/swa-own.jsonl")
+    logged = scalars(tmp_path / "out/swa-own.tensorboard")
+    assert logged["loss/validation"] == [(1, pytest.approx(epoch["validation_loss"]))]
+    assert logged["accuracy/validation"] == [(1, pytest.approx(epoch["accuracy"]))]
+    assert logged["loss/average, validation"] == [(1, pytest.approx(average["validation_loss"]))]
+    assert not any("test" in tag for tag in logged)
+
+
 def test_losses_and_grids_of_a_gan_are_logged(mnistctl, tmp_path):
     few = str(few_digits(tmp_path / "few", 20, 10))
     words = ("train", "gan", "--dataset", "own", "--data-dir", few, "--epochs", "2", "--batch-size", "20")
