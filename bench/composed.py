@@ -22,14 +22,13 @@ from PIL import Image
 from scipy import ndimage
 
 from mnistctl.artifacts import checkpoint
-from mnistctl.data import components, datasets, layout, photos, segmentation
+from mnistctl.data import components, datasets, layout, photos
 from mnistctl.inference import load
 from mnistctl.inference.forward import compute_image_logits
 from mnistctl.inference.reading import find_digits
 from mnistctl.nn.device import hardware_info
 
 COUNT = 300  # of each kind, separate and touching
-PEN = 1.9  # pixels of a stroke at least, where a digit is 20 pixels high; one in ten of MNIST's is thinner
 SINGLE = 200  # digits that are read alone, for comparison
 HEIGHT = 60  # pixels of a digit in the picture; 3 per pixel of MNIST's square
 
@@ -59,23 +58,9 @@ def handwritten_digits(folder: Path) -> tuple[list[np.ndarray], np.ndarray]:
             foreground = None if found is None else components.find_foreground(found[0])
             mask = None if foreground is None else components.find_digit(foreground)
             if found is not None and mask is not None:
-                inks.append(with_one_pen(layout.extract_digit(found[0], mask)))
+                inks.append(layout.extract_digit(found[0], mask))
                 labels.append(int(match[1]))
     return inks, np.array(labels)
-
-
-def with_one_pen(digit: np.ndarray) -> np.ndarray:
-    """A digit whose strokes are at least PEN of 20 pixels wide, as if the digits of a row had one pen."""
-    unit = max(160, *digit.shape) / 20
-    factor = 20 * unit / max(digit.shape)
-    size = [max(1, round(n * factor)) for n in digit.shape[::-1]]
-    digit = np.asarray(Image.fromarray(digit).resize(size, Image.Resampling.BICUBIC)).clip(0, 1)
-    missing = (PEN * unit - segmentation.stroke_width(digit > 0.5)) / 2  # on each side of a stroke
-    if missing <= 0:
-        return digit
-    padded = np.pad(digit, int(np.ceil(missing)))
-    distances = ndimage.distance_transform_edt(padded <= 0.5)
-    return np.maximum(padded, (missing + 1 - distances).clip(0, 1)).astype(np.float32)
 
 
 def compose(

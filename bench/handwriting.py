@@ -26,7 +26,7 @@ from PIL import Image
 from scipy import ndimage, stats
 
 from mnistctl.artifacts import checkpoint, grids
-from mnistctl.data import components, photos, segmentation
+from mnistctl.data import components, layout, photos, segmentation
 from mnistctl.inference import load
 from mnistctl.inference.predict import compute_probabilities
 from mnistctl.nn.device import hardware_info
@@ -47,6 +47,7 @@ STEPS: dict[str, tuple[object, str, object]] = {
         "_estimate_paper",
         lambda small, window: np.full_like(small, np.median(small)),
     ),
+    "thickening thin strokes": (layout, "_thicken", lambda digit, unit: digit),
     "loose strokes": (components, "find_digit", lambda found: found.main),
 }
 

@@ -8,8 +8,10 @@ from scipy import ndimage
 from mnistctl.data import segmentation
 from mnistctl.data.segmentation import Grey, Mask
 
+_MIN_DETAIL = 160  # pixels on the longer side of a digit whose strokes are measured
 _BOX = 20  # side of the square in which MNIST's digits fit
 _CENTRE = 14  # pixel at which MNIST's digits have their centre of mass
+_MIN_STROKE = 1.9  # pixels, in that square; one in ten of MNIST's training digits has thinner strokes
 
 
 def fit(digit: Grey) -> NDArray[np.uint8]:
@@ -40,18 +42,22 @@ def fit(digit: Grey) -> NDArray[np.uint8]:
 
 
 def extract_digit(ink: Grey, mask: Mask) -> Grey:
-    """The ink at the mask, with full strokes, cropped to them.
+    """The ink at the mask with full strokes, neither too faint nor too thin, cropped to them.
 
     Args:
         ink: [rows, columns], as `segmentation.extract_ink` gives it.
         mask: the pixels of the digit.
 
     Returns:
-        [rows, columns], 0 for paper to 1 for strokes.
+        [rows, columns], 0 for paper to 1 for strokes, at least 160 pixels on the longer side.
     """
     digit = _normalize_contrast(ink, mask)
     rows, columns = (np.flatnonzero((digit > 0.1).any(axis)) for axis in (1, 0))
-    return digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    digit = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    # Enlarge a small one, so that its strokes can be measured and thickened smoothly.
+    if max(digit.shape) < _MIN_DETAIL:
+        digit = _enlarge(digit, _MIN_DETAIL / max(digit.shape))
+    return _thicken(digit, max(digit.shape) / _BOX)
 
 
 def _normalize_contrast(ink: Grey, mask: Mask) -> Grey:
@@ -61,3 +67,25 @@ def _normalize_contrast(ink: Grey, mask: Mask) -> Grey:
     near = ndimage.binary_dilation(mask, iterations=max(1, max(ink.shape) // 200))
     digit: Grey = ((ink - none) / (full - none)).clip(0, 1) * near
     return digit
+
+
+def _enlarge(digit: Grey, factor: float) -> Grey:
+    size = [max(1, round(n * factor)) for n in digit.shape[::-1]]
+    larger = Image.fromarray(digit).resize((size[0], size[1]), Image.Resampling.BICUBIC)
+    return np.asarray(larger, np.float32).clip(0, 1)
+
+
+def _thicken(digit: Grey, unit: float) -> Grey:
+    """Widen strokes that would be thinner than `_MIN_STROKE` pixels in MNIST's square.
+
+    Args:
+        digit: [rows, columns], 0 to 1.
+        unit: the size of one pixel of that square, in pixels of `digit`.
+    """
+    missing = (_MIN_STROKE * unit - segmentation.stroke_width(digit > 0.5)) / 2  # on each side of a stroke
+    if missing <= 0:
+        return digit
+    padded = np.pad(digit, int(np.ceil(missing)))
+    distances = ndimage.distance_transform_edt(padded <= 0.5)
+    thick: Grey = np.maximum(padded, (missing + 1 - distances).clip(0, 1)).astype(np.float32)
+    return thick
