@@ -21,6 +21,15 @@ def format_percent(value: float, decimals: int = 2, max_decimals: int = _MAX_DEC
     return f"{math.floor(value * unit) / unit:.{max_decimals}f}"
 
 
+def format_percent_interval(interval: tuple[float, float], decimals: int) -> str:
+    """An interval of a percentage in text: `99.1000 to 99.4300`. Ends below 0 or above 100 are cut off.
+
+    A t interval of few values can extend beyond 100, where no percentage is. Without that part it contains
+    the true percentage as often.
+    """
+    return " to ".join(format_percent(min(max(end, 0.0), 100.0), decimals) for end in interval)
+
+
 def format_learning_rate(lr: float) -> str:
     """A learning rate in six characters: `0.0100`, or `3.0e-5` where four decimals would not show it."""
     text = f"{lr:.4f}"

@@ -2,7 +2,12 @@
 
 import pytest
 
-from mnistctl.artifacts.rounding import format_learning_rate, format_loss, format_percent
+from mnistctl.artifacts.rounding import (
+    format_learning_rate,
+    format_loss,
+    format_percent,
+    format_percent_interval,
+)
 
 
 def test_percentage_reads_100_only_if_every_digit_is_right():
@@ -12,6 +17,13 @@ def test_percentage_reads_100_only_if_every_digit_is_right():
     for count in (3, 10_000, 25_001, 10**6, 10**9):
         assert float(format_percent(100 * (count - 1) / count)) < 100
         assert float(format_percent(100 * count / count)) == 100
+
+
+def test_interval_of_a_percentage_is_printed_up_to_100():
+    assert format_percent_interval((99.1, 99.43), 2) == "99.10 to 99.43"
+    assert format_percent_interval((90.0, 107.3), 4) == "90.0000 to 100.0000"
+    assert format_percent_interval((-3.0, 50.0), 2) == "0.00 to 50.00"
+    assert format_percent_interval((99.9, 99.99999), 4) == "99.9000 to 99.99999"
 
 
 def test_other_percentages_keep_their_decimals():

@@ -57,6 +57,13 @@ def test_command_prints_rows_table_statistics_and_paths(stub_command):
     assert stub_command("-n", "4", "--epochs", "1", "--quiet").stdout == "90.3050\n"
 
 
+def test_rows_of_long_names_are_below_their_headers(stub_command):
+    lines = stub_command("-n", "2", "--epochs", "1", "--set", "label_smoothing=0.1").stdout.splitlines()
+    head = next(index for index, line in enumerate(lines) if line.startswith("model "))
+    assert lines[head + 1].startswith("logit-label_smoothing=0.1      0 ")
+    assert lines[head].index("seconds") + len("seconds") == lines[head + 1].index(" 0.1  ") + len(" 0.1")
+
+
 @pytest.mark.parametrize("option", [(), ("--json",), ("--quiet",)])
 def test_results_are_printed_before_the_exit_code_is_7(option, stub_command, tmp_path):
     stub_command("-n", "4", "--epochs", "1")

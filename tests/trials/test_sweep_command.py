@@ -22,8 +22,8 @@ def command(mnistctl, own, monkeypatch):
     """A function that runs a sweep of logit on `own` in this process."""
     monkeypatch.setattr(executors, "get_backend", lambda *_, **__: stubs.IN_PROCESS)
 
-    def run(*words):
-        return mnistctl("trials", "logit", "-n", "2", *SMALL, "--data-dir", str(own), *words)
+    def run(*words, **environment):
+        return mnistctl("trials", "logit", "-n", "2", *SMALL, "--data-dir", str(own), *words, **environment)
 
     return run
 
@@ -56,6 +56,31 @@ def test_command_prints_the_arms_the_winner_and_the_score_on_the_test_set(comman
     assert {row["first"] for row in body["comparisons"]} == {"logit"}
     image = np.asarray(Image.open(tmp_path / "out/trials/t.png"))
     assert image.shape[0] == 360  # a picture of one setting
+
+
+@pytest.mark.parametrize("columns", ["40", "80", "200"])
+def test_each_part_of_a_wide_table_says_which_arm_a_row_is(columns, command):
+    vary = ("--vary", "label_smoothing=0,0.01", "--vary", "optimizer.weight_decay=0,0.05")
+    ran = command(*vary, COLUMNS=columns)
+    lines = ran.stdout.splitlines()
+    heads = [
+        index
+        for index, line in enumerate(lines)
+        if line.startswith("label_smoothing optimizer.weight_decay ")
+    ]
+    assert (len(heads) == 1) == (columns == "200")
+    for index in heads:
+        arms = [line.split()[:2] for line in lines[index + 1 : index + 5]]
+        assert arms == [["0.0", "0.0"], ["0.0", "0.05"], ["0.01", "0.0"], ["0.01", "0.05"]]
+
+
+def test_sweep_of_one_value_adjusts_nothing_and_one_seed_has_no_test(command):
+    two = command("--vary", "lr=0.01").stdout
+    assert "paired t test by seed with the unchanged recipe\n" in two
+    assert "adjusted" not in two
+    one = command("--vary", "lr=0.01", "-n", "1", "--name", "one").stdout
+    assert "t test" not in one
+    assert next(line for line in one.splitlines() if line.lstrip().startswith("0.01 ")).endswith(" -")
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,16 @@
 """What `trials` prints about a sweep: what is varied, a row for each arm, and the winner."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mnistctl.artifacts.rounding import format_percent
+from mnistctl.artifacts.rounding import format_percent, format_percent_interval
 from mnistctl.cli.output.terminal import plain_table, print_line, print_table
 from mnistctl.errors import plural
 from mnistctl.models.sources import format_value
 
 if TYPE_CHECKING:
     from mnistctl.trials import events
+    from mnistctl.trials.comparisons import Comparison
     from mnistctl.trials.summary import ArmSummary, TrialsSummary, Winner
     from mnistctl.trials.sweep import Sweep
 
@@ -31,9 +32,9 @@ def print_sweep(summary: "TrialsSummary") -> None:
     sweep = summary.sweep
     assert sweep is not None
     compared = {row.second: row for row in summary.comparisons}
-    table = plain_table(
-        *sweep.values, "n", "mean", "SD", "95 % interval", "minus unchanged", "adjusted p", justify="right"
-    )
+    p = "p" if len(summary.comparisons) == 1 else "adjusted p"
+    headers = (*sweep.values, "n", "mean", "SD", "95 % interval", "minus unchanged", p)
+    table = plain_table(*headers, justify="right", keys=len(sweep.values))
     for arm in summary.arms:
         difference = compared.get(arm.label)
         values = ("-" if v is None else format_value(v) for v in sweep.settings[arm.label].values())
@@ -45,14 +46,11 @@ def print_sweep(summary: "TrialsSummary") -> None:
             "-" if arm.sd is None else f"{arm.sd:.4f}",
             _interval(arm),
             unchanged if difference is None else f"{difference.difference:+z.4f}",
-            "" if difference is None or difference.p_adjusted is None else f"{difference.p_adjusted:.2g}",
+            "" if difference is None else _p_value(difference),
         )
     print_table(table)
-    if summary.comparisons:
-        number = plural(len(summary.comparisons), "comparison")
-        paired = all(row.method == "paired" for row in summary.comparisons)
-        method = "paired t tests by seed" if paired else "t tests"
-        print_line(f"{method} with the unchanged recipe, adjusted by Holm's method for {number}")
+    if any(row.p_adjusted is not None for row in summary.comparisons):
+        print_line(_describe_tests(summary.comparisons))
     if sweep.winner is not None:
         _print_winner(summary, sweep.winner)
     elif summary.holdout is None:
@@ -62,7 +60,21 @@ def print_sweep(summary: "TrialsSummary") -> None:
 
 
 def _interval(arm: "ArmSummary") -> str:
-    return "-" if arm.interval is None else " to ".join(format_percent(x, 4) for x in arm.interval)
+    return "-" if arm.interval is None else format_percent_interval(arm.interval, 4)
+
+
+def _p_value(comparison: "Comparison") -> str:
+    """The adjusted p-value; `-` if there is none: one pair, or differences without variance."""
+    return "-" if comparison.p_adjusted is None else f"{comparison.p_adjusted:.2g}"
+
+
+def _describe_tests(comparisons: "Sequence[Comparison]") -> str:
+    paired = all(row.method == "paired" for row in comparisons)
+    if len(comparisons) == 1:
+        return f"{'paired t test by seed' if paired else 't test'} with the unchanged recipe"
+    method = "paired t tests by seed" if paired else "t tests"
+    number = plural(len(comparisons), "comparison")
+    return f"{method} with the unchanged recipe, adjusted by Holm's method for {number}"
 
 
 def _print_winner(summary: "TrialsSummary", winner: "Winner") -> None:
@@ -81,7 +93,7 @@ def _print_winner(summary: "TrialsSummary", winner: "Winner") -> None:
     test = winner.test
     interval = ""
     if test.interval is not None:
-        interval = ", 95 % interval " + " to ".join(format_percent(x, 4) for x in test.interval)
+        interval = f", 95 % interval {format_percent_interval(test.interval, 4)}"
     images = plural(winner.images, "test image")
     nets = "Its net" if test.n == 1 else f"Its {test.n} nets"
     print_line(f"{nets} on the {images}, scored once: {format_percent(test.mean, 4)} %{interval}.", "bold")

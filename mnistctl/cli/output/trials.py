@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from rich.progress import Progress, TaskID, TextColumn
 
 from mnistctl.artifacts import files
-from mnistctl.artifacts.rounding import format_percent
+from mnistctl.artifacts.rounding import format_percent, format_percent_interval
 from mnistctl.cli.errors import option_of
 from mnistctl.cli.output.sweep import describe_sweep, print_sweep
 from mnistctl.cli.output.terminal import (
@@ -64,7 +64,7 @@ def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, re
                     hint.enabled = True
                     for text in _header(event):
                         emit(text)
-                    names = _Names(event.sweep)
+                    names = _Names(event.models, event.sweep)
                     emit(names.row("model", "seed", "seconds", "accuracy"), "bold")
                     bar.start(event.trials - event.done, event.workers, most=event.stopping is not None)
                 case events.TrialEnded():
@@ -210,11 +210,13 @@ def _pair_row(event: events.PairCompared) -> str:
 class _Names:
     """What the rows of trials call the models: in a sweep, the arms by their values."""
 
+    models: Sequence[str] = ()
     sweep: "Sweep | None" = None
 
     def row(self, model: str, seed: str, seconds: str, outcome: str) -> str:
         """The row of a trial, or of the names of the columns."""
-        labels = {} if self.sweep is None else {arm: self.sweep.label(arm) for arm in self.sweep.arms}
+        arms = {} if self.sweep is None else {arm: self.sweep.label(arm) for arm in self.sweep.arms}
+        labels = {name: arms.get(name, name) for name in self.models} | arms
         width = max([8, *map(len, labels.values())])
         return f"{labels.get(model, model):{width}} {seed:>6} {seconds:>8}  {outcome}"
 
@@ -278,7 +280,7 @@ def print_arms(arms: "Sequence[ArmSummary]") -> None:
     for arm in arms:
         assert arm.mean is not None and arm.min is not None and arm.median is not None and arm.max is not None
         sd = "-" if arm.sd is None else f"{arm.sd:.4f}"
-        interval = "-" if arm.interval is None else " to ".join(format_percent(x, 4) for x in arm.interval)
+        interval = "-" if arm.interval is None else format_percent_interval(arm.interval, 4)
         # The median of an even number of accuracies can have a third decimal.
         median = format_percent(arm.median, 2 if round(arm.median, 2) == round(arm.median, 4) else 3)
         extremes = format_percent(arm.min), median, format_percent(arm.max)
