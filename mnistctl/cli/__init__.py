@@ -131,6 +131,8 @@ EXAMPLES = {
         "mnistctl trials swa -n 10": "ten seeds",
         "mnistctl trials conv lstm -n 8 --epochs 5": "two models, same seeds",
         "mnistctl trials swa -n 20 --resume": "ten more",
+        "mnistctl trials conv -n 5 --vary net.dropout=0,0.5": "a setting",
+        "mnistctl trials conv swa --compare": "recorded trials",
     },
     "eval": {
         "mnistctl eval conv": "the run out/conv, on the test split",

@@ -1,5 +1,6 @@
 """How the command line words an error of the core: fields become options, remedies become commands."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,6 +34,7 @@ _ACTIONS = {
     "judge": "name another with --judge, for example --judge pretrained",
     "finish": "finish the run with --resume",
     "train": "train one with `mnistctl train MODEL`",
+    "train_holdout": "use a model that was trained with --holdout, or --split test",
     "train_conv": "train one with `mnistctl train conv`",
     "start": "start one with `mnistctl train`",
     "list_settings": "see `mnistctl show --model MODEL`",
@@ -67,13 +69,18 @@ def describe_error(error: MnistctlError) -> str:
     """The error in one line, with options and commands to type."""
     where = ""
     if error.field is not None:
-        value = "" if error.value is None else f" {error.value}"
+        value = "" if error.value is None else f" {_quote(str(error.value))}"
         where = f"{option_of(error.field)}{value}: "
     sentence = f"{where}{error.message}"
     hints = "; ".join(_hints(error))
     if not hints:
         return sentence
     return f"{sentence} {hints}" if sentence.endswith("?") else f"{sentence}; {hints}"
+
+
+def _quote(value: str) -> str:
+    """The value, in quotes if it is empty or has spaces, so that its ends are seen."""
+    return shlex.quote(value) if not value or " " in value else value
 
 
 def describe_warning(warning: Warned) -> str:

@@ -179,5 +179,5 @@ def _check_options(idx: Path | None, of_images: dict[str, object], of_idx: dict[
 def _parse_digits(text: str) -> tuple[int, ...]:
     """The digits in `text`, as in --digits 2026."""
     if not (text.isascii() and text.isdecimal()):
-        raise UsageError("give only digits, as in 2026", field="digits", value=repr(text))
+        raise UsageError("give only digits, as in 2026", field="digits", value=text)
     return tuple(map(int, text))

@@ -17,6 +17,7 @@ EvaluatedSplit = Literal["train", "test", "validation"]
 
 # Panels of the help.
 DATA, MACHINE, OUTPUT, RECIPE, RESUME = "Data", "Machine", "Output", "Recipe", "Resume"
+COMPARISON = "Comparison"
 OTHER_RECIPES = "Nets of your own"
 GENERATOR, OTHER, IMAGES = "Evaluation of a generator", "Instead of data set images", "Image files"
 

@@ -12,6 +12,7 @@ from mnistctl.cli.commands import FOLDERS, check_stdout, location_fields, option
 from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import option_of, with_commands
 from mnistctl.cli.options import (
+    COMPARISON,
     MACHINE,
     OUT_DIR,
     OUTPUT,
@@ -62,16 +63,29 @@ def trials(
         int | None,
         typer.Option("-n", "--count", help="Number of trials per model.", rich_help_panel=RECIPE),
     ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary",
+            metavar="KEY=V1,V2",
+            help="Compare these values of a setting; repeatable, for all combinations. Digits are held out "
+            "(--holdout), and the best combination is scored on the test set. With --until, none is chosen.",
+            rich_help_panel=COMPARISON,
+        ),
+    ] = None,
     until: Annotated[
         Literal["settled"] | None,
         typer.Option(
-            help="Add seeds only until two arms differ, or differ by less than --margin. -n is the most.",
-            rich_help_panel=RECIPE,
+            help="Add seeds only until two models or values differ, or differ by less than --margin; "
+            "at most -n.",
+            rich_help_panel=COMPARISON,
         ),
     ] = None,
     margin: Annotated[
         float | None,
-        typer.Option(metavar="POINTS", help="Difference that matters, with --until.", rich_help_panel=RECIPE),
+        typer.Option(
+            metavar="POINTS", help="Difference that matters, with --until.", rich_help_panel=COMPARISON
+        ),
     ] = None,
     seed: Annotated[
         int | None,
@@ -81,16 +95,6 @@ def trials(
     batch_size: BatchSize = None,
     lr: LearningRate = None,
     set_: Set = None,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--vary",
-            metavar="KEY=V1,V2",
-            help="Compare these values of a setting; repeatable, for all combinations. Digits are held out "
-            "(--holdout), and the best arm is scored on the test set. With --until, no arm is chosen.",
-            rich_help_panel=RECIPE,
-        ),
-    ] = None,
     config: Config = None,
     dataset: OptionalDataset = None,
     data_dir: OptionalDataDir = None,
@@ -155,19 +159,22 @@ def trials(
     reference: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Compare with published accuracies: ktorch.", rich_help_panel=OUTPUT
+            metavar="NAME", help="Compare with published accuracies: ktorch.", rich_help_panel=COMPARISON
         ),
     ] = None,
     require: Annotated[
         Literal["same", "better"] | None,
-        typer.Option(help="Exit with code 7 unless the result is shown to be this.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="Exit with code 7 unless the result is this, by the test with --reference.",
+            rich_help_panel=COMPARISON,
+        ),
     ] = None,
     compare: Annotated[
         bool,
         flag(
             "--compare",
             help="Compare recorded trials, by name or file, instead of running any.",
-            rich_help_panel=OUTPUT,
+            rich_help_panel=COMPARISON,
         ),
     ] = False,
     join: Annotated[
@@ -175,7 +182,7 @@ def trials(
         flag(
             "--join",
             help="Make one record, called --name, of recorded trials with different seeds.",
-            rich_help_panel=OUTPUT,
+            rich_help_panel=COMPARISON,
         ),
     ] = False,
     csv: CsvFile = None,

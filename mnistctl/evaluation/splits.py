@@ -31,7 +31,8 @@ def load_split_for(
     holdouts = {classifier.name: _holdout(classifier) for classifier in classifiers}
     for name, holdout in holdouts.items():
         if holdout is None:
-            raise UsageError(f"{name} was trained without held-out digits", field="split", value=split)
+            message = f"{name} was trained without held-out digits"
+            raise UsageError(message, field="split", value=split, remedies=("train_holdout",))
     (first, holdout), *others = holdouts.items()
     for name, other in others:
         if other != holdout:

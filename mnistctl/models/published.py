@@ -46,5 +46,5 @@ def load_published(name: str) -> Published:
     """
     sources = json.loads(_PUBLISHED.read_text(encoding="utf-8"))
     if name not in sources:
-        raise UsageError(f"choose one of {', '.join(sources)}", field="reference", value=repr(name))
+        raise UsageError(f"choose one of {', '.join(sources)}", field="reference", value=name)
     return Published.from_json(sources[name])

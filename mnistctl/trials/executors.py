@@ -68,7 +68,7 @@ def get_backend(
 def _import_factory(executor: str) -> Callable[[], Executor]:
     module, _, name = executor.partition(":")
     if not module or not name:
-        raise UsageError("give local, dask or module:factory", field="executor", value=repr(executor))
+        raise UsageError("give local, dask or module:factory", field="executor", value=executor)
     with _reported_errors(executor, "cannot be imported"):
         factory = getattr(importlib.import_module(module), name)
     if not callable(factory):

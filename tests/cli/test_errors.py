@@ -12,6 +12,9 @@ from mnistctl.errors import CheckpointError, DataError, MnistctlError, UsageErro
         (UsageError("give 1 or more", field="batch_size", value=0), "--batch-size 0: give 1 or more"),
         (UsageError("give 1 or more", field="count", value=0), "-n 0: give 1 or more"),
         (UsageError("not with another", field="resume"), "--resume: not with another"),
+        (UsageError("choose one", field="reference", value="foo"), "--reference foo: choose one"),
+        (UsageError("choose one", field="reference", value=""), "--reference '': choose one"),
+        (UsageError("choose one", field="reference", value="a b"), "--reference 'a b': choose one"),
         (UsageError("exists", remedies=["overwrite"]), "exists; use --overwrite"),
         (
             UsageError("exists", remedies=["overwrite", "name", "out_dir"]),

@@ -195,7 +195,7 @@ def test_a_missing_reference_classifier_is_reported_with_what_to_do(tmp_path):
 
 
 REFUSED = {
-    "generate cgan --digits 20x6": (2, "--digits '20x6': give only digits"),
+    "generate cgan --digits 20x6": (2, "--digits 20x6: give only digits"),
     "generate cgan --digits ''": (2, "give only digits"),
     "generate gan --digits 2026": (2, "gan cannot draw a requested digit; cgan can"),
     "generate gan --each 3": (2, "gan cannot draw a requested digit"),
