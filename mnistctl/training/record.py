@@ -182,8 +182,8 @@ class RunRecord(RunMetrics, RunSettings):
         """The fields that have a value, the command first."""
         body = {"command": self.command} | super().to_json()
         for average in body["swa"] or ():
-            if average["validation_loss"] is None:
-                del average["validation_loss"]
+            if average.get("validation_loss") is None:
+                average.pop("validation_loss", None)  # it is absent if the record was read from a file
         body["resumed"] = [_without_none(entry) for entry in body["resumed"]] or None
         return _without_none(body)
 

@@ -24,7 +24,7 @@ def test_every_python_file_that_a_page_mentions_exists(page):
     for name in re.findall(r"`(?:python )?((?:\w+/)*\w+\.py)\b", page.read_text()):
         if name in TO_ADD:
             continue
-        places = [ROOT / name, PACKAGE / name, *PACKAGE.glob(f"*/{name}")]
+        places = [ROOT / name, PACKAGE / name, *PACKAGE.glob(f"*/{name}"), *ROOT.glob(f"tests/*/{name}")]
         assert any(path.is_file() for path in places), name
 
 

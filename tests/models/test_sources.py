@@ -2,6 +2,7 @@
 
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 from recipe_files import classifier, write_package
@@ -30,7 +31,8 @@ def package(tmp_path, monkeypatch):
 
 def test_lists_help_and_completion_name_models_of_packages_and_import_nothing(package, mnistctl):
     assert dict(completion.models("t")) == {"tiny": "from tinypkg 1.2"}
-    assert dict(completion.classifiers("m")) == {"module": "from tinypkg 1.2"}
+    context = SimpleNamespace(params={})
+    assert dict(completion.classifiers(context, "m")) == {"module": "from tinypkg 1.2"}
     listed = mnistctl("train", "--list").stdout.splitlines()
     assert "tiny: from the package tinypkg 1.2" in listed
     printed = json.loads(mnistctl("train", "--list", "--json").stdout)
