@@ -115,9 +115,13 @@ def _fuse_relus(layers: nn.Sequential) -> None:
     for index in range(1, len(children)):
         if type(children[index]) is not nn.ReLU or not isinstance(children[index - 1], _OVERWRITABLE):
             continue
+        if is_changed(children[index]) or is_changed(children[index - 1]):
+            continue  # a hook may keep the output that would be overwritten
         p, pool, pool_first = 0.0, None, False
         for following in range(index + 1, len(children)):
             child = children[following]
+            if is_changed(child):
+                break
             if type(child) is nn.Dropout and p == 0 and child.p < 1:
                 p = child.p
             elif type(child) is nn.MaxPool2d and pool is None and _is_plain(child):
@@ -126,6 +130,13 @@ def _fuse_relus(layers: nn.Sequential) -> None:
                 break
             layers[following] = nn.Identity()
         layers[index] = FusedReLU(p, pool, pool_first)
+
+
+def is_changed(module: nn.Module) -> bool:
+    """Whether a module has hooks or a forward pass of its own, so its class does not say what it does."""
+    return any(
+        name == "forward" or (name.endswith("_hooks") and value) for name, value in vars(module).items()
+    )
 
 
 def _is_plain(pool: nn.MaxPool2d) -> bool:

@@ -7,7 +7,7 @@ of products as autograd's, so they are equal up to rounding.
 import torch
 from torch import Tensor, nn
 
-from mnistctl.nn.fusion import FusedReLU
+from mnistctl.nn.fusion import FusedReLU, is_changed
 
 
 class Perceptron:
@@ -74,9 +74,9 @@ def find_perceptron(net: nn.Module) -> Perceptron | None:
     """The linear layers of `net`, if it has nothing else than them and a relu between each two.
 
     None also where a step must be autograd's: on a GPU, where a parameter is shared, has no gradient or is
-    not float32, or where a layer has hooks.
+    not float32, or where a layer has hooks or a forward pass of its own.
     """
-    if type(net) is not nn.Sequential or any(_has_hooks(module) for module in net.modules()):
+    if type(net) is not nn.Sequential or any(map(is_changed, net.modules())):
         return None
     params = list(net.parameters())
     if not all(map(_is_plain, params)):
@@ -102,8 +102,3 @@ def _is_plain(param: nn.Parameter) -> bool:
 
 def _is_relu(layer: nn.Module) -> bool:
     return type(layer) is nn.ReLU or (type(layer) is FusedReLU and layer.p == 0 and layer.pool is None)
-
-
-def _has_hooks(module: nn.Module) -> bool:
-    hooks = (name for name in vars(module) if name.endswith("_hooks"))
-    return any(getattr(module, name) for name in hooks)

@@ -65,11 +65,12 @@ class ClassifierTraining:
             if recipe.loss is None  # another loss need not be a sum over the images
             else recipe.batch_size
         )
-        plain = precision == "float32" and recipe.loss is None
-        self.perceptron = find_perceptron(self.net) if plain else None
         self.params = list(self.net.parameters())
         self._make_optimizer = recipe.optimizer
         self.optimizer = make_optimizer(recipe.optimizer, self.params)
+        plain = precision == "float32" and recipe.loss is None
+        # After the optimizer, which may have added hooks to the parameters.
+        self.perceptron = find_perceptron(self.net) if plain else None
         self.averaged_model = AveragedModel(self.net) if recipe.swa_epochs else None
         self.epoch = 0
         self.in_float32 = precision == "float32"

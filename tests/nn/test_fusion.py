@@ -58,3 +58,20 @@ def test_a_net_with_own_layers_sees_whole_batches():
     convolutions = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 26 * 26, 10))
     assert micro_batch_size(convolutions, 1000, CPU) == 200
     assert micro_batch_size(Skip(), 1000, CPU) == 1000
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_layers_with_hooks_are_not_replaced(index):
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Dropout(0.0), nn.Linear(4, 2))
+    net[index].register_forward_hook(lambda _module, _inputs, output: output * 2)
+    x = torch.randn(5, 4)
+    expected = net(x)
+    torch.testing.assert_close(optimize_for(copy.deepcopy(net), torch.device("cpu"))(x), expected)
+
+
+def test_a_hook_keeps_the_output_before_the_relu():
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    kept = []
+    net[0].register_forward_hook(lambda _module, _inputs, output: kept.append(output))
+    optimize_for(net, torch.device("cpu"))(torch.randn(5, 4))
+    assert (kept[0] < 0).any()

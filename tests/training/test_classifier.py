@@ -60,6 +60,20 @@ def test_train_step_of_logit_equals_the_gradient_computed_by_hand(digits):
     )
 
 
+def test_hooks_that_the_optimizer_adds_to_parameters_are_called(digits):
+    def make_optimizer(params):
+        params = list(params)
+        for param in params:
+            param.register_hook(torch.zeros_like)
+        return torch.optim.SGD(params, lr=0.1)
+
+    recipe = replace(models.load("linear"), optimizer=make_optimizer)
+    training = ClassifierTraining(recipe, seed=0, device=CPU)
+    before = copy.deepcopy(training.net.state_dict())
+    train_step(training, recipe, *digits[0].take(slice(0, 100)))
+    assert all(map(torch.equal, before.values(), training.net.state_dict().values()))
+
+
 def test_micro_batches_give_the_gradients_and_the_loss_of_the_whole_batch(digits):
     recipe = replace(models.load("conv"), optimizer=lambda p: torch.optim.SGD(p, lr=0.0))
     pixels, labels = digits[0].take(slice(0, 250))  # the last micro-batch is shorter
