@@ -1,7 +1,7 @@
 """The command show: digits as text, a model's layers and recipe, details for a bug report."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,6 +28,13 @@ from mnistctl.cli.options import (
 from mnistctl.cli.output import terminal
 from mnistctl.errors import UsageError
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mnistctl.nn.augmentation import Augmentation
+
+_COLUMNS = 10  # of a grid
 _OF_DIGITS = {"style", "png", "scale", "overwrite", "json"}
 # By the option that decides what the command shows, the parameters that it uses. The last one is for none.
 _USED = {
@@ -36,7 +43,7 @@ _USED = {
     "--model": {"model", "set_", "toml", "json"},
     "--glyphs": {"glyphs", *_OF_DIGITS},
     "images of a data set": {
-        *("dataset", "split", "index", "digit", "count", "seed", "data_dir", "offline"),
+        *("dataset", "split", "index", "digit", "count", "seed", "data_dir", "offline", "set_"),
         *_OF_DIGITS,
     },
 }
@@ -89,8 +96,10 @@ def show(
     csv: Annotated[bool, flag("--csv", help="Print --runs as CSV.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """The command `show`."""
-    if model is None and (set_ or toml):
-        raise UsageError(f"{'--set' if set_ else '--toml'} needs --model")
+    if model is None and toml:
+        raise UsageError("--toml needs --model")
+    if model is None and set_ and png is None:
+        raise UsageError("--set needs --model, or --png to show an augmentation")
     if csv and not runs:
         raise UsageError("--csv is only for --runs")
     if csv and json:
@@ -115,6 +124,7 @@ def show(
         return
     import numpy as np
 
+    augmentation = _parse_augmentation(set_) if set_ else None
     if png is not None:
         from mnistctl.artifacts.outputs import PICTURE, Output, check_outputs
 
@@ -133,7 +143,10 @@ def show(
         indices = datasets.choose(arrays, index=index, digit=digit, count=count, seed=seed)
         images, labels = arrays.images[indices], arrays.labels[indices]
     if png is not None:
-        grid = grids.make_grid(images, min(10, len(images)))
+        columns = min(_COLUMNS, len(images))
+        if augmentation is not None:
+            images, columns = _add_augmented(images, augmentation, seed or 0), _COLUMNS
+        grid = grids.make_grid(images, columns)
         grids.write_png(png, grids.enlarge(grid, scale))
         if str(png) != files.STDOUT:
             terminal.print_line(f"wrote {png}")
@@ -142,6 +155,30 @@ def show(
         print_digits_json(dataset if not glyphs else "glyphs", split, indices, labels, images)
         return
     print_digits(images, labels, style)
+
+
+def _parse_augmentation(assignments: list[str]) -> "Augmentation":
+    from mnistctl.cli.recipes import parse_assignments
+    from mnistctl.models.settings import parse_augmentation
+
+    texts = parse_assignments(assignments)
+    for key, text in texts.items():
+        if not key.startswith("augment."):
+            message = "needs --model; without one, only augment.KEY=VALUE is shown"
+            raise UsageError(message, field="settings", value=f"{key}={text}"[:80])
+    return parse_augmentation(texts)
+
+
+def _add_augmented(
+    images: "NDArray[np.uint8]", augmentation: "Augmentation", seed: int
+) -> "NDArray[np.uint8]":
+    """A row for each image: the image, and what it is changed to in the first epochs of a run."""
+    import numpy as np
+
+    from mnistctl.nn.augmentation import draw_examples
+
+    drawn = draw_examples(images, augmentation, count=_COLUMNS - 1, seed=seed)
+    return np.concatenate((images[:, None], drawn), 1).reshape(-1, *images.shape[1:])
 
 
 def _show_runs(out_dir: Path, *, json: bool, csv: bool) -> None:

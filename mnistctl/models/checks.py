@@ -19,6 +19,7 @@ from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe, Reci
 from mnistctl.models.reporting import describe_error, reporting_errors
 from mnistctl.models.settings import list_settings
 from mnistctl.models.sources import RecipeError
+from mnistctl.nn.augmentation import Augmentation
 from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.optim import make_optimizer, optimizer_step, without_dynamo
 from mnistctl.nn.schedules import wrong_rates
@@ -30,6 +31,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
     "peak_lr": ((int, float), "a number"),
     "shuffle": ((bool,), "True or False"),
     "label_smoothing": ((int, float), "a number"),
+    "augment": ((Augmentation,), "an Augmentation, as Augmentation(shift=2)"),
     "swa_fraction": ((int, float, type(None)), "a number or None"),
     "seed_offset": ((int,), "a whole number"),
     "baseline": ((ClassifierRecipe, type(None)), "a ClassifierRecipe or None"),
@@ -105,6 +107,9 @@ class _Check:
             value = getattr(self.recipe, field, ...)
             if value is not ... and type(value) not in types:
                 raise self._fail(f"{field} is {value!r:.40}; give {wanted}", field=field)
+        for name, value in vars(getattr(self.recipe, "augment", None) or Augmentation()).items():
+            if type(value) not in (int, float):
+                raise self._fail(f"augment.{name} is {value!r:.40}; give a number", field="augment")
         for field, wanted in _FUNCTIONS.items():
             value = getattr(self.recipe, field, ...)
             if value is ... or (field == "loss" and value is None):

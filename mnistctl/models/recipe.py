@@ -4,11 +4,12 @@ A recipe is a frozen dataclass. A variant is `dataclasses.replace(recipe, ...)`.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from mnistctl.nn.augmentation import Augmentation
 from mnistctl.nn.schedules import Schedule, hold_after
 
 NOISE_SIZE = 100  # length of the noise vector that a generator turns into an image
@@ -29,6 +30,7 @@ class ClassifierRecipe:
         shuffle: shuffle the images before each epoch; otherwise use the order of the file.
         label_smoothing: fraction of each target that is spread evenly over the ten classes.
         loss: replaces the cross entropy; None for the cross entropy with `label_smoothing`.
+        augment: random changes of the training images; none of them by default.
         swa_fraction: fraction of the epochs, at the end, whose weights are averaged (stochastic weight
             averaging, Izmailov et al., arXiv 1803.05407); None means no averaging.
         baseline: the recipe without averaging that trials compare this one with.
@@ -44,6 +46,7 @@ class ClassifierRecipe:
     shuffle: bool = True
     label_smoothing: float = 0.0
     loss: Loss | None = None
+    augment: Augmentation = field(default_factory=Augmentation)
     swa_fraction: float | None = None
     baseline: "ClassifierRecipe | None" = None
     seed_offset: int = 0

@@ -1,8 +1,9 @@
 """The settings of a recipe: every value that can be listed and changed, by key.
 
 Keys are the recipe's own fields (`label_smoothing`), `optimizer` and `schedule` with their arguments
-(`optimizer.weight_decay`, `schedule.floor`), and the arguments of the functions that make the nets
-(`net.dropout`). An argument is a setting if its default value is a number, a truth value, text or numbers.
+(`optimizer.weight_decay`, `schedule.floor`), the amounts of the augmentation (`augment.shift`), and the
+arguments of the functions that make the nets (`net.dropout`). An argument is a setting if its default value
+is a number, a truth value, text or numbers.
 """
 
 import inspect
@@ -15,6 +16,7 @@ from typing import Any
 from mnistctl.errors import UsageError, suggest
 from mnistctl.models.recipe import ClassifierRecipe, Recipe
 from mnistctl.models.sources import SettingValue, format_value
+from mnistctl.nn.augmentation import Augmentation
 from mnistctl.nn.optim import OPTIMIZERS
 from mnistctl.nn.schedules import SCHEDULES
 
@@ -23,6 +25,7 @@ _FIELDS = {"epochs": "epochs", "batch_size": "batch_size", "lr": "peak_lr"}
 _CLASSIFIER_FIELDS = ("label_smoothing", "shuffle", "swa_fraction", "seed_offset")
 _GAN_FIELDS = ("real_targets", "seed_offset")
 _CLASSIFIER_NETS, _GAN_NETS = ("net",), ("generator", "discriminator")
+_AUGMENT = "augment"  # the field of the augmentation, and the first part of its keys
 
 # Arguments of optimizers that are no settings: the parameters, the rate (`lr`), and how torch computes.
 _TECHNICAL = frozenset(
@@ -59,9 +62,18 @@ class Range:
 _ANY = Range()
 _NOT_NEGATIVE, _POSITIVE, _COUNT = Range(0), Range(0, open_low=True), Range(1, 1_000_000)
 _SHARE, _SHARE_BELOW_1 = Range(0, 1), Range(0, 1, open_high=True)
-# By the last part of the key. Other arguments may have any value of their type.
+# By the key, else by its last part. Other arguments may have any value of their type.
 _RANGES = {
     "alpha": _SHARE_BELOW_1,
+    "augment.elastic": Range(0, 14),
+    "augment.elastic_width": Range(1, 28),
+    "augment.erase": Range(0, 0.5),
+    "augment.mixup": Range(0, 100),
+    "augment.rotation": Range(0, 180),
+    "augment.scale": Range(0, 0.9),
+    "augment.shear": Range(0, 2),
+    "augment.shift": Range(0, 28),
+    "augment.stroke": Range(0, 2),
     "batch_size": Range(1, 1_000_000_000),
     "betas": _SHARE_BELOW_1,
     "channels": Range(1, 10_000),
@@ -239,12 +251,19 @@ def _settings(recipe: Recipe) -> Iterator[Setting]:
     for key in _CLASSIFIER_FIELDS if classifier else _GAN_FIELDS:
         if not (key == "label_smoothing" and getattr(recipe, "loss", None) is not None):
             yield _setting(key, getattr(recipe, key))
+    if isinstance(recipe, ClassifierRecipe):
+        yield from _amounts(recipe.augment)
     for net in _CLASSIFIER_NETS if classifier else _GAN_NETS:
         yield from _arguments(net, getattr(recipe, net), frozenset())
 
 
 def _setting(key: str, value: Any) -> Setting:
-    return Setting(key, value, _RANGES.get(key.rpartition(".")[2], _ANY))
+    return Setting(key, value, _RANGES.get(key, _RANGES.get(key.rpartition(".")[2], _ANY)))
+
+
+def _amounts(augmentation: Augmentation) -> Iterator[Setting]:
+    for each in fields(augmentation):
+        yield _setting(f"{_AUGMENT}.{each.name}", float(getattr(augmentation, each.name)))
 
 
 def _name_of(kind: Any, known: Mapping[str, object]) -> str:
@@ -281,6 +300,17 @@ def parse_settings(recipe: Recipe, texts: Mapping[str, str]) -> dict[str, Settin
     return {key: _get(settings, key, text).parse(text) for key, text in texts.items()}
 
 
+def parse_augmentation(texts: Mapping[str, str]) -> Augmentation:
+    """The augmentation with these amounts, which are given as text, by key.
+
+    Raises:
+        UsageError: a key is none of an augmentation, or a text is not one of its values.
+    """
+    settings = {setting.key: setting for setting in _amounts(Augmentation())}
+    values = {key: _get(settings, key, text).parse(text) for key, text in texts.items()}
+    return replace(Augmentation(), **_below(values, _AUGMENT))  # type: ignore[arg-type]
+
+
 def check_settings(recipe: Recipe, values: Mapping[str, object]) -> dict[str, SettingValue]:
     """The values of settings that are read from a file, with their types.
 
@@ -294,12 +324,15 @@ def check_settings(recipe: Recipe, values: Mapping[str, object]) -> dict[str, Se
 def _get(settings: Mapping[str, Setting], key: str, value: object) -> Setting:
     if key in settings:
         return settings[key]
-    last = key.rpartition(".")[2]
+    first, _, last = key.rpartition(".")
     alike = [known for known in settings if known.rpartition(".")[2] == last]
     hint = f"; did you mean {alike[0]}?" if alike else suggest(key, settings).removesuffix(";")
     text = value if isinstance(value, str) else format_value(value)  # type: ignore[arg-type]
+    shown = f"{key}={text}"[:80]
+    if first == _AUGMENT and not any(known.startswith(f"{_AUGMENT}.") for known in settings):
+        raise UsageError("only classifiers augment their images", field="settings", value=shown)
     message = f"there is no such setting{hint}"
-    raise UsageError(message, field="settings", value=f"{key}={text}"[:80], remedies=("list_settings",))
+    raise UsageError(message, field="settings", value=shown, remedies=("list_settings",))
 
 
 def _with_parts(recipe: Recipe, values: Mapping[str, object]) -> Recipe:
@@ -368,6 +401,8 @@ class _Application:
                 changes[part] = self._with_arguments(getattr(recipe, part), part, arguments)
         if schedule := _below(values, "schedule"):
             changes["lr_schedule"] = replace(recipe.lr_schedule, **schedule)  # type: ignore[type-var]
+        if isinstance(recipe, ClassifierRecipe) and (amounts := _below(values, _AUGMENT)):
+            changes[_AUGMENT] = replace(recipe.augment, **amounts)  # type: ignore[arg-type]
         if isinstance(recipe, ClassifierRecipe) and recipe.baseline is not None:
             changes["baseline"] = self._apply_to_baseline(recipe.baseline, changes)
         return replace(recipe, **changes)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe
+from mnistctl.nn.augmentation import Augmentation
 from mnistctl.nn.optim import make_optimizer
 from mnistctl.schema import Schema
 
@@ -34,6 +35,7 @@ class RecipeSummary(Schema):
         settings: the optimizer's settings, the peak learning rate as `lr`.
         label_smoothing, shuffle, swa_epochs: of a classifier's recipe, see `ClassifierRecipe`.
         loss: name of a classifier's own loss; None for the cross entropy.
+        augment: a classifier's augmentation; None for none.
         conditional, real_targets: of a GAN's recipe, see `GanRecipe`.
     """
 
@@ -46,6 +48,7 @@ class RecipeSummary(Schema):
     shuffle: bool | None = None
     swa_epochs: int | None = None
     loss: str | None = None
+    augment: Augmentation | None = None
     conditional: bool | None = None
     real_targets: tuple[float, float] | None = None
 
@@ -145,4 +148,5 @@ def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
         shuffle=recipe.shuffle,
         swa_epochs=recipe.swa_epochs,
         loss=None if recipe.loss is None else getattr(recipe.loss, "__name__", type(recipe.loss).__name__),
+        augment=None if recipe.augment == Augmentation() else recipe.augment,
     )

@@ -7,6 +7,7 @@ makes them fast is in `nn/fusion.py` and `nn/optim.py`, and does not change what
 import math
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +19,7 @@ from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError
 from mnistctl.evaluation.metrics import Score, compute_score
 from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.nn.augmentation import Augmenter, Labels, MixedLabels
 from mnistctl.nn.device import autocast_for
 from mnistctl.nn.fusion import has_batch_norm, micro_batch_size, optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
@@ -202,21 +204,26 @@ def _diverged_error(epoch: int, loss: float, recipe: ClassifierRecipe) -> Diverg
 
 def iterate_batches(
     training: ClassifierTraining, recipe: ClassifierRecipe, digits: Digits, epoch: int
-) -> Iterator[tuple[Tensor, Tensor]]:
+) -> Iterator[tuple[Tensor, Labels]]:
     """The batches of one epoch: pixels [B, 1, 28, 28] in [-1, 1] and labels [B]; the last may be shorter.
 
     The order is drawn from (seed, epoch), whatever the caller drew in between. The dropout masks of the
-    epoch's steps continue the same stream of random numbers.
+    epoch's steps continue the same stream of random numbers. The augmentation has streams of its own.
     """
     torch.manual_seed(derive_seed(training.seed, epoch))
     order = torch.randperm(len(digits)) if recipe.shuffle else torch.arange(len(digits))
-    yield from digits.batches(order, recipe.batch_size)
+    batches = digits.batches(order, recipe.batch_size)
+    if not recipe.augment.changes_images:
+        yield from batches
+        return
+    augmenter = Augmenter(recipe.augment, training.seed, epoch, digits.device)
+    yield from (augmenter(x, y) for x, y in batches)
 
 
-def train_step(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: Tensor) -> Tensor:
+def train_step(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: Labels) -> Tensor:
     """Take one step of the optimizer on a batch, and return its loss.
 
-    Linear layers with relus have gradients that are written out, without autograd.
+    Linear layers with relus have gradients that are written out, without autograd, except for mixed images.
     A large batch passes another net in micro-batches that fit the processor's caches. Each one's loss is
     weighted by its share of the batch, so that the gradients add up to those of the whole batch.
 
@@ -224,12 +231,12 @@ def train_step(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor
         training: the state; its net must be in training mode.
         recipe: the recipe that `training` was made of.
         x: pixels [B, 1, 28, 28] in [-1, 1].
-        y: labels [B].
+        y: labels [B]; of mixed images, those of both.
 
     Returns:
         The batch's mean loss, label smoothing included: a tensor without dimensions, on the device.
     """
-    if training.perceptron is not None:
+    if training.perceptron is not None and isinstance(y, Tensor):
         loss = training.perceptron.backward(x, y, recipe.label_smoothing)
         optimizer_step(training.optimizer)
         return loss
@@ -252,13 +259,15 @@ def train_step(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor
     return loss.detach()
 
 
-def _loss(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: Tensor) -> Tensor:
+def _loss(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: Labels) -> Tensor:
     with training.autocast():
         logits = training.net(x)  # [B, 10]
     # In float32 under bf16, too: a loss in bfloat16 has two or three digits.
-    if recipe.loss is not None:
-        return recipe.loss(logits.float(), y)
-    return F.cross_entropy(logits.float(), y, label_smoothing=recipe.label_smoothing)
+    logits = logits.float()
+    loss = recipe.loss
+    if loss is None:
+        loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
+    return y.weigh(partial(loss, logits)) if isinstance(y, MixedLabels) else loss(logits, y)
 
 
 def _score_average(

@@ -32,7 +32,9 @@ from mnistctl.trials.task import TrialResult, TrialSettings, TrialWithNet
 
 BASELINE, AVERAGED = "baseline", "averaged"  # the two arms of a recipe that averages weights
 # Besides the learning rate, an epoch depends on these fields of the recipe.
-_FIELDS_OF_AN_EPOCH = ("net", "optimizer", "batch_size", "shuffle", "label_smoothing", "loss", "seed_offset")
+_FIELDS_OF_AN_EPOCH = (
+    *("net", "optimizer", "batch_size", "shuffle", "label_smoothing", "loss", "augment", "seed_offset"),
+)
 # The random generators and the number of threads are global to a process, so it runs one trial at a time.
 _PROCESS_LOCK = threading.Lock()
 

@@ -63,6 +63,17 @@ WRONG_SETTINGS = {
     "seed_offset=-1": "give a whole number, 0 to 1,000,000,000,000",
     "swa_fraction=0": "give a number, above 0, at most 1, or none",
     "label_smoothing=1.1": "give a number, 0 to 1",
+    "augment.shift=-1": "give a number, 0 to 28",
+    "augment.rotation=181": "give a number, 0 to 180",
+    "augment.scale=1": "give a number, 0 to 0.9",
+    "augment.shear=nan": "give a number, 0 to 2",
+    "augment.elastic=x": "give a number, 0 to 14",
+    "augment.elastic_width=0": "give a number, 1 to 28",
+    "augment.stroke=2.1": "give a number, 0 to 2",
+    "augment.erase=0.6": "give a number, 0 to 0.5",
+    "augment.mixup=inf": "give a number, 0 to 100",
+    "augment.shfit=1": "there is no such setting; did you mean augment.shift?",
+    "augment=1": "there is no such setting",
     "loss=mse": "there is no such setting",
     "__class__=1": "there is no such setting",
     "seed=3": "seed is an option, not a setting; use --seed",
@@ -98,6 +109,25 @@ def test_settings_that_exclude_each_other_are_refused(words, expected, run):
 
 def test_targets_in_the_wrong_order_are_refused(run):
     assert "give the lower one first" in run("train", "gan", "--set", "real_targets=1,0").stderr
+
+
+def test_augmentation_of_a_generator_is_refused(run):
+    ran = run("train", "gan", "--set", "augment.shift=2")
+    assert ran.returncode == 2
+    assert "--set augment.shift=2: only classifiers augment their images" in ran.stderr
+
+
+def test_augmented_run_is_in_its_record_and_is_repeated_to_the_same_digest(run, tmp_path):
+    amounts = ("shift=2", "elastic=0.5", "mixup=0.4")
+    words = [word for amount in amounts for word in ("--set", f"augment.{amount}")]
+    assert run("train", "linear", *SMALL, *words, "--name", "a").returncode == 0
+    assert run("train", "linear", *SMALL, "--name", "plain").returncode == 0
+    record = json.loads((tmp_path / "out/a.json").read_text())
+    changed = {name: value for name, value in record["recipe"]["augment"].items() if value}
+    assert changed == {"shift": 2.0, "elastic": 0.5, "elastic_width": 4.0, "mixup": 0.4}
+    assert "augment" not in json.loads((tmp_path / "out/plain.json").read_text())["recipe"]
+    assert run("train", "--like", "out/a.json", "--name", "b").returncode == 0
+    assert digest(tmp_path, "a") == digest(tmp_path, "b") != digest(tmp_path, "plain")
 
 
 WRONG_FILES = {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mnistctl.artifacts import grids
 from mnistctl.data import datasets
 
 SAMPLE = ("--dataset", "sample")
@@ -46,6 +47,47 @@ def test_picture_is_enlarged_pixel_by_pixel(mnistctl, tmp_path):
     with Image.open(tmp_path / "a.png") as small, Image.open(tmp_path / "b.png") as large:
         assert large.size == tuple(3 * side for side in small.size)
         assert np.array_equal(np.asarray(large), np.asarray(small).repeat(3, 0).repeat(3, 1))
+
+
+def test_picture_of_an_augmentation_has_each_image_beside_changed_ones(mnistctl, tmp_path):
+    words = ("show", *SAMPLE, "--index", "5", "-n", "3", "--set", "augment.shift=2", "--png")
+    for name in ("a.png", "b.png"):
+        assert mnistctl(*words, name).returncode == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert mnistctl(*words, "c.png", "--seed", "1").returncode == 0
+    with Image.open(tmp_path / "a.png") as picture, Image.open(tmp_path / "c.png") as other:
+        cells, others = grids.untile(np.asarray(picture)), grids.untile(np.asarray(other))
+    assert cells.shape == (3, 10, 28, 28)
+    images = datasets.load("sample", None, "train")[0].images[5:8]
+    for row, other_row, image in zip(cells, others, images, strict=True):
+        assert np.array_equal(row[0], image)
+        assert len({cell.tobytes() for cell in row}) == 10
+        assert not np.array_equal(row[1:], other_row[1:])
+        assert row[1:].mean() == pytest.approx(image.mean(), rel=0.02)  # a shift keeps the ink
+
+
+def test_model_with_augmentation_says_so(mnistctl):
+    words = ("show", "--model", "logit", "--set", "augment.shift=2", "--set", "augment.elastic=1")
+    assert "augmentation: shift 2, elastic 1, elastic_width 4\n" in mnistctl(*words).stdout
+    assert "augmentation:" not in mnistctl("show", "--model", "logit").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--set", "augment.shift=2"), "--set needs --model, or --png to show an augmentation"),
+        (("--set", "net.dropout=0", "--png", "a.png"), "--set net.dropout=0: needs --model; without one"),
+        (("--set", "augment.shift=29", "--png", "a.png"), "--set augment.shift=29: give a number, 0 to 28"),
+        (("--set", "augment.shfit=2", "--png", "a.png"), "did you mean augment.shift?"),
+        (("--set", "augment.shift", "--png", "a.png"), "--set augment.shift: give KEY=VALUE"),
+        (("--glyphs", "--set", "augment.shift=2", "--png", "a.png"), "--set does not go together with"),
+    ],
+)
+def test_augmentation_that_cannot_be_shown_is_one_line(words, expected, mnistctl, tmp_path):
+    ran = mnistctl("show", *SAMPLE[: 0 if "--glyphs" in words else 2], *words)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
+    assert expected in ran.stderr
+    assert not (tmp_path / "a.png").exists()
 
 
 @pytest.mark.parametrize(

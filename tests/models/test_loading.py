@@ -17,6 +17,7 @@ KEEP = FAILING_STEP.format("[self.state[p].update(h={}) for g in self.param_grou
 GAN = recipe_files.HEAD + recipe_files.GAN
 
 # By name: the text of the file, and what the error says after the file's name.
+AUGMENTATION = "from mnistctl.nn.augmentation import Augmentation\n"
 BROKEN = {
     "syntax": ("import torch\ndef net(:\n", ", line 2: invalid syntax"),
     "indent": ("def f():\nreturn 1\n", ", line 2: expected an indented block"),
@@ -109,6 +110,19 @@ BROKEN = {
     "rate": (classifier(peak_lr="float('nan')"), "lr is nan; give a number, above 0"),
     "shuffle": (classifier(shuffle="'yes'"), "shuffle is 'yes'; give True or False"),
     "smoothing": (classifier(label_smoothing="'a'"), "label_smoothing is 'a'; give a number"),
+    "augment": (classifier(augment="'shift'"), "augment is 'shift'; give an Augmentation, as"),
+    "augment_type": (
+        classifier(f"{AUGMENTATION}{NET}", augment="Augmentation(shift='2')"),
+        "augment.shift is '2'; give a number",
+    ),
+    "augment_range": (
+        classifier(f"{AUGMENTATION}{NET}", augment="Augmentation(erase=0.6)"),
+        ", line 11: augment.erase is 0.6; give a number, 0 to 0.5",
+    ),
+    "augment_name": (
+        classifier(f"{AUGMENTATION}{NET}", augment="Augmentation(flip=1)"),
+        ", line 11: TypeError",
+    ),
     "average": (classifier(swa_fraction="2.0"), "swa_fraction is 2.0; give a number, above 0, at most 1"),
     "seed": (classifier(seed_offset="-1"), "seed_offset is -1; give a whole number, 0 to"),
     "baseline": (classifier(baseline="'conv'"), "baseline is 'conv'; give a ClassifierRecipe or None"),

@@ -1,6 +1,7 @@
 """Every value of every shipped recipe can be listed and set, within its range."""
 
 import functools
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from mnistctl.errors import UsageError
 from mnistctl.models.settings import Range, list_settings, parse_settings
 from mnistctl.models.sources import find, format_value
 from mnistctl.models.summary import summarize_nets, summarize_recipe
+from mnistctl.nn.augmentation import Augmentation
 
 ALL = [*models.CLASSIFIERS, *models.GENERATORS]
 CATALOGUE = [(model, key) for model in ALL for key in list_settings(models.load(model))]
@@ -104,6 +106,26 @@ def test_averaging_recipe_and_its_baseline_get_the_same_settings():
     assert changed.net is changed.baseline.net
     assert changed.baseline.label_smoothing == 0.1
     assert find("swa").with_settings({"swa_fraction": None}).load().baseline is None
+
+
+def test_averaging_recipe_and_its_baseline_have_the_same_augmentation():
+    changed = find("swa").with_settings({"augment.shift": 2.0, "augment.elastic_width": 3.0}).load()
+    assert changed.augment == changed.baseline.augment == Augmentation(shift=2, elastic_width=3)
+    settings = list_settings(changed)
+    assert all(settings[f"augment.{name}"].type == "a number" for name in vars(Augmentation()))
+
+
+def test_whole_amounts_of_an_own_recipe_can_be_changed_to_others():
+    recipe = replace(models.load("logit"), augment=Augmentation(shift=2))
+    assert parse_settings(recipe, {"augment.shift": "1.5"}) == {"augment.shift": 1.5}
+
+
+def test_ranges_of_the_augmentation_do_not_hold_for_arguments_of_nets():
+    def net(scale: float = 30.0, shift: float = -1.0):
+        raise NotImplementedError
+
+    settings = list_settings(replace(models.load("logit"), net=net))
+    assert settings["net.scale"].range == settings["net.shift"].range == Range()
 
 
 def test_long_settings_are_a_digest_in_the_name():

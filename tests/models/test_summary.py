@@ -1,11 +1,13 @@
 """Summaries of models: layers, recipes, published accuracies."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from mnistctl import models
 from mnistctl.models.summary import RecipeSummary, summarize_nets, summarize_recipe
+from mnistctl.nn.augmentation import Augmentation
 
 MODELS = [*models.CLASSIFIERS, *models.GENERATORS]
 
@@ -24,6 +26,14 @@ def test_recipe_summary_states_what_is_trained():
     assert (swa.conditional, swa.real_targets) == (None, None)
     assert (gan.optimizer, gan.settings["betas"]) == ("Adam", (0.5, 0.999))
     assert (gan.conditional, gan.real_targets, gan.swa_epochs) == (False, (0.8, 1.0), None)
+
+
+def test_recipe_summary_states_the_augmentation_if_there_is_one():
+    recipe = models.load("conv")
+    assert summarize_recipe(recipe).augment is None
+    summary = summarize_recipe(replace(recipe, augment=Augmentation(shift=2, mixup=0.4)))
+    assert summary.to_json()["augment"]["shift"] == 2
+    assert RecipeSummary.from_json(json.loads(json.dumps(summary.to_json()))) == summary
 
 
 def test_recipe_of_an_old_record_is_read():

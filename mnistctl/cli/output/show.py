@@ -155,6 +155,9 @@ def _print_recipe(recipe: "RecipeSummary") -> None:
         print_line(f"loss: {recipe.loss}")
     else:
         print_line(f"loss: cross entropy, label smoothing {recipe.label_smoothing:g}")
+    if recipe.augment is not None:
+        effective = recipe.augment.in_effect().items()
+        print_line(f"augmentation: {', '.join(f'{k} {v:g}' for k, v in effective) or 'none'}")
     if recipe.swa_epochs:
         print_line(f"weight averaging: over the last {plural(recipe.swa_epochs, 'epoch')}")
 
