@@ -152,7 +152,8 @@ def read_config(path: Path, model: "Model") -> "tuple[dict[str, SettingValue], d
     settings = {key: options.pop(key) for key in _SETTINGS_WITH_OPTION if key in options} | values
     for key in values:
         prefix = key.partition(".")[0]
-        if key not in known and not (prefix in ("optimizer", "schedule") and prefix in values):
+        checked_below = prefix == "augment" or (prefix in ("optimizer", "schedule") and prefix in values)
+        if key not in known and not checked_below:
             hint = suggest(key, [*known, *OPTION_FIELDS]).removesuffix(";")
             raise UsageError(f"{path}: there is no setting or option {key!r:.60}{hint}")
     try:

@@ -111,10 +111,12 @@ def test_targets_in_the_wrong_order_are_refused(run):
     assert "give the lower one first" in run("train", "gan", "--set", "real_targets=1,0").stderr
 
 
-def test_augmentation_of_a_generator_is_refused(run):
-    ran = run("train", "gan", "--set", "augment.shift=2")
+@pytest.mark.parametrize("words", [("--set", "augment.shift=2"), ("--config", "c.toml")])
+def test_augmentation_of_a_generator_is_refused(words, run, tmp_path):
+    (tmp_path / "c.toml").write_text("[augment]\nshift = 2\n")
+    ran = run("train", "gan", *words)
     assert ran.returncode == 2
-    assert "--set augment.shift=2: only classifiers augment their images" in ran.stderr
+    assert "augment.shift=2: only classifiers augment their images" in ran.stderr
 
 
 def test_augmented_run_is_in_its_record_and_is_repeated_to_the_same_digest(run, tmp_path):
@@ -141,6 +143,8 @@ WRONG_FILES = {
     '[net]\nhidden = "8"': "net.hidden=8: give a whole number, 1 to 10,000",
     "[net]\nhidden = true": "net.hidden=true: give a whole number, 1 to 10,000",
     "[net]\nhidden = 1979-05-27": "net.hidden=1979-05-27: give a whole number, 1 to 10,000",
+    "[augment]\nshift = 29": "augment.shift=29: give a number, 0 to 28",
+    "[augment]\nshfit = 1": "augment.shfit=1: there is no such setting; did you mean augment.shift?",
     "[optimizer]\nmomentum = nan": "optimizer.momentum=nan: give a number, 0 or more, below 1",
     '[optimizer]\nname = "adamw"\nmomentum = 0.1': "see `mnistctl show --model MODEL`",
     'epochs = "3"': "epochs=3: give a whole number, 1 to 1,000,000",
