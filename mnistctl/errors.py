@@ -42,6 +42,7 @@ class MnistctlError(Exception):
 
     Attributes:
         commands: the command that carries out a remedy, by remedy; set by the command line.
+        variable: the environment variable that gave the field its value, if one did; set by the command line.
     """
 
     exit_code = 1
@@ -55,6 +56,7 @@ class MnistctlError(Exception):
         self.value = value
         self.remedies = tuple(remedies)
         self.commands: dict[str, str] = {}
+        self.variable: str | None = None
 
     def __str__(self) -> str:
         value = "" if self.value is None else f" {self.value}"

@@ -23,6 +23,8 @@ from mnistctl.schema import Schema
 
 CHECKSUM_PLACEHOLDER = "sha256:" + 64 * "0"  # replaced by the checksum of the content that contains it
 STDOUT = "-"  # as a path, means stdout
+_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # the disk, or what a user may have of it
+_REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _SUFFIX = ".part"
 _NAME_PART = 20  # characters of a file's name in that of its temporary file
 _HOST = f"{zlib.crc32(socket.gethostname().encode()):08x}"
@@ -51,7 +53,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         target = resolve(path)
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({reason(error)})") from None
+        raise unwritable(path, error) from None
     # Not `tempfile.mkstemp`, whose files only their owner can read. A long name gets no room for more.
     token = f"{_HOST}.{os.getpid()}.{secrets.token_hex(4)}"
     part = target.parent / f".{target.name[:_NAME_PART]}.{token}{_SUFFIX}"
@@ -63,7 +65,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
         part.replace(target)
     except OSError as error:
         _remove(part)
-        raise OutputError(f"{path}: cannot be written ({reason(error)})") from None
+        raise unwritable(path, error) from None
     except BaseException:
         _remove(part)
         raise
@@ -115,7 +117,7 @@ def _write_to_stream(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         if descriptor == 1 and isinstance(error, BrokenPipeError):
             raise  # as when a result is printed
-        raise OutputError(f"{path}: cannot be written ({reason(error)})") from None
+        raise unwritable(path, error) from None
 
 
 def max_name_bytes(folder: Path) -> int:
@@ -192,6 +194,18 @@ def reason(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def unwritable(path: Path, error: OSError, *, what: str = "written") -> OutputError:
+    """The error that `path` cannot be written, or what else `what` says, with what helps."""
+    return OutputError(f"{path}: cannot be {what} ({reason(error)})", remedies=write_remedies(error))
+
+
+def write_remedies(error: OSError) -> tuple[str, ...]:
+    """What helps after an error of writing a file; empty if that depends on the file."""
+    if error.errno in _FULL:
+        return ("free_space",)
+    return ("other_folder",) if error.errno in _REFUSED else ()
+
+
 def prepare_folder(folder: Path) -> None:
     """Create `folder`, delete temporary files of dead processes in it, and check that it can be written.
 
@@ -207,7 +221,8 @@ def prepare_folder(folder: Path) -> None:
             pass
     except OSError as error:
         why = "it is a file" if isinstance(error, FileExistsError) else reason(error)
-        raise OutputError(f"{folder}: cannot be written ({why})", remedies=("out_dir",)) from None
+        remedies = ("out_dir",) if error.errno not in _FULL else ("free_space", "out_dir")
+        raise OutputError(f"{folder}: cannot be written ({why})", remedies=remedies) from None
 
 
 def remove_stale_temp_files(folder: Path) -> None:

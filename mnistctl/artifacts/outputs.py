@@ -119,7 +119,8 @@ def _check_file(output: Output, overwrite: bool) -> None:
             _check_can_create(output, target)
         if error.errno == errno.ENOENT:
             return
-        output.fail(f"cannot be written ({files.reason(error)})", kind=OutputError)
+        why = files.reason(error)
+        output.fail(f"cannot be written ({why})", *files.write_remedies(error), kind=OutputError)
     if stat.S_ISDIR(status.st_mode):
         output.fail("is a folder; a file of this name is to be written", kind=OutputError)
     if stat.S_ISBLK(status.st_mode):
@@ -166,7 +167,7 @@ def _check_writable(output: Output, folder: Path) -> None:
     """Check that `folder` can be written, except for a file without which the command has its result too."""
     needed = output.field is not None or output.run is not None
     if needed and not os.access(folder, os.W_OK | os.X_OK):
-        output.fail(f"the folder {folder} cannot be written", kind=OutputError)
+        output.fail(f"the folder {folder} cannot be written", "other_folder", kind=OutputError)
 
 
 def _check_distinct(outputs: Sequence[Output]) -> None:

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 from mnistctl import __version__
 from mnistctl.cli import download, evaluate, generate, pictures, show, train, trials
 from mnistctl.cli.commands import resume_unfinished_command
-from mnistctl.cli.errors import describe_error
+from mnistctl.cli.errors import describe_error, option_of
 from mnistctl.cli.help import DESCRIPTIONS, Group, Tidy
 from mnistctl.cli.output import terminal
 from mnistctl.errors import MnistctlError, UnfinishedRunError, UsageError
@@ -78,7 +78,11 @@ class Command(Tidy, TyperCommand):
             if hasattr(error, "ctx") and error.ctx is None:  # of an option without its value
                 error.ctx = ctx
             raise
-        ctx.params = {name: _expand_home(name, value) for name, value in ctx.params.items()}
+        try:
+            ctx.params = {name: _expand_home(name, value) for name, value in ctx.params.items()}
+        except UsageError as error:
+            error.variable = self._variable_of(error, ctx)
+            raise
         return rest
 
     def _current_name(self, arg: str, options: set[str], ctx: Any) -> str:
@@ -96,11 +100,24 @@ class Command(Tidy, TyperCommand):
         except MnistctlError as error:
             if isinstance(error, UnfinishedRunError):
                 error.commands["resume"] = resume_unfinished_command(error)
+            error.variable = self._variable_of(error, ctx)
             message = describe_error(error)
             for current, old in ctx.meta.get(_TYPED, {}).items():
                 if current in message:
                     error.add_note(f"{old} is an earlier name of {current}")
             raise
+
+    def _variable_of(self, error: MnistctlError, ctx: Any) -> str | None:
+        """The environment variable that has the value of the error's field; None if that was typed."""
+        for parameter in self.params:
+            named = error.field is not None and option_of(error.field) in parameter.opts
+            if named and isinstance(parameter.envvar, str):
+                source = ctx.get_parameter_source(parameter.name)
+                from_variable = source is not None and source.name == "ENVIRONMENT"
+                # An address that may have a password in it is shown as dots.
+                if from_variable and str(error.value) in (os.environ.get(parameter.envvar), "..."):
+                    return parameter.envvar
+        return None
 
 
 EXAMPLES = {

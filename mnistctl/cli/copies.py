@@ -4,7 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
-from mnistctl.errors import OutputError, UsageError
+from mnistctl.errors import UsageError
 from mnistctl.models import GENERATORS
 
 
@@ -15,6 +15,7 @@ def copy_recipe(name: str, file: str | None) -> None:
         UsageError: there is no such model, or the file is not named or exists.
         OutputError: the file cannot be written.
     """
+    from mnistctl.artifacts import files
     from mnistctl.cli.output.terminal import print_line
     from mnistctl.models import check_name
     from mnistctl.models.sources import ENDING, is_taken
@@ -31,7 +32,7 @@ def copy_recipe(name: str, file: str | None) -> None:
     except FileExistsError:
         raise UsageError(f"{file}: exists already; name another file") from None
     except OSError as error:
-        raise OutputError(f"{file}: cannot be written ({error.strerror})") from None
+        raise files.unwritable(Path(file), error) from None
     print_line(f"wrote {file}; train it with `mnistctl train {file}`")
 
 

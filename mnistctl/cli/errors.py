@@ -32,6 +32,8 @@ _ACTIONS = {
     "pretrained": "use pretrained or pretrained-cgan, the weights in the package",
     "pretrained_cgan": "use the name pretrained-cgan",
     "judge": "name another with --judge, for example --judge pretrained",
+    "free_space": "free space on the disk, or write to another",
+    "other_folder": "choose a folder that can be written",
     "finish": "finish the run with --resume",
     "train": "train one with `mnistctl train MODEL`",
     "train_holdout": "use a model that was trained with --holdout, or --split test",
@@ -70,7 +72,8 @@ def describe_error(error: MnistctlError) -> str:
     where = ""
     if error.field is not None:
         value = "" if error.value is None else f" {_quote(str(error.value))}"
-        where = f"{option_of(error.field)}{value}: "
+        option = f"{option_of(error.field)}{value}"
+        where = f"{option}: " if error.variable is None else f"{error.variable}={error.value}: "
     sentence = f"{where}{error.message}"
     hints = "; ".join(_hints(error))
     if not hints:

@@ -47,8 +47,7 @@ def _run_command() -> int:
         silence_stdout()
         return 1
     except OSError as error:
-        what = error.filename or "the output cannot be written"
-        print_error(f"{what}: {error.strerror or error}")
+        print_error(_describe_os_error(error))
         return 1
     except Exception as error:
         if _stopped:  # a library has turned StoppedError into an error of its own
@@ -61,6 +60,14 @@ def _run_command() -> int:
         if message := describe_usage_error(error):
             print_error(message)
         return int(error.exit_code)
+
+
+def _describe_os_error(error: OSError) -> str:
+    """An error of the system in one line. Without the name of a file it is one of the output."""
+    from mnistctl.artifacts.files import write_remedies
+
+    message = f"{error.filename or 'the output cannot be written'}: {error.strerror or error}"
+    return describe_error(MnistctlError(message, remedies=() if error.filename else write_remedies(error)))
 
 
 def _open_closed_streams() -> None:

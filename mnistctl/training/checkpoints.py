@@ -122,7 +122,7 @@ class RunCheckpoints:
         try:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be created ({files.reason(error)})") from None
+            raise files.unwritable(self.folder, error, what="created") from None
         files.fsync_dir(self.folder.parent)
 
     def save(self, header: CheckpointHeader, tensors: dict[str, Tensor]) -> None:

@@ -98,4 +98,4 @@ def append_log(path: Path, event: Epoch | GanEpoch | AveragedWeights) -> None:
         with path.open("ab", buffering=0) as file:  # the whole line with one call
             file.write(log_row(event).encode())
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({files.reason(error)})") from None
+        raise files.unwritable(path, error) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistctl.artifacts import files
-from mnistctl.errors import OutputError, UsageError
+from mnistctl.errors import UsageError
 from mnistctl.training import events, outputs
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class _EventFile:
                 for event in logged:
                     RecordWriter(file).write(event.SerializeToString())
         except OSError as error:
-            raise OutputError(f"{self._path.parent}: cannot be written ({files.reason(error)})") from None
+            raise files.unwritable(self._path.parent, error) from None
 
 
 def _step(row: Row) -> int:

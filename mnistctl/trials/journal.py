@@ -344,7 +344,7 @@ def append(path: Path, journal: TrialsJournal, entry: TrialRecord | ResumeNote |
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({files.reason(error)})") from None
+        raise files.unwritable(path, error) from None
     journal.size += len(content)
     _add_entry(journal, entry)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mnistctl.artifacts import checkpoint, files
-from mnistctl.errors import CheckpointError, OutputError
+from mnistctl.errors import CheckpointError
 from mnistctl.trials.scheduler import TrialKey
 
 
@@ -36,7 +36,7 @@ class KeptNets:
         try:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{self.folder}: cannot be created ({files.reason(error)})") from None
+            raise files.unwritable(self.folder, error, what="created") from None
         files.write(self.path(key), content)
 
     def has(self, key: TrialKey, digest: str) -> bool:

@@ -1,5 +1,6 @@
 """A file is written completely, or stays as it was."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 from mnistctl.artifacts import files
+from mnistctl.errors import OutputError
 
 
 def names(folder):
@@ -84,3 +86,25 @@ def test_names_of_other_programs_are_not_taken_for_temporary_files(process, tmp_
     before = names(tmp_path)
     files.prepare_folder(tmp_path)
     assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "remedies"),
+    [
+        (errno.ENOSPC, ("free_space",)),
+        (errno.EDQUOT, ("free_space",)),
+        (errno.EROFS, ("other_folder",)),
+        (errno.EACCES, ("other_folder",)),
+        (errno.EIO, ()),
+    ],
+)
+def test_error_of_writing_says_what_helps(number, remedies, tmp_path, monkeypatch):
+    def fail(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OutputError) as caught:
+        files.write(tmp_path / "new", b"bytes")
+    assert caught.value.message == f"{tmp_path / 'new'}: cannot be written ({os.strerror(number)})"
+    assert caught.value.remedies == remedies
+    assert names(tmp_path) == []

@@ -143,7 +143,21 @@ def test_device_stays_a_device_and_a_full_one_is_an_error(mnistctl):
     assert Path("/dev/null").is_char_device()
     ran = mnistctl(*SHOW, "--png", "/dev/full")
     assert ran.returncode == 1
-    assert "No space left" in ran.stderr
+    error = "mnistctl: /dev/full: cannot be written (No space left on device)"
+    assert ran.stderr == f"{error}; free space on the disk, or write to another\n"
+
+
+def test_full_device_as_the_output_is_an_error_with_what_helps():
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "mnistctl", "train", "--list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert ran.returncode == 1
+    error = b"mnistctl: the output cannot be written: No space left on device"
+    assert ran.stderr == error + b"; free space on the disk, or write to another\n"
 
 
 def test_sample_is_never_an_output(mnistctl):

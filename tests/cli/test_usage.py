@@ -61,6 +61,30 @@ def test_wrong_value_of_an_environment_variable_names_the_variable(variable, val
     assert ran.stderr == f"mnistctl: {variable}={value}: give {wanted} (mnistctl eval --help)\n"
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("MNISTCTL_DEVICE", "gpu", "choose one of auto"),
+        ("MNISTCTL_THREADS", "0", "this machine has"),
+        ("MNISTCTL_OUT_DIR", "~nobody-of-this-name/a", "there is no home folder"),
+    ],
+)
+def test_value_that_cannot_be_is_reported_as_it_was_given(variable, value, message, mnistctl):
+    words = ("train", "logit", "--dataset", "sample")
+    ran = mnistctl(*words, **{variable: value})
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(f"mnistctl: {variable}={value}: {message}")
+    option = f"--{variable.removeprefix('MNISTCTL_').lower().replace('_', '-')}"
+    typed = mnistctl(*words, option, value, **{variable: value})
+    assert typed.stderr.startswith(f"mnistctl: {option} {value}: {message}")
+
+
+def test_address_of_an_environment_variable_is_not_shown_and_its_variable_is(mnistctl):
+    ran = mnistctl("download", MNISTCTL_MIRROR="me:password@there", MNISTCTL_OFFLINE="0")
+    assert ran.stderr.startswith("mnistctl: MNISTCTL_MIRROR=...: not an http or https address")
+    assert "password" not in ran.stderr
+
+
 def test_old_option_is_named_as_it_was_typed(mnistctl, tmp_path):
     assert mnistctl("train", "logit", "--dataset", "sample", "--epochs", "1").returncode == 0
     ran = mnistctl("eval", "logit-sample", "--threshold", "0.4")

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mnistctl.training.environment import DataReport, EnvironmentReport
 
 
+_UNVERIFIED = "readable, no checksum known"  # of a file that has the right form
+
+
 def print_file_statuses(statuses: Iterable["FileStatus"], dataset: str, *, json: bool) -> None:
     """Print the files of a data set, and whether each is present and verified."""
     if json:
@@ -35,7 +38,7 @@ def print_file_statuses(statuses: Iterable["FileStatus"], dataset: str, *, json:
     table = plain_table("file", "holds", "count", "state", right=[2], folded=[0, 1, 3])
     for status in statuses:
         count = "-" if status.count is None else str(status.count)
-        state = states.get(status.action, status.action) if status.verified else "sound"
+        state = states.get(status.action, status.action) if status.verified else _UNVERIFIED
         table.add_row(status.file, status.kind, count, state)
     print_table(table)
 
@@ -244,4 +247,5 @@ def _print_datasets(data: "DataReport") -> None:
     for name, dataset in data.datasets.items():
         bad = [file for file, state in dataset.files.items() if state == dataset.state]
         names = f": {', '.join(bad)}" if 0 < len(bad) < len(dataset.files) else ""
-        print_line(f"  {name}: {dataset.state} in {dataset.folder}{names}")
+        state = _UNVERIFIED if dataset.state == "sound" else dataset.state
+        print_line(f"  {name}: {state} in {dataset.folder}{names}")
