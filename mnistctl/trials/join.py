@@ -83,7 +83,7 @@ def read_parts(paths: Sequence[Path]) -> list[Part]:
         UsageError, CheckpointError: as `join_trials`.
     """
     if len(paths) < 2:
-        raise UsageError("name two or more journals of trials to join")
+        raise UsageError("name two or more recorded trials to join")
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("a journal of trials is named twice")
     parts = []

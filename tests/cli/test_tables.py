@@ -63,7 +63,7 @@ def test_wrong_comparison_is_one_sentence(words, code, message, mnistctl):
     [
         (TWO, 2, "--join: the joined trials need a name; use --name"),
         ((*TWO, "--name", "a/b"), 2, "--name 'a/b': give a plain file name"),
-        ((TWO[0], "--name", "all"), 2, "name two or more journals of trials to join"),
+        ((TWO[0], "--name", "all"), 2, "name two or more recorded trials to join"),
         ((*TWO, "--name", "all", "--epochs", "3"), 2, "--epochs cannot be combined with --join"),
         ((*TWO, "--name", "all", "--compare"), 2, "cannot be combined with --compare"),
         ((*TWO, "--name", "all"), 5, "trials of an earlier version cannot be joined"),
