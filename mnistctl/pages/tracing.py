@@ -1,9 +1,12 @@
 """A trained net as layers of a description: its forward pass is recorded once, operation by operation."""
 
+import logging
 import operator
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from io import StringIO
 from types import SimpleNamespace as Arguments
 from typing import Any, TypeAlias
 
@@ -90,8 +93,11 @@ def trace(net: nn.Module, **inputs: Tensor) -> Trace:
 
 
 def _record(net: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
-    with warnings.catch_warnings():
+    disabled = logging.root.manager.disable
+    # Where it fails, torch logs and prints the net's operations before it raises an error.
+    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore")  # of torch about its own calls
+        logging.disable()
         try:
             return torch.export.export(net, inputs, strict=False)
         except Exception as error:  # noqa: BLE001 - torch raises errors of many types here
@@ -100,6 +106,8 @@ def _record(net: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.Exported
             raise UnknownLayerError(
                 f"a page cannot compute {name}: its forward pass cannot be recorded ({reason})"
             ) from None
+        finally:
+            logging.disable(disabled)
 
 
 class _Tracer:

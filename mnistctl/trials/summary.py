@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
@@ -72,7 +74,7 @@ class ArmSummary(Schema):
     arm: str
     recipe: str
     seeds: tuple[int, ...]
-    accuracies: tuple[float, ...]
+    accuracies: tuple[Annotated[float, Meta(ge=0, le=100)], ...]
     n: int
     mean: float | None = None
     sd: float | None = None
@@ -82,6 +84,11 @@ class ArmSummary(Schema):
     interval: tuple[float, float] | None = None
     errors: tuple[ImageErrors, ...]
     confusion: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        if not len(set(self.seeds)) == len(self.seeds) == len(self.accuracies) == self.n:
+            numbers = f"{len(set(self.seeds))} different seeds, {len(self.accuracies)} accuracies"
+            raise ValueError(f"n: {self.n} trials with {numbers}")
 
 
 @dataclass(frozen=True, kw_only=True)

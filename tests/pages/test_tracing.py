@@ -140,7 +140,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("named", REFUSED)
-def test_a_net_that_a_page_cannot_compute_is_refused_with_the_layer(named):
+def test_a_net_that_a_page_cannot_compute_is_refused_with_the_layer(named, capfd):
     with pytest.raises(UnknownLayerError) as refused:
         trace(REFUSED[named], pixels=PIXELS)
     assert isinstance(refused.value, MnistctlError)
@@ -149,3 +149,4 @@ def test_a_net_that_a_page_cannot_compute_is_refused_with_the_layer(named):
     assert message.startswith("a page cannot compute ")
     assert named in message
     assert "\n" not in message
+    assert capfd.readouterr() == ("", "")  # torch prints nothing of its own

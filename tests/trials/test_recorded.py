@@ -141,6 +141,26 @@ def test_damaged_record_is_named(change, message, tmp_path):
         read_summary(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("seeds", [0, 1], "2 different seeds, 5 accuracies"),
+        ("seeds", [0, 1, 2, 3, 3], "4 different seeds"),
+        ("accuracies", [], "0 accuracies"),
+        ("accuracies", [99.0, 99.0, 99.0, 99.0, 1e308], "<= 100"),
+        ("n", 4, "n: 4 trials"),
+    ],
+)
+def test_summary_whose_seeds_and_accuracies_do_not_belong_together_is_refused(name, value, message, tmp_path):
+    body = read_summary(LINEAR).to_json()
+    body["arms"][0][name] = value
+    body["checksum"] = files.CHECKSUM_PLACEHOLDER
+    path = tmp_path / "a.json"
+    path.write_bytes(files.add_checksum(json.dumps(body, indent=1).encode()))
+    with pytest.raises(CheckpointError, match=message):
+        read_summary(path)
+
+
 def test_record_of_a_later_version_is_refused(tmp_path):
     body = json.loads(LINEAR.with_suffix(".json").read_text())
     body |= {"version": 9, "checksum": files.CHECKSUM_PLACEHOLDER}
