@@ -14,6 +14,9 @@ _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     **{character: f"\\{character}" for character in "&%$#_{}"},
 }
 
@@ -54,7 +57,8 @@ class Table:
             return ""
         if isinstance(cell, float) and name in self.decimals:
             return f"{cell:z.{self.decimals[name]}f}"
-        return f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+        # A file's name may have line breaks, which would end the row.
+        return f"{cell:.3g}" if isinstance(cell, float) else " ".join(str(cell).splitlines())
 
 
 def to_csv(table: Table) -> str:
@@ -84,7 +88,9 @@ def to_latex(table: Table) -> str:
 
 
 def _escape_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text)
+    escaped = "".join(_LATEX.get(character, character) for character in text)
+    # After the end of a row, a bracket or a star would be an option of the line break.
+    return "{}" + escaped if escaped.startswith(("[", "*")) else escaped
 
 
 @dataclass(frozen=True)

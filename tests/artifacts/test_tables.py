@@ -76,3 +76,20 @@ def test_table_on_stdout_has_no_path(capfd, tmp_path):
     assert files.uses_stdout
     assert files.write(TABLE) == [tmp_path / "a.tex"]
     assert capfd.readouterr().out == to_csv(TABLE.filled())
+
+
+def test_names_of_any_characters_keep_a_table_in_its_rows():
+    table = Table(("arm", "n"), (("a\nb", 1), ("[c]", 2), ("*d", 3), ("<e>|f", 4)))
+    assert to_markdown(table).splitlines()[2:] == [
+        "| a b | 1 |",
+        "| [c] | 2 |",
+        "| *d | 3 |",
+        r"| <e>\|f | 4 |",
+    ]
+    rows = to_latex(table).splitlines()[4:8]
+    assert rows == [
+        r"a b & 1 \\",
+        r"{}[c] & 2 \\",
+        r"{}*d & 3 \\",
+        r"\textless{}e\textgreater{}\textbar{}f & 4 \\",
+    ]
