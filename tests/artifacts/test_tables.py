@@ -42,7 +42,7 @@ def test_latex_escapes_its_own_characters():
         "\\hline",
         "arm & n & mean & p \\\\",
         "\\hline",
-        "a\\_b | 50 \\% & 3 & 99.58 & 1.25e-05 \\\\",
+        "a\\_b \\textbar{} 50 \\% & 3 & 99.58 & 1.25e-05 \\\\",
         'x\\textbackslash{}y "quoted", \\{z\\} & 12 & 99.50 &  \\\\',
         "none & 0 &  & 0.5 \\\\",
         "\\hline",
