@@ -47,6 +47,8 @@ _MEANT_OPTIONS = {
     "--dropout": "--set net.dropout=NUMBER",
     "--label-smoothing": "--set label_smoothing=NUMBER",
     "--schedule": "--set schedule=NAME",
+    "--augment": "--set augment.KEY=NUMBER",
+    "--mixup": "--set augment.mixup=NUMBER",
     "--batchsize": "--batch-size",
     "--bs": "--batch-size",
     "--gpu": "--device cuda",

@@ -291,9 +291,11 @@ def draw_examples(
     """
     x = torch.from_numpy(images).unsqueeze(1).float().div_(127.5).sub_(1)
     labels = torch.zeros(len(x), dtype=torch.int64)  # which are not shown
-    drawn = [Augmenter(augmentation, seed, epoch, x.device)(x, labels)[0] for epoch in range(1, count + 1)]
-    pixels = torch.cat(drawn, 1).add_(1).mul_(127.5).round_().clamp_(0, 255)
-    return pixels.to(torch.uint8).numpy()
+    drawn = []
+    for epoch in range(1, count + 1):
+        changed, _ = Augmenter(augmentation, seed, epoch, x.device)(x, labels)
+        drawn.append(((changed + 1) * 127.5).round_().clamp_(0, 255).to(torch.uint8))
+    return torch.cat(drawn, 1).numpy()
 
 
 def _draw(count: int, most: float, generator: torch.Generator) -> Tensor:

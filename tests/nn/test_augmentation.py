@@ -1,6 +1,7 @@
 """Augmentation: what each amount does to images, measured on many draws."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,6 +24,11 @@ def blob(width=3.0, height=3.0):
 def ramp():
     """Each pixel has its place to the right of the middle as its value, in units of 14 pixels."""
     return (PLACES / 14).expand(COUNT, 1, 28, 28)
+
+
+def images():
+    """Fifty images that differ: [50, 1, 28, 28]."""
+    return blob()[:50] * torch.linspace(0.5, 1, 50).view(-1, 1, 1, 1)
 
 
 def augment(x, **amounts):
@@ -77,6 +83,11 @@ def test_slants_are_spread_evenly_and_keep_the_height():
     _, covariance = moments(augment(blob(), shear=0.3))
     assert_even(covariance[:, 0, 1] / covariance[:, 1, 1], 0.3)
     assert float(covariance[:, 1, 1].mean()) == pytest.approx(9, rel=0.01)
+
+
+def test_rotated_slants_keep_the_area():
+    _, covariance = moments(augment(blob(2, 2), shear=0.6, rotation=90))
+    torch.testing.assert_close(covariance.det().sqrt(), torch.full((COUNT,), 4.2).double(), rtol=0.07, atol=0)
 
 
 def test_digits_are_scaled_and_sheared_before_they_are_rotated_and_shifted():
@@ -152,6 +163,14 @@ def test_mixed_images_have_the_labels_of_both():
     torch.testing.assert_close(mixed, expected.view(-1, 1, 1, 1).expand(mixed.shape))
 
 
+def test_shares_of_mixed_images_depend_on_seed_and_epoch():
+    shares = {
+        Augmenter(Augmentation(mixup=1), seed, epoch, CPU)(images(), torch.arange(50))[1].share
+        for seed, epoch in ((0, 1), (0, 2), (1, 1), (0, 1))
+    }
+    assert len(shares) == 3
+
+
 def test_mixed_labels_are_split_as_tensors_are():
     both = MixedLabels(torch.arange(5), torch.arange(5).flip(0), 0.25)
     parts = both.split(2)
@@ -160,12 +179,13 @@ def test_mixed_labels_are_split_as_tensors_are():
     assert float(both.weigh(lambda labels: labels[0].float())) == 0.75 * 4
 
 
-def test_draws_depend_on_seed_epoch_and_batch_and_leave_other_draws_alone():
+@pytest.mark.parametrize("augmentation", [ALL, replace(ALL, mixup=0.0), Augmentation(mixup=0.4)])
+def test_draws_depend_on_seed_epoch_and_batch_and_leave_other_draws_alone(augmentation):
     torch.manual_seed(5)
-    before, original = torch.get_rng_state(), blob()[:50].clone()
+    before, original = torch.get_rng_state(), images()
 
     def draw(seed, epoch):
-        augmenter = Augmenter(ALL, seed, epoch, CPU)
+        augmenter = Augmenter(augmentation, seed, epoch, CPU)
         return [augmenter(original, torch.arange(50))[0] for _ in range(2)]
 
     first, again = draw(0, 1), draw(0, 1)
@@ -173,7 +193,7 @@ def test_draws_depend_on_seed_epoch_and_batch_and_leave_other_draws_alone():
     others = [first[1], *draw(0, 2), *draw(1, 1)]
     assert not any(torch.equal(first[0], other) for other in others)
     assert torch.equal(torch.get_rng_state(), before)
-    assert torch.equal(original, blob()[:50])
+    assert torch.equal(original, images())
     assert float(first[0].min()) >= -1
     assert float(first[0].max()) <= 1 + 1e-6
 
