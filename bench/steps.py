@@ -51,11 +51,11 @@ def find_pairs() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def in_square(grey: np.ndarray) -> np.ndarray:
-    """An image scaled to SIDE on the longer side, on grey."""
+    """An image scaled to SIDE on the longer side, on white."""
     factor = SIDE / max(grey.shape)
     method = Image.Resampling.NEAREST if factor > 1 else Image.Resampling.BOX
     size = [max(1, round(n * factor)) for n in grey.shape[::-1]]
-    result = np.full((SIDE, SIDE), 160, np.uint8)
+    result = np.full((SIDE, SIDE), 255, np.uint8)
     scaled = np.asarray(Image.fromarray(grey.clip(0, 255).astype(np.uint8)).resize(size, method))
     result[: scaled.shape[0], : scaled.shape[1]] = scaled
     return result
