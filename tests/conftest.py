@@ -20,6 +20,13 @@ import torch
 from mnistctl.__main__ import main
 from mnistctl.artifacts import files
 from mnistctl.data import datasets, idx
+from mnistctl.nn.cores import available_cores
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores: some tests wait, for a signal, a timeout or a browser."""
+    return available_cores() + 1
+
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
 

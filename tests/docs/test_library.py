@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,9 @@ import pytest
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
+from mnistctl.models import conv
 from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.nn.augmentation import Augmentation
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,7 +25,7 @@ def python_blocks(page):
 
 
 IN_MEMORY, RUN, PANDAS, LOAD, GENERATE, PLAIN = python_blocks("docs/library.md")
-MODEL, VARIANT = python_blocks("docs/own-recipes.md")
+MODEL, VARIANT, AUGMENTED = python_blocks("docs/own-recipes.md")
 
 
 @pytest.fixture
@@ -140,3 +142,11 @@ def test_table_of_the_page_has_the_fields_of_a_recipe():
 
 def test_variant_of_the_page_is_the_recipe_of_swa():
     assert VARIANT.strip() in (ROOT / "mnistctl/models/swa.py").read_text()
+
+
+def test_augmentation_of_the_page_is_one_of_a_recipe():
+    names = {"Augmentation": Augmentation}
+    exec(AUGMENTED, names)
+    assert replace(conv.recipe, augment=names["augment"]).augment == Augmentation(
+        shift=2, rotation=10, elastic=0.6
+    )
