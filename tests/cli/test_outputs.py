@@ -105,6 +105,7 @@ def test_default_name_that_is_the_picture_of_a_run_is_refused_before_the_work(fu
     assert (full / "out/conv-eval-own-test.png").read_bytes() == b"of that run"
 
 
+@pytest.mark.long
 def test_figures_of_twelve_nets_with_long_names_have_a_name_that_fits(full, mnistctl):
     names = [chr(97 + number) * 200 for number in range(12)]
     for name in names:

@@ -51,7 +51,7 @@ def hostile(draw):
     return bytes(packed)
 
 
-@settings(max_examples=2500, deadline=None, derandomize=True, suppress_health_check=SLOW)
+@settings(max_examples=800, deadline=None, derandomize=True, suppress_health_check=SLOW)
 @given(content=st.one_of(hostile(), hostile(), hostile(), st.binary(max_size=64)))
 def test_hostile_file_gives_an_idx_error_or_a_valid_array(content, tmp_path):
     path = tmp_path / "file"

@@ -35,7 +35,13 @@ def test_page_and_chart_are_made_from_the_records_byte_for_byte(records, tmp_pat
         assert (tmp_path / "docs" / name).read_bytes() == (ROOT / "docs" / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("name", records_of_the_page())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.long if n % 7 else ())
+        for n, name in enumerate(records_of_the_page())
+    ],
+)
 def test_page_changes_without_any_one_of_its_records(name, records):
     (records / name).unlink()
     try:

@@ -110,7 +110,8 @@ def whole(own, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "number", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+    "number",
+    [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.long) for n in (signal.SIGINT, signal.SIGTERM))],
 )
 def test_resumed_run_leaves_the_files_of_an_uninterrupted_one(number, whole, own, tmp_path):
     with Session(tmp_path, command("linear", own, "parts")) as session:
