@@ -146,7 +146,7 @@ def row_pieces(images: np.ndarray, labels: np.ndarray, rng: np.random.Generator)
                 continue
             else:
                 label = detector.NO_DIGIT
-            pieces.append(piece)
+            pieces.append(piece.ink)
             found.append(int(label))
     kept = [
         n for n, label in enumerate(found) if label != detector.NO_DIGIT or rng.random() < 25 / len(found)

@@ -15,8 +15,8 @@ from scipy import ndimage
 from mnistctl.data import components
 from mnistctl.data.segmentation import Grey, Mask
 
-_HEIGHT = 48  # pixels to which a row is scaled before it is cut
-_INKED = 0.4  # least ink of a stroke
+HEIGHT = 48  # pixels to which a row is scaled before it is cut
+INKED = 0.4  # least ink of a stroke
 _STEP_COST = 0.25  # of a seam that moves by a column, in pixels of ink
 _INK_COST = 1.0  # of a seam that crosses a pixel of ink
 CROSSING = 1.5  # cost of a seam that crosses ink at least; others touch the edges of strokes
@@ -27,7 +27,6 @@ _NEAR = 2  # columns; of seams that are nearer, only the cheapest is kept
 _MAX_WIDTH = 1.5  # of a piece, in heights of its row
 _MIN_HEIGHT = 0.4  # of a piece, in heights of its row
 _MAX_GAP = 0.3  # between two strokes of one digit, in heights of its row
-_SHARED = 2  # columns on each side of a seam through ink that belong to both digits
 
 Box = tuple[
     float, float, float, float
@@ -43,6 +42,22 @@ def box_of(mask: Mask, margin: int = 0) -> Box:
         spans.append((start / (length - 2 * margin), (stop - start) / (length - 2 * margin)))
     (left, width), (top, height) = spans
     return left, top, width, height
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The ink between two seams of a row.
+
+    Args:
+        first, last: the seams.
+        top: the first line with ink, in the row.
+        ink: cropped to its strokes, from 0 to 1, [rows, columns].
+    """
+
+    first: int
+    last: int
+    top: int
+    ink: Grey
 
 
 @dataclass(frozen=True)
@@ -73,42 +88,51 @@ class Row:
         inside: Mask = (columns >= self.seams[first][:, None]) & (columns < self.seams[last][:, None])
         return inside
 
-    def piece(self, first: int, last: int) -> Grey | None:
-        """The ink between two seams, cropped, or None if it cannot be one digit by its size."""
+    def piece(self, first: int, last: int) -> Piece | None:
+        """The ink between two seams, or None if it cannot be one digit by its size."""
         start, stop = max(0, int(self.seams[first].min())), int(self.seams[last].max())
-        ink: Grey = (self.ink * self.between(first, last))[:, start:stop]
-        inked = ink > _INKED
+        columns = np.arange(start, stop)[: self.ink.shape[1] - start]
+        inside = (columns >= self.seams[first][:, None]) & (columns < self.seams[last][:, None])
+        ink: Grey = self.ink[:, start:stop] * inside
+        inked = ink > INKED
         rows, across = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
-        if not len(rows) or rows[-1] - rows[0] + 1 < _MIN_HEIGHT * _HEIGHT:
+        if not len(rows) or rows[-1] - rows[0] + 1 < _MIN_HEIGHT * HEIGHT:
             return None
         if (
-            across[-1] - across[0] + 1 > _MAX_WIDTH * _HEIGHT
-            or np.diff(across).max(initial=0) > _MAX_GAP * _HEIGHT
+            across[-1] - across[0] + 1 > _MAX_WIDTH * HEIGHT
+            or np.diff(across).max(initial=0) > _MAX_GAP * HEIGHT
         ):
             return None
-        return ink[rows[0] : rows[-1] + 1, across[0] : across[-1] + 1]
+        return Piece(first, last, int(rows[0]), ink[rows[0] : rows[-1] + 1, across[0] : across[-1] + 1])
+
+    def pieces(self) -> list[Piece]:
+        """The ink between any two seams that may be one digit by its size."""
+        seams = range(len(self.seams))
+        found = [self.piece(first, last) for first in seams for last in seams[first + 1 :]]
+        return [piece for piece in found if piece is not None]
 
     def is_speck(self, first: int, last: int) -> bool:
         """Whether the ink between two seams is too little for a digit, as a dot is."""
-        inked = (self.ink > _INKED) & self.between(first, last)
+        inked = (self.ink > INKED) & self.between(first, last)
         rows = np.flatnonzero(inked.any(1))
-        return not len(rows) or (rows[-1] - rows[0] + 1 < _MIN_HEIGHT * _HEIGHT and inked.sum() < _SPECK)
+        return not len(rows) or (rows[-1] - rows[0] + 1 < _MIN_HEIGHT * HEIGHT and inked.sum() < _SPECK)
 
     @property
     def proportion(self) -> float:
         """The width of the row in heights."""
-        return float(self.ink.shape[1] / _HEIGHT)
+        return float(self.ink.shape[1] / HEIGHT)
 
-    def piece_mask(self, first: int, last: int) -> Mask:
+    def piece_mask(self, first: int, last: int, shared: tuple[int, int] = (0, 0)) -> Mask:
         """The pixels between two seams in the image, [rows, columns of the image].
 
-        Digits that touch share the ink where they touch: next to a seam through ink it belongs to both.
+        Args:
+            first, last: the seams.
+            shared: the columns of `ink` before the first and behind the last seam that belong to it too.
         """
-        lines = ((np.arange(self.mask.shape[0]) - self.top) / self.scale).astype(int).clip(0, _HEIGHT - 1)
+        lines = ((np.arange(self.mask.shape[0]) - self.top) / self.scale).astype(int).clip(0, HEIGHT - 1)
         start, stop = (self.seams[n][lines][:, None] for n in (first, last))
         columns = (np.arange(self.mask.shape[1]) - self.left) / self.scale
-        before, behind = (_SHARED if self.costs[n] >= CROSSING else 0 for n in (first, last))
-        inside: Mask = self.mask & (columns >= start - before) & (columns < stop + behind)
+        inside: Mask = self.mask & (columns >= start - shared[0]) & (columns < stop + shared[1])
         return inside
 
 
@@ -167,13 +191,13 @@ def cut(blurred: Grey, mask: Mask) -> Row:
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     top, left, bottom, right = rows[0], columns[0], rows[-1] + 1, columns[-1] + 1
     crop = (blurred * mask)[top:bottom, left:right] / max(float(np.percentile(blurred[mask], 70)), 1e-6)
-    scale = (bottom - top) / _HEIGHT
-    size = max(1, round((right - left) / scale)), _HEIGHT
+    scale = (bottom - top) / HEIGHT
+    size = max(1, round((right - left) / scale)), HEIGHT
     ink = np.asarray(
         Image.fromarray(crop.clip(0, 1).astype(np.float32)).resize(size, Image.Resampling.BICUBIC)
     ).clip(0, 1)
     # Faint edges of strokes cost a little, so that seams keep away from them.
-    seams, costs = _find_seams(np.where(ink > _INKED, 1.0, 0.1 * ink))
+    seams, costs = _find_seams(np.where(ink > INKED, 1.0, 0.1 * ink))
     return Row(ink, seams, costs, int(top), int(left), scale, mask)
 
 

@@ -51,6 +51,10 @@ def digit_logits(images: ImageArray) -> NDArray[np.float64]:
 
 def digit_odds(images: ImageArray) -> NDArray[np.float64]:
     """The log of the odds that each of the images [N, 28, 28] is a digit: [N]."""
-    logits = digit_logits(images)
+    return odds_of(digit_logits(images))
+
+
+def odds_of(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The log of the odds that an image is a digit, [N], by its logits [N, 11]."""
     odds: NDArray[np.float64] = np.logaddexp.reduce(logits[:, :NO_DIGIT], 1) - logits[:, NO_DIGIT]
     return odds

@@ -1,8 +1,8 @@
 """Choosing how a row of digits is cut: which pieces between its seams are digits.
 
-Every piece that may be one digit by its size is scored by the detector: the log of the odds that it is a
-digit. The row is the sequence of pieces with the highest sum, found by dynamic programming. A wrong cut makes
-pieces that are no digits, and a missing cut makes one that is none.
+Every piece that may be one digit by its size has a score, by the detector and by its place in the row. The
+row is the sequence of pieces with the highest sum, found by dynamic programming. A wrong cut makes pieces
+that are no digits, and a missing cut makes one that is none.
 """
 
 from collections.abc import Sequence
@@ -11,63 +11,58 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
-from mnistctl.data.rows import CROSSING, Row
+from mnistctl.data.rows import Row
 from mnistctl.data.segmentation import Grey
 from mnistctl.inference import detector
+from mnistctl.inference.pieces import odds_of, score
 
-_MAX_ODDS = 10.0  # of the log of the odds: the detector is never more certain
-_CUT_COST = 0.05  # of each pixel of ink that a seam crosses
-_CUT = 1.5  # of a seam that crosses ink at all, in addition
-_DIGIT = 1.0  # of each digit, so that fewer are preferred
 _SPECK = -1.0  # the score of a dot that is left out
 _SKIPPED = -8.0  # the score of a row that is not read, for each of its heights in its width
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A piece of a row that is read as one digit.
+class ScoredPiece:
+    """A piece of a row that may be read as one digit.
 
     Args:
         first, last: its seams.
-        score: the log of the odds that it is a digit.
+        score: what it adds to the score of a cut.
+        odds: the log of the odds that it is a digit, by itself.
     """
 
     first: int
     last: int
     score: float
+    odds: float
 
 
-def best_pieces(row: Row, count: int | None = None) -> dict[int, tuple[float, tuple[Piece, ...]]]:
+def best_pieces(row: Row, count: int | None = None) -> dict[int, tuple[float, tuple[ScoredPiece, ...]]]:
     """The best way to read a row, for each number of digits: its score and its pieces.
 
     Args:
         row: as `find_rows` gives it.
         count: the largest number of digits; None if there may be any.
     """
-    scores = score_pieces(row)
+    scored = score_pieces(row)
     last = len(row.seams) - 1
     most = count or last
-    best: list[dict[int, tuple[float, tuple[Piece, ...]]]] = [{} for _ in range(last + 1)]
+    best: list[dict[int, tuple[float, tuple[ScoredPiece, ...]]]] = [{} for _ in range(last + 1)]
     best[0][0] = 0.0, ()
-    prices = [_CUT_COST * float(cost) + (_CUT if cost >= CROSSING else 0) for cost in row.costs]
     for stop in range(1, last + 1):
         for start in range(stop):
-            score = scores.get((start, stop))
-            skipped = score is None and stop == start + 1 and row.is_speck(start, stop)
-            if score is None and not skipped:
+            piece = scored.get((start, stop))
+            if piece is None and not (stop == start + 1 and row.is_speck(start, stop)):
                 continue
-            added = (_SPECK if score is None else score - _DIGIT) - prices[stop]
-            for number, (total, pieces) in best[start].items():
-                count_now = number + (score is not None)
+            added, more = (_SPECK, ()) if piece is None else (piece.score, (piece,))
+            for number, (total, taken) in best[start].items():
+                count_now = number + len(more)
                 if count_now <= most and total + added > best[stop].get(count_now, (-np.inf, ()))[0]:
-                    more = () if score is None else (Piece(start, stop, score),)
-                    best[stop][count_now] = total + added, (*pieces, *more)
+                    best[stop][count_now] = total + added, (*taken, *more)
     return best[last]
 
 
-def choose(rows: Sequence[Row], expect: int | None = None) -> list[tuple[Row, tuple[Piece, ...]]]:
+def choose(rows: Sequence[Row], expect: int | None = None) -> list[tuple[Row, tuple[ScoredPiece, ...]]]:
     """The pieces of each row that are read as digits; rows without any are left out.
 
     Args:
@@ -81,30 +76,29 @@ def choose(rows: Sequence[Row], expect: int | None = None) -> list[tuple[Row, tu
     if expect is None:
         chosen = [max(each.values(), key=lambda way: way[0])[1] for each in ways]
         return [(row, pieces) for row, pieces in zip(rows, chosen, strict=True) if pieces]
-    totals: dict[int, tuple[float, tuple[tuple[Piece, ...], ...]]] = {0: (0.0, ())}
+    totals: dict[int, tuple[float, tuple[tuple[ScoredPiece, ...], ...]]] = {0: (0.0, ())}
     for each in ways:
-        sums: dict[int, tuple[float, tuple[tuple[Piece, ...], ...]]] = {}
+        sums: dict[int, tuple[float, tuple[tuple[ScoredPiece, ...], ...]]] = {}
         for before, (total, taken) in totals.items():
-            for number, (score, pieces) in each.items():
-                if before + number <= expect and total + score > sums.get(before + number, (-np.inf, ()))[0]:
-                    sums[before + number] = total + score, (*taken, pieces)
+            for number, (added, pieces) in each.items():
+                if before + number <= expect and total + added > sums.get(before + number, (-np.inf, ()))[0]:
+                    sums[before + number] = total + added, (*taken, pieces)
         totals = sums
     taken = totals[max(totals)][1] if totals else ()
     return [(row, pieces) for row, pieces in zip(rows, taken, strict=False) if pieces]
 
 
-def score_pieces(row: Row) -> dict[tuple[int, int], float]:
-    """The log of the odds that the ink between two seams is one digit, for all that may be one by size."""
-    found: dict[tuple[int, int], Grey] = {}
-    for start in range(len(row.seams)):
-        for stop in range(start + 1, len(row.seams)):
-            piece = row.piece(start, stop)
-            if piece is not None:
-                found[start, stop] = piece
+def score_pieces(row: Row) -> dict[tuple[int, int], ScoredPiece]:
+    """All pieces of a row that may be one digit by size, by their seams."""
+    found = row.pieces()
     if not found:
         return {}
-    odds = detector.digit_odds(np.stack([frame(piece) for piece in found.values()]))
-    return {seams: float(score) for seams, score in zip(found, odds.clip(-_MAX_ODDS, _MAX_ODDS), strict=True)}
+    logits = detector.digit_logits(np.stack([frame(piece.ink) for piece in found]))
+    scores, odds = score(row, found, logits), odds_of(logits)
+    return {
+        (piece.first, piece.last): ScoredPiece(piece.first, piece.last, float(added), float(alone))
+        for piece, added, alone in zip(found, scores, odds, strict=True)
+    }
 
 
 def frame(piece: Grey) -> NDArray[np.uint8]:
@@ -116,7 +110,8 @@ def frame(piece: Grey) -> NDArray[np.uint8]:
     )
     pixels = pixels / max(float(pixels.max()), 1e-6)
     result = np.zeros((28, 28), np.uint8)
-    centre = ndimage.center_of_mass(pixels)
-    top, left = (int(np.clip(round(14 - c), 0, 28 - n)) for c, n in zip(centre, pixels.shape, strict=True))
+    lines = (pixels.sum(1), pixels.sum(0))
+    centre = [float(each @ np.arange(len(each)) / each.sum()) for each in lines]
+    top, left = (min(max(round(14 - c), 0), 28 - n) for c, n in zip(centre, pixels.shape, strict=True))
     result[top : top + pixels.shape[0], left : left + pixels.shape[1]] = np.rint(255 * pixels)
     return result

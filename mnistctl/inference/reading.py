@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data import components, layout, rows
-from mnistctl.data.rows import Box
+from mnistctl.data.rows import CROSSING, Box, Row
 from mnistctl.data.segmentation import Grey, Mask
 from mnistctl.inference import detector, numbers
 
 _CERTAIN = 2.0  # log of the odds above which a narrow single digit is not cut
 _SURE_OF_TWO = 2.5  # mean log of the odds of two digits
+_STROKE = -3.0  # mean log of the odds of pieces of a wide row that are strokes of one digit at most
 _WIDE = 1.2  # width of a row, in heights, that is more likely two digits
+_SHARED = (1, 4)  # columns of a row on each side of a cut through ink that belong to both digits
 _NARROW = 0.95  # width of an image's ink, in heights, that is surely not a number
 
 
@@ -48,14 +51,14 @@ def find_digits(ink: Grey, margin: int = 0, expect: int | None = None) -> tuple[
     odds = float(detector.digit_odds(single.image[None])[0])
     found_rows = [] if _is_surely_one(foreground.mask, mask, odds, expect) else rows.find_rows(ink)
     chosen = numbers.choose(found_rows, None if expect == 1 else expect)
-    scores = [piece.score for _, pieces in chosen for piece in pieces]
-    if expect == 1 or len(scores) < 2:
-        return (single,), max(0, len(scores) - 1)
+    odds_of_each = [piece.odds for _, pieces in chosen for piece in pieces]
+    if expect == 1 or len(odds_of_each) < 2:
+        return (single,), max(0, len(odds_of_each) - 1)
     wide = max((row.proportion for row, _ in chosen), default=0.0) > _WIDE
-    if expect is None and not wide and not _is_number(scores):
+    if expect is None and not _is_number(odds_of_each, wide):
         return (single,), 0
     digits = tuple(
-        _fit(ink, margin, row.piece_mask(piece.first, piece.last), row.mask, number)
+        _fit(ink, margin, row, (piece.first, piece.last), number)
         for number, (row, pieces) in enumerate(chosen)
         for piece in pieces
     )
@@ -73,12 +76,15 @@ def digits_of_grid(cells: ImageArray) -> tuple[FoundDigit, ...]:
     )
 
 
-def _is_number(scores: Sequence[float]) -> bool:
+def _is_number(odds: Sequence[float], wide: bool) -> bool:
     """Whether pieces with these log odds are digits of a number, not strokes of one digit.
 
-    Two strokes of a digit, as of an open 4, may look like two digits, so two must be surer than more.
+    Two strokes of a digit, as of an open 4, may look like two digits, so two must be surer than more. Pieces
+    of a wide row may be damaged digits that touched.
     """
-    return sum(score > 0 for score in scores) > 1 and (len(scores) > 2 or sum(scores) > 2 * _SURE_OF_TWO)
+    if wide:
+        return sum(odds) > _STROKE * len(odds)
+    return sum(each > 0 for each in odds) > 1 and sum(odds) > (0 if len(odds) > 2 else 2 * _SURE_OF_TWO)
 
 
 def _is_surely_one(foreground: Mask, mask: Mask, odds: float, expect: int | None) -> bool:
@@ -91,7 +97,16 @@ def _is_surely_one(foreground: Mask, mask: Mask, odds: float, expect: int | None
     return outside == 0 and bool(odds > _CERTAIN or (inside == 1 and narrow))
 
 
-def _fit(ink: Grey, margin: int, mask: Mask, row: Mask, number: int) -> FoundDigit:
-    """The digit at the mask, without the ink of its neighbours in the row."""
-    alone = np.where(row & ~mask, 0, ink).astype(np.float32)
-    return FoundDigit(layout.fit(layout.extract_digit(alone, mask)), rows.box_of(mask, margin), number)
+def _fit(ink: Grey, margin: int, row: Row, seams: tuple[int, int], number: int) -> FoundDigit:
+    """The digit between two seams, without the ink of its neighbours in the row.
+
+    Next to a cut through ink, some of it belongs to both digits. Of little and much, the detector chooses.
+    """
+    before, behind = (_SHARED if row.costs[n] >= CROSSING else (0,) for n in seams)
+    masks = [row.piece_mask(*seams, shared) for shared in product(before, behind)]
+    images = [
+        layout.fit(layout.extract_digit(np.where(row.mask & ~mask, 0, ink).astype(np.float32), mask))
+        for mask in masks
+    ]
+    best = int(detector.digit_odds(np.stack(images)).argmax()) if len(images) > 1 else 0
+    return FoundDigit(images[best], rows.box_of(masks[best], margin), number)

@@ -7,6 +7,7 @@ from number_images import picture
 from PIL import Image, ImageDraw
 
 from mnistctl.data import photos
+from mnistctl.inference import detector, reading
 from mnistctl.inference.reading import find_digits
 
 
@@ -64,6 +65,30 @@ def test_four_of_two_strokes_that_do_not_meet_is_one_digit():
     draw.line([(130, 60), (126, 200)], 30, 12)
     found, unread = find(image)
     assert (len(found), unread) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "odds, wide, number",
+    [
+        ((-5.3, -1.6), True, False),  # a wide 1 with a foot
+        ((-1.7, -2.8), True, True),  # 31, touching
+        ((-3.8, -5.9, 3.6, 2.3), False, False),  # a 2 with a loop
+        ((4.0, 4.0), False, True),
+        ((2.0, 2.0), False, False),  # a 4 of two strokes
+    ],
+)
+def test_pieces_that_are_hardly_digits_are_strokes_of_one(odds, wide, number):
+    assert reading._is_number(odds, wide) is number
+
+
+def test_of_little_and_much_shared_ink_the_detector_chooses():
+    """The pieces of touching digits are better digits than with a fixed share."""
+    chosen = np.stack([each.image for each in find(picture("306", gap=-3))[0]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_SHARED", (4,))
+        fixed = np.stack([each.image for each in find(picture("306", gap=-3))[0]])
+    assert (detector.digit_odds(chosen) >= detector.digit_odds(fixed)).all()
+    assert (chosen != fixed).any()
 
 
 def test_box_of_a_small_picture_is_where_its_ink_is():
