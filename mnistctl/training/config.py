@@ -202,7 +202,7 @@ def load_training_data(options: RunOptions, batch_size: int = 1) -> TrainingData
         data = TrainingData(split.kept, split.validation, split.held_out, files)
     if batch_size > (count := len(data.train.labels)):
         left = "" if data.holdout is None else f" without the {data.holdout.count:,} that are held out"
-        message = f"{dataset} has {plural(count, 'training image')}{left}; give {count} or less"
+        message = f"{dataset} has {plural(count, 'training image')}{left}; give {count:,} or less"
         raise UsageError(message, field="batch_size", value=batch_size)
     return data
 

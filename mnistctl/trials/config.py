@@ -13,7 +13,7 @@ from mnistctl.models.published import load_published
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import autocast_for, get_device
-from mnistctl.training.config import load_training_data
+from mnistctl.training.config import TrainingData, load_training_data
 from mnistctl.training.environment import machine_info, versions
 from mnistctl.trials import journal
 from mnistctl.trials.executors import Backend
@@ -149,6 +149,16 @@ def check_reference(options: TrialsOptions, reference: str | None) -> None:
         raise UsageError(message, field="reference", value=reference)
 
 
+def _load_data(options: TrialsOptions, batch_size: int) -> TrainingData:
+    """The digits of the trials; what is wrong with a varied batch size is said of `vary`."""
+    try:
+        return load_training_data(options.options, batch_size)
+    except UsageError as error:
+        if error.field != "batch_size" or options.sweep is None or "batch_size" not in options.sweep.values:
+            raise
+        raise UsageError(error.message, field="vary", value=f"batch_size={batch_size}") from None
+
+
 def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
     """The header of a new journal. It loads the data set and resolves the device and the recipes."""
     run = options.options
@@ -163,7 +173,7 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
     for model in options.models:
         of_arms = recipes_of(model, run, sweep=sweep)
         recipes |= {name: of_arms[arm] for arm, name in arms[model.name].items()}
-    data = load_training_data(run, max(recipe.batch_size for recipe in recipes.values()))
+    data = _load_data(options, max(recipe.batch_size for recipe in recipes.values()))
     assert options.count is not None
     return JournalHeader(
         started=datetime.now(UTC).isoformat(),

@@ -143,7 +143,7 @@ def test_comparison_that_is_settled_is_printed_with_its_error_rate(stub_command,
         (("logit", "-n", "2", "--device", "tpu"), "--device"),
         (
             ("logit", "-n", "2", "--batch-size", "5000"),
-            "--batch-size 5000: sample has 4,000 training images; give 4000 or less",
+            "--batch-size 5000: sample has 4,000 training images; give 4,000 or less",
         ),
         (("logit", "-n", "2", "--scheduler", "tcp://127.0.0.1:1"), "--scheduler tcp://127.0.0.1:1: only"),
         (("logit", "-n", "2", "--executor", "nowhere:at_all"), "nowhere"),

@@ -121,6 +121,10 @@ def test_comparison_until_it_is_settled_may_be_of_a_varied_setting(command):
             ("logit", "--vary", "lr=0.1", "--reference", "ktorch"),
             "--reference ktorch: compares recipes",
         ),
+        (
+            ("logit", "--vary", "batch_size=10,3900"),
+            "--vary batch_size=3900: sample has 3,340 training images without the 660 that are held out",
+        ),
         (("logit", "--vary", "lr=0.1", "--holdout", "7"), "--holdout 7: give a multiple of 10"),
         (
             ("logit", "--vary", "lr=0.1", "--holdout", "4000"),
