@@ -4,9 +4,9 @@
 
 Three processes take turns, so that other work slows them equally. Each takes steps of every recipe with
 
-    spinning    torch's own settings: a thread per core, and threads that wait keep their core
-    sleeping    a thread per core, and threads that wait sleep (OMP_WAIT_POLICY=PASSIVE)
-    ours        what `mnistctl train` uses: threads that sleep, and the recipe's own number of them
+    spinning    torch's own settings: a thread per core, and threads that wait keep their core for long
+    sleeping    a thread per core, and threads that wait sleep at once (OMP_WAIT_POLICY=PASSIVE)
+    ours        what `mnistctl train` uses: threads that soon sleep, and the recipe's own number of them
 
 In every second turn, as many processes as this machine has cores run an endless loop. They are stopped in
 between. The result has the median time of a step, and the median ratios of turns of the same round.
@@ -27,6 +27,7 @@ from pathlib import Path
 
 import torch
 
+import mnistctl.__main__
 from mnistctl import models
 from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
@@ -38,8 +39,15 @@ from mnistctl.training.classifier import ClassifierTraining, iterate_batches, tr
 from mnistctl.training.config import default_threads
 
 CPU = torch.device("cpu")
-STEPS = {"logit": 400, "linear": 50, "conv": 1, "simple": 1, "lstm": 5, "gan": 1, "cgan": 1}  # per turn
-VARIANTS = ("spinning", "sleeping", "ours")
+STEPS = {"logit": 50, "linear": 10, "conv": 1, "simple": 1, "lstm": 1, "gan": 1, "cgan": 1}  # per turn
+ENVIRONMENTS: dict[str, dict[str, str]] = {
+    "spinning": {},
+    "sleeping": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "ours": {"GOMP_SPINCOUNT": mnistctl.__main__.SPINS},
+}
+VARIANTS = tuple(ENVIRONMENTS)
+EVERY = 10  # rounds, in one of which `spinning` takes its turn on a busy machine
+Times = dict[int, float]  # seconds by round
 STATES = ("quiet", "busy")
 WAIT_SETTINGS = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY", "OMP_NUM_THREADS")
 
@@ -79,10 +87,9 @@ def serve(variant: str, names: list[str]) -> None:
 def start(variant: str, names: list[str], stack: ExitStack) -> "subprocess.Popen[str]":
     """A process that serves a variant, warmed up."""
     environment = {k: v for k, v in os.environ.items() if k not in WAIT_SETTINGS}
-    if variant != "spinning":
-        environment["OMP_WAIT_POLICY"] = "PASSIVE"
+    environment |= ENVIRONMENTS[variant]
     process = subprocess.Popen(
-        [sys.executable, __file__, "--serve", variant, *names],
+        [sys.executable, __file__, *names, "--serve", variant],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -95,10 +102,10 @@ def start(variant: str, names: list[str], stack: ExitStack) -> "subprocess.Popen
     return process
 
 
-def measure(names: list[str], rounds: int) -> dict[str, dict[str, dict[str, list[float]]]]:
-    """Seconds of a step by recipe, state of the machine and variant, one a round."""
-    seconds: dict[str, dict[str, dict[str, list[float]]]] = {
-        name: {state: {variant: [] for variant in VARIANTS} for state in STATES} for name in names
+def measure(names: list[str], rounds: int) -> dict[str, dict[str, dict[str, Times]]]:
+    """Seconds of a step by recipe, state of the machine, variant and round."""
+    seconds: dict[str, dict[str, dict[str, Times]]] = {
+        name: {state: {variant: {} for variant in VARIANTS} for state in STATES} for name in names
     }
     with ExitStack() as stack:
         processes = {variant: start(variant, names, stack) for variant in VARIANTS}
@@ -112,28 +119,30 @@ def measure(names: list[str], rounds: int) -> dict[str, dict[str, dict[str, list
             time.sleep(0.05)
             for name in names:
                 for variant in VARIANTS[turn % 3 :] + VARIANTS[: turn % 3]:
+                    if (state, variant) == ("busy", "spinning") and turn % EVERY:
+                        continue  # a step takes seconds
                     process = processes[variant]
                     assert process.stdin is not None and process.stdout is not None
                     process.stdin.write(name + "\n")
                     process.stdin.flush()
                     took = float(process.stdout.readline())
-                    seconds[name][state][variant].append(took / STEPS[name])
+                    seconds[name][state][variant][turn] = took / STEPS[name]
     return seconds
 
 
-def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
+def ratio(slow: Times, fast: Times) -> dict[str, float]:
     """The median of the ratios of the rounds, and its interval of at least 95 % by order statistics."""
-    ratios = sorted(s / f for s, f in zip(slow, fast, strict=True))
+    ratios = sorted(slow[turn] / fast[turn] for turn in slow.keys() & fast.keys())
     skip = max(0, int((len(ratios) - 1.96 * len(ratios) ** 0.5) / 2))
     values = (statistics.median(ratios), ratios[skip], ratios[-1 - skip])
     return {name: round(value, 2) for name, value in zip(("median", "low", "high"), values, strict=True)}
 
 
-def summarize(times: dict[str, dict[str, list[float]]]) -> dict[str, object]:
+def summarize(times: dict[str, dict[str, Times]]) -> dict[str, object]:
     """The result of one recipe: `times` by state and variant."""
     return {
         "milliseconds_of_a_step": {
-            state: {v: round(1e3 * statistics.median(s), 3) for v, s in by_variant.items()}
+            state: {v: round(1e3 * statistics.median(s.values()), 3) for v, s in by_variant.items()}
             for state, by_variant in times.items()
         },
         "busy_over_quiet": {v: ratio(times["busy"][v], times["quiet"][v]) for v in VARIANTS},
@@ -149,7 +158,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--serve", choices=VARIANTS)
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     if options.serve:
         serve(options.serve, options.recipes)
         return
@@ -158,6 +167,7 @@ def main() -> None:
         "command": f"python bench/busy.py --rounds {options.rounds} {' '.join(options.recipes)}",
         "machine": hardware_info() | {"torch": torch.__version__},
         "rounds": options.rounds,
+        "environments": ENVIRONMENTS,
         "threads": {name: default_threads(models.load(name)) or available_cores() for name in times},
         "recipes": {name: summarize(by_state) for name, by_state in times.items()},
     }

@@ -73,8 +73,42 @@ def test_accuracy_of_both_loops_is_the_recorded_one():
 
 
 def test_start_up_and_saving_take_the_recorded_time():
-    start = record("start")["seconds"]
-    assert f"takes {start['ours']:.2f} s instead of {start['with the compiler']:.2f}" in TEXT
+    start, ratios = record("start")["seconds"], record("start")["times_as_long_as_import_torch"]
+    assert f"takes {start['train']:.2f} s instead of {start['train with the compiler']:.2f}" in TEXT
+    first = "train: first epoch ends"
+    assert (
+        f"Its epoch ends after {start[first]:.2f} s, {ratios[first]:.2f} times as long as `import torch`"
+        in TEXT
+    )
+    assert f"`mnistctl train --list`, which does not load torch, takes {start['train --list']:.2f} s" in TEXT
     saving = record("saving")["costs"]["conv"]
     milliseconds, share = 1e3 * saving["saving_seconds"], 100 * saving["share_of_epoch"]
     assert f"takes {milliseconds:.0f} ms, {share:.2f} % of the epoch" in TEXT
+
+
+def test_times_on_a_busy_machine_are_the_recorded_ones():
+    busy = record("busy")
+    assert busy["rounds"] == 20
+    assert f"`GOMP_SPINCOUNT={busy['environments']['ours']['GOMP_SPINCOUNT']}`" in TEXT
+    for name, row in busy["recipes"].items():
+        times, ratio = row["milliseconds_of_a_step"], row["quiet_ours_over_spinning"]
+        cells = [str(busy["threads"][name])]
+        cells += [
+            f"{times[state][variant]:.2f}"
+            for state in ("quiet", "busy")
+            for variant in ("spinning", "sleeping", "ours")
+        ]
+        cells += [f"{row['busy_over_quiet']['ours']['median']:.2f}"]
+        cells += [f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"]
+        assert f"| {name} | {' | '.join(cells)} |" in LINES
+
+
+def test_times_of_two_versions_are_the_recorded_ones():
+    for name, row in record("versions")["models"].items():
+        step, ratio = row["milliseconds_of_a_step"], row["step_before_over_now"]
+        scored = row.get("microseconds_of_a_scored_image", {})
+        cells = [f"{step['before']:.2f}", f"{step['now']:.2f}"]
+        cells += [f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"]
+        cells += [f"{scored[version]:.1f}" if scored else "" for version in ("before", "now")]
+        cells += [str(row["peak_mib"][version]) for version in ("before", "now")]
+        assert f"| {name} | {' | '.join(cells)} |" in LINES
