@@ -53,6 +53,7 @@ RUN = """(given) => {
     }
     return JSON.stringify({ outputs, times });
 }"""
+RECORD = Path("records/page.json")
 SCRIPT = Path(description.__file__).with_name("net.js")
 
 
@@ -171,7 +172,7 @@ def trained_by(path: Path) -> str | None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("checkpoints", type=Path, nargs="+")
-    parser.add_argument("--out", type=Path, default=Path("records/page.json"))
+    parser.add_argument("--out", type=Path, default=RECORD)
     options = parser.parse_args()
     torch.set_num_threads(1)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
@@ -188,8 +189,9 @@ def main() -> None:
             print(path.stem, json.dumps(nets[path.stem], indent=1), file=sys.stderr)
         version = browser.version
         browser.close()
+    words = [*map(str, options.checkpoints), *([] if options.out == RECORD else ["--out", str(options.out)])]
     result = {
-        "command": "python bench/page.py " + " ".join(str(path) for path in options.checkpoints),
+        "command": "python bench/page.py " + " ".join(words),
         "nets": nets,
         "chromium": version,
         "versions": {name: metadata.version(name) for name in ("torch", "numpy", "playwright")},

@@ -16,7 +16,16 @@ from mnistctl.nn.optim import make_optimizer
 
 RECORDS = Path(__file__).parents[1] / "records"
 COMMITTED = {"conv": load.load_classifier, "gan": load.load_generator, "cgan": load.load_generator}
-STEPS = {"logit": 100, "linear": 100, "swa": 20, "lstm": 20, "simple": 8, "wsimple": 8}
+STEPS = {
+    "logit": 100,
+    "linear": 100,
+    "swa": 20,
+    "lstm": 20,
+    "simple": 8,
+    "wsimple": 8,
+    "fast": 40,
+    "best": 20,
+}
 
 
 @cache

@@ -4,6 +4,7 @@ python tools/results.py [RECORDS [DOCS]]
 """
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from mnistctl.trials.journal import TrialsJournal
 ROOT = Path(__file__).parents[1]
 SOURCE = "ktorch"  # of the published accuracies
 # A model's colour in every chart of the documents: those of Okabe and Ito, which colour-blind readers can
-# tell apart. Their yellow is too pale for a line on white; linear and swa have a grey and a dark yellow.
+# tell apart. Their yellow is too pale for a line on white; linear and swa have a grey and a dark yellow, and
+# fast has the wine red of Tol's muted colours.
 COLOURS = {
     "logit": "#000000",
     "linear": "#7F7F7F",
@@ -32,6 +34,8 @@ COLOURS = {
     "simple": "#D55E00",
     "wsimple": "#E69F00",
     "lstm": "#009E73",
+    "fast": "#882255",
+    "best": "#332288",
     "gan": "#CC79A7",
     "cgan": "#56B4E9",
 }
@@ -53,11 +57,11 @@ class Result:
 
     @property
     def full(self) -> bool:
-        """Whether this is the published recipe: all its epochs, in float32, on MNIST."""
-        published_recipe = summarize_recipe(models.load(self.model)).to_json()
+        """Whether this is the model's recipe in full: all its epochs, in float32, on MNIST."""
+        full_recipe = summarize_recipe(models.load(self.model)).to_json()
         # Older records have fewer keys.
         recipe = {name: value for name, value in self.recipe.to_json().items() if value is not None}
-        same = all(published_recipe[name] == value for name, value in recipe.items())
+        same = all(full_recipe[name] == value for name, value in recipe.items())
         return same and self.precision == "float32" and self.dataset == "mnist"
 
 
@@ -70,7 +74,7 @@ class Cost:
     clock: float
     processor: float
     measured: bool  # False: `processor` is clock time times threads, an upper bound
-    plain_loop: float  # processor time of an ordinary PyTorch loop, estimated
+    plain_loop: float | None  # processor time of an ordinary PyTorch loop, estimated; None without its speed
     processor_type: str
 
 
@@ -121,25 +125,26 @@ def make_page(records: Path) -> str:
 
 
 _OPENING = """\
-The accuracy of every recipe that was run with this tool, next to the accuracy that ktorch published.
+The accuracy of every recipe that was run with this tool, next to the accuracy that ktorch published, if any.
 `python tools/results.py` makes this page from `records/`; a test checks that it gives exactly this page.
 Accuracies are in percent, on MNIST's 10,000 test images, after the last epoch or of the averaged weights.
 Intervals are 95 % t intervals."""
 
 _SHORTER = """\
-These runs differ from the published recipe: fewer epochs (the learning rate still anneals over all of them),
+These runs differ from the full recipe: fewer epochs (the learning rate still anneals over all of them),
 another precision or another data set. The published mean of the full recipe is given for orientation."""
 
 _LOSSES = """\
 Mean training loss of each epoch, label smoothing included; for a generator, the median over the batches.
-lstm was run with four seeds and simple with two. All classifiers share one scale."""
+lstm was run with four seeds and simple with two. All classifiers share one scale. Runs of a single epoch have
+no panel."""
 
 _COST = """\
 *Clock* is wall-clock time; most runs shared their two cores with other work. *Processor* is the time of all
 threads of the run; records without that figure give clock time multiplied by the number of threads, which is
 an upper bound. *Plain loop* is an estimate for an ordinary PyTorch loop (`plain` in [speed](speed.md)): the
 processor time multiplied by that loop's slowdown in `records/speed.json`, which was measured on training
-passes alone."""
+passes alone. Models that are not in that record have no estimate."""
 
 _FULL_HEAD = "model | published: n | mean | here: n | mean | SD | interval | difference | interval | records"
 _SHORT_HEAD = "record | model | data set | epochs | precision | seeds | accuracy | SD | published, in full"
@@ -233,12 +238,15 @@ def choose_results(results: Sequence[Result], model: str) -> dict[int, Result]:
 
 
 def published_accuracies(model: str) -> list[float]:
-    """The published accuracies of the recipe, one per run."""
+    """The published accuracies of the recipe, one per run; none if it is a recipe of this package."""
     return list(load_published(SOURCE).accuracies(model))
 
 
-def compare_with_published(model: str, accuracies: Sequence[float]) -> statistics.Difference:
+def compare_with_published(model: str, accuracies: Sequence[float]) -> statistics.Difference | None:
+    """The difference from the published accuracies; None if there are none."""
     published = published_accuracies(model)
+    if not published:
+        return None
     if len(published) == 1:
         return statistics.one_sample(published[0], accuracies)
     return statistics.welch(published, accuracies)
@@ -246,8 +254,8 @@ def compare_with_published(model: str, accuracies: Sequence[float]) -> statistic
 
 def _full_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
     for model in models.CLASSIFIERS:
-        published, runs = statistics.summarize(published_accuracies(model)), choose_results(results, model)
-        left = (model, published.n, f"{published.mean:.3f}")
+        published, runs = published_accuracies(model), choose_results(results, model)
+        left = (model, len(published) or "", _format_mean(published))
         if not runs:
             yield (*left, 0, "not run in full", "", "", "", "", "")
             continue
@@ -256,8 +264,7 @@ def _full_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
         names = sorted({f"`{result.record}`" for result in runs.values()})
         yield (
             *(*left, ours.n, f"{ours.mean:.3f}", _format_sd(ours)),
-            *(_format_interval(ours.interval, ""), f"{difference.difference:+.3f}"),
-            *(_format_interval(difference.interval, "+"), ", ".join(names)),
+            *(_format_interval(ours.interval, ""), *_format_difference(difference), ", ".join(names)),
         )
 
 
@@ -269,15 +276,23 @@ def _format_interval(interval: tuple[float, float] | None, sign: str) -> str:
     return "" if interval is None else " to ".join(f"{end:{sign}.3f}" for end in interval)
 
 
+def _format_difference(difference: statistics.Difference | None) -> tuple[str, str]:
+    """The difference and its interval."""
+    if difference is None:
+        return "", ""
+    return f"{difference.difference:+.3f}", _format_interval(difference.interval, "+")
+
+
 def _format_mean(values: Sequence[float]) -> str:
-    return f"{statistics.summarize(values).mean:.3f}"
+    return f"{statistics.summarize(values).mean:.3f}" if values else ""
 
 
 def _conclusions(results: Sequence[Result], records: Path) -> Iterator[str]:
     for model in models.CLASSIFIERS:
         accuracies = [result.accuracy for result in choose_results(results, model).values()]
-        if len(accuracies) > 1:
-            difference = compare_with_published(model, accuracies)
+        if not published_accuracies(model):
+            yield f"- {model} is a recipe of this package: there are no published accuracies to compare with."
+        elif len(accuracies) > 1 and (difference := compare_with_published(model, accuracies)):
             yield f"- {conclusion(difference, f'the published {model}', model, difference.p)}."
     conv, swa = (choose_results(results, model) for model in ("conv", "swa"))
     shared = sorted(conv.keys() & swa.keys())
@@ -330,8 +345,11 @@ def read_slowdowns(records: Path) -> dict[tuple[str, str], float]:
     return slowdowns
 
 
-def _plain_loop(seconds: float, model: str, precision: str, slowdowns: dict[tuple[str, str], float]) -> float:
-    return seconds * slowdowns[_SAME_TRAINING.get(model, model), precision]
+def _plain_loop(
+    seconds: float, model: str, precision: str, slowdowns: dict[tuple[str, str], float]
+) -> float | None:
+    slowdown = slowdowns.get((_SAME_TRAINING.get(model, model), precision))
+    return None if slowdown is None else seconds * slowdown
 
 
 def _costs_of_runs(runs: dict[str, RunRecord], slowdowns: dict[tuple[str, str], float]) -> Iterator[Cost]:
@@ -352,12 +370,14 @@ def _costs_of_trials(
             (trial.model, trial.result) for trial in entries.trials.values() if trial.result is not None
         ]
         measured = all(result.processor_seconds is not None for _, result in results)
-        processor = clock = plain_loop = 0.0
+        processor = clock = 0.0
+        estimates = []
         for model, result in results:
             clock += result.seconds
             seconds = result.seconds if result.processor_seconds is None else result.processor_seconds
             processor += seconds
-            plain_loop += _plain_loop(seconds, model, header.settings.precision, slowdowns)
+            estimates.append(_plain_loop(seconds, model, header.settings.precision, slowdowns))
+        plain_loop = None if None in estimates else sum(filter(None, estimates))
         machine = header.machine.processor
         yield Cost(name, header.command, clock, processor, measured, plain_loop, machine)
 
@@ -365,16 +385,18 @@ def _costs_of_trials(
 def _cost_rows(costs: Sequence[Cost]) -> Iterator[Sequence[object]]:
     for cost in sorted(costs, key=lambda cost: cost.record):
         bound = "" if cost.measured else "at most "
-        times = f"{cost.clock:,.0f}", f"{bound}{cost.processor:,.0f}", f"{cost.plain_loop:,.0f}"
+        plain_loop = "" if cost.plain_loop is None else f"{cost.plain_loop:,.0f}"
+        times = f"{cost.clock:,.0f}", f"{bound}{cost.processor:,.0f}", plain_loop
         yield (f"`{cost.record}`", f"`{cost.command}`", *times, cost.processor_type)
 
 
 def _total(costs: Sequence[Cost]) -> str:
-    ours = sum(cost.processor for cost in costs) / 3600
-    plain_loop = sum(cost.plain_loop for cost in costs) / 3600
+    estimated = [(cost.processor, cost.plain_loop) for cost in costs if cost.plain_loop is not None]
+    ours, plain_loop = (sum(seconds) / 3600 for seconds in zip(*estimated, strict=True))
     return (
-        f"In total at most {ours:.1f} hours of processor time; a plain loop would take about "
-        f"{plain_loop:.1f} hours, {plain_loop / ours:.2f} times as long."
+        f"In total at most {sum(cost.processor for cost in costs) / 3600:.1f} hours of processor time. "
+        f"A plain loop would take about {plain_loop:.1f} hours for the runs with an estimate, "
+        f"{plain_loop / ours:.2f} times as long."
     )
 
 
@@ -399,10 +421,17 @@ def read_curves(records: Path) -> list[Curve]:
 
 
 def draw_curves(curves: Sequence[Curve], path: Path) -> None:
-    """Write a chart with one panel per model; all classifiers share one scale, and the generators another."""
-    with drawing.canvas(10, 7) as (figure, images):
-        panels = figure.subplots(3, 3).flat
-        for panel, model in zip(panels, COLOURS, strict=True):
+    """Write a chart with one panel per model of the curves.
+
+    All classifiers share one scale, and the generators another.
+    """
+    drawn = [model for model in COLOURS if any(curve.model == model for curve in curves)]
+    rows = math.ceil(len(drawn) / 3)
+    with drawing.canvas(10, 1 + 2 * rows) as (figure, images):
+        panels = figure.subplots(rows, 3).flat
+        for panel in panels[len(drawn) :]:
+            panel.set_axis_off()
+        for panel, model in zip(panels, drawn, strict=False):
             runs = [curve for curve in curves if curve.model == model]
             for curve in runs:
                 epochs = range(1, len(curve.losses) + 1)

@@ -18,6 +18,8 @@ CLASSIFIERS = {
     "simple": "SimpNet: thirteen convolutions with batch norm.",
     "wsimple": "SimpNet, with the weights of the last epochs averaged.",
     "lstm": "Two LSTM layers that read the image row by row.",
+    "fast": "Two convolutions with batch norm, trained for one epoch.",
+    "best": "Four convolutions with batch norm, trained with augmentation.",
 }
 GENERATORS = {
     "gan": "A generator of digits and a discriminator, trained against each other.",

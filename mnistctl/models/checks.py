@@ -15,14 +15,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
 from mnistctl.errors import MnistctlError
-from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe, Recipe
+from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe, Recipe, wrong_learning_rates
 from mnistctl.models.reporting import describe_error, reporting_errors
 from mnistctl.models.settings import list_settings
 from mnistctl.models.sources import RecipeError
 from mnistctl.nn.augmentation import Augmentation
 from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.optim import make_optimizer, optimizer_step, without_dynamo
-from mnistctl.nn.schedules import wrong_rates
 
 # The types of a recipe's fields that are no functions, and how errors call them.
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
@@ -132,11 +131,11 @@ class _Check:
                     raise self._fail(f"{key} is {value}; give {setting.values}", field=field)
 
     def _check_schedule(self) -> None:
-        recipe = self.recipe
-        with self._attempt("lr_schedule", "lr_schedule", recipe.lr_schedule):
-            rates = recipe.learning_rates()
-        if message := wrong_rates(rates, recipe.epochs):
-            raise self._fail(f"lr_schedule gives {message}", recipe.lr_schedule, "lr_schedule")
+        schedule = self.recipe.lr_schedule
+        with self._attempt("lr_schedule", "lr_schedule", schedule):
+            message = wrong_learning_rates(self.recipe)
+        if message:
+            raise self._fail(f"lr_schedule gives {message}", schedule, "lr_schedule")
 
     def _make(self, field: str) -> nn.Module:
         """The net, after the checks that do not need its inputs."""

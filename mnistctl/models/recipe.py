@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mnistctl.nn.augmentation import Augmentation
-from mnistctl.nn.schedules import Schedule, hold_after
+from mnistctl.nn.schedules import Schedule, changes_every_step, hold_after, rates_in_epoch, wrong_rates
 
 NOISE_SIZE = 100  # length of the noise vector that a generator turns into an image
 Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [N, 10], labels [N]) to the mean loss of the N images
@@ -25,7 +25,8 @@ class ClassifierRecipe:
         optimizer: makes the optimizer for the net's parameters.
         epochs: number of passes over the training images.
         peak_lr: peak learning rate.
-        lr_schedule: maps (peak_lr, epochs) to one learning rate per epoch.
+        lr_schedule: maps (peak_lr, epochs) to one learning rate per epoch; with a true attribute
+            `every_step`, (peak_lr, steps of the run) to one per step.
         batch_size: images per optimizer step; the last batch of an epoch may be smaller.
         shuffle: shuffle the images before each epoch; otherwise use the order of the file.
         label_smoothing: fraction of each target that is spread evenly over the ten classes.
@@ -56,10 +57,21 @@ class ClassifierRecipe:
         """Number of epochs at the end whose weights are averaged: at least 1 with averaging, else 0."""
         return 0 if self.swa_fraction is None else max(1, round(self.swa_fraction * self.epochs))
 
+    @property
+    def first_averaged(self) -> int:
+        """The first epoch whose weights are averaged, counted from 1; without averaging, `epochs` + 1."""
+        return self.epochs - self.swa_epochs + 1
+
     def learning_rates(self) -> tuple[float, ...]:
         """The learning rate of each epoch. From the first averaged epoch on it is constant."""
         rates = tuple(map(float, self.lr_schedule(self.peak_lr, self.epochs)))
-        return hold_after(rates, self.epochs - self.swa_epochs + 1) if self.swa_epochs else rates
+        return hold_after(rates, self.first_averaged) if self.swa_epochs else rates
+
+    def learning_rates_in(self, epoch: int, steps: int) -> tuple[float, ...]:
+        """The learning rate of each of the `steps` of an epoch, which is counted from 1."""
+        if self.swa_epochs and epoch > self.first_averaged:
+            return (self.learning_rates()[epoch - 1],) * steps
+        return rates_in_epoch(self.lr_schedule, self.peak_lr, self.epochs, epoch=epoch, steps=steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +84,7 @@ class GanRecipe:
         optimizer: makes an optimizer; called once for each net.
         epochs: number of passes over the training images.
         peak_lr: peak learning rate of both optimizers.
-        lr_schedule: maps (peak_lr, epochs) to one learning rate per epoch.
+        lr_schedule: as that of a classifier.
         batch_size: images per step; a last, smaller batch is dropped.
         conditional: both nets take the digit [N] as a second input.
         real_targets: range of the discriminator's random targets for real images; those for generated images
@@ -99,5 +111,22 @@ class GanRecipe:
         """The learning rate of each epoch."""
         return tuple(map(float, self.lr_schedule(self.peak_lr, self.epochs)))
 
+    def learning_rates_in(self, epoch: int, steps: int) -> tuple[float, ...]:
+        """The learning rate of each of the `steps` of an epoch, which is counted from 1."""
+        return rates_in_epoch(self.lr_schedule, self.peak_lr, self.epochs, epoch=epoch, steps=steps)
+
 
 Recipe = ClassifierRecipe | GanRecipe
+
+
+def wrong_learning_rates(recipe: Recipe) -> str:
+    """What is wrong with the learning rates of a recipe; empty if nothing is.
+
+    A schedule that changes every step is asked for another number of rates, too: a run has more steps than
+    epochs.
+    """
+    message = wrong_rates(recipe.learning_rates(), recipe.epochs)
+    if not message and changes_every_step(recipe.lr_schedule):
+        steps = 2 * recipe.epochs
+        message = wrong_rates(tuple(map(float, recipe.lr_schedule(recipe.peak_lr, steps))), steps, "steps")
+    return message

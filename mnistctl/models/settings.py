@@ -95,7 +95,9 @@ _RANGES = {
     "real_targets": _SHARE,
     "seed_offset": Range(0, 10**12),
     "slope": _SHARE,
+    "start": _SHARE,
     "swa_fraction": Range(0, 1, open_low=True),
+    "warmup": _SHARE,
     "weight_decay": _NOT_NEGATIVE,
 }
 _OPTIONAL = frozenset(("swa_fraction",))  # may also be none

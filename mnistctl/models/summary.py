@@ -1,7 +1,7 @@
 """Summaries of models: layers, recipes and published accuracies as plain values, for tables and files."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe
 from mnistctl.nn.augmentation import Augmentation
 from mnistctl.nn.optim import make_optimizer
+from mnistctl.nn.schedules import Schedule, changes_every_step
 from mnistctl.schema import Schema
 
 
@@ -36,6 +37,7 @@ class RecipeSummary(Schema):
         label_smoothing, shuffle, swa_epochs: of a classifier's recipe, see `ClassifierRecipe`.
         loss: name of a classifier's own loss; None for the cross entropy.
         augment: a classifier's augmentation; None for none.
+        step_schedule: the schedule as Python writes it, if it changes the rate in every step; else None.
         conditional, real_targets: of a GAN's recipe, see `GanRecipe`.
     """
 
@@ -49,6 +51,7 @@ class RecipeSummary(Schema):
     swa_epochs: int | None = None
     loss: str | None = None
     augment: Augmentation | None = None
+    step_schedule: str | None = None
     conditional: bool | None = None
     real_targets: tuple[float, float] | None = None
 
@@ -139,6 +142,9 @@ def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
         "lr_schedule": recipe.learning_rates(),
         "optimizer": type(optimizer).__name__,
         "settings": dict(sorted((settings | {"lr": recipe.peak_lr}).items())),
+        "step_schedule": _name_schedule(recipe.lr_schedule)
+        if changes_every_step(recipe.lr_schedule)
+        else None,
     }
     if isinstance(recipe, GanRecipe):
         return RecipeSummary(**shared, conditional=recipe.conditional, real_targets=recipe.real_targets)
@@ -147,6 +153,15 @@ def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
         label_smoothing=recipe.label_smoothing,
         shuffle=recipe.shuffle,
         swa_epochs=recipe.swa_epochs,
-        loss=None if recipe.loss is None else getattr(recipe.loss, "__name__", type(recipe.loss).__name__),
+        loss=None if recipe.loss is None else _name_of(recipe.loss),
         augment=None if recipe.augment == Augmentation() else recipe.augment,
     )
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _name_schedule(schedule: Schedule) -> str:
+    """`OneCycle(warmup=0.3, start=0.04)`; of a schedule that is no dataclass, its name."""
+    return repr(schedule) if is_dataclass(schedule) else _name_of(schedule)

@@ -1,11 +1,17 @@
-"""Learning rate schedules: callables that give one rate per epoch for a peak and a number of epochs."""
+"""Learning rate schedules: callables that give a number of rates for a peak.
+
+A schedule gives one rate per epoch. One with a true attribute `every_step` gives one rate per step: it is
+called with the number of steps of the whole run, and with the number of epochs for tables and records.
+"""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-Schedule = Callable[[float, int], tuple[float, ...]]  # (peak learning rate, epochs) to one rate per epoch
+from mnistctl.errors import UsageError
+
+Schedule = Callable[[float, int], tuple[float, ...]]  # (peak learning rate, number of rates) to the rates
 
 MAX_RATE = 1e30  # of learning; torch's optimizers cannot take a step with a rate beyond float32
 
@@ -50,7 +56,62 @@ class Cycle:
         return tuple(peak_lr * self.fractions[e % len(self.fractions)] for e in range(epochs))
 
 
-SCHEDULES = {"constant": Constant, "cosine": Cosine, "cycle": Cycle}
+@dataclass(frozen=True)
+class OneCycle:
+    """Up to the peak and down to 0 in every step, each by half a cosine.
+
+    The 1cycle policy of Smith and Topin, Super-Convergence, arXiv 1708.07120, for the learning rate alone.
+    The rate of step s of n, counted from 0, is that at t = (s + 1/2) / n, so that one rate for a whole epoch
+    is that in the middle of it.
+
+    Args:
+        warmup: part of the run in which the rate rises, from 0 to 1.
+        start: the rate at the very start, as a fraction of the peak.
+    """
+
+    warmup: float = 0.3
+    start: float = 0.04
+    every_step: ClassVar[bool] = True
+
+    def __call__(self, peak_lr: float, steps: int) -> tuple[float, ...]:
+        return tuple(peak_lr * self._fraction((step + 0.5) / steps) for step in range(steps))
+
+    def _fraction(self, t: float) -> float:
+        """The fraction of the peak at the time t, from 0 to 1."""
+        if t < self.warmup:
+            return self.start + (1 - self.start) * (1 - math.cos(math.pi * t / self.warmup)) / 2
+        return (1 + math.cos(math.pi * (t - self.warmup) / (1 - self.warmup))) / 2
+
+
+SCHEDULES = {"constant": Constant, "cosine": Cosine, "cycle": Cycle, "onecycle": OneCycle}
+
+
+def changes_every_step(schedule: Schedule) -> bool:
+    """Whether a schedule gives one rate per step, not one per epoch."""
+    return bool(getattr(schedule, "every_step", False))
+
+
+def rates_in_epoch(
+    schedule: Schedule, peak_lr: float, epochs: int, *, epoch: int, steps: int
+) -> tuple[float, ...]:
+    """The learning rate of each step of an epoch.
+
+    Args:
+        schedule: the schedule.
+        peak_lr: the peak.
+        epochs: number of epochs of the run.
+        epoch: the epoch, counted from 1.
+        steps: number of steps of an epoch.
+
+    Raises:
+        UsageError: a schedule that changes every step gives wrong rates for the steps of this run.
+    """
+    if changes_every_step(schedule):
+        rates = tuple(map(float, schedule(peak_lr, epochs * steps)))
+        if message := wrong_rates(rates, epochs * steps, "steps"):
+            raise UsageError(f"the recipe's schedule gives {message}")
+        return rates[(epoch - 1) * steps : epoch * steps]
+    return (float(schedule(peak_lr, epochs)[epoch - 1]),) * steps
 
 
 def hold_after(rates: tuple[float, ...], epoch: int) -> tuple[float, ...]:
@@ -58,10 +119,10 @@ def hold_after(rates: tuple[float, ...], epoch: int) -> tuple[float, ...]:
     return rates[:epoch] + rates[epoch - 1 : epoch] * (len(rates) - epoch)
 
 
-def wrong_rates(rates: Any, epochs: int) -> str:
+def wrong_rates(rates: Any, count: int, unit: str = "epochs") -> str:
     """What is wrong with the learning rates that a schedule gives for so many epochs; empty if nothing is."""
-    if len(rates) != epochs:
-        return f"{len(rates)} learning rates for {epochs} epochs"
+    if len(rates) != count:
+        return f"{len(rates)} learning rates for {count} {unit}"
     if not all(isinstance(rate, int | float) and 0 <= rate <= MAX_RATE for rate in rates):
         return f"a learning rate that is not a number from 0 to {MAX_RATE:g}"
     return ""

@@ -150,23 +150,20 @@ def fit(
         DivergedError: a loss or a weight is no longer finite. That epoch is not yielded.
     """
     learning_rates = recipe.learning_rates()
-    first_averaged = recipe.epochs - recipe.swa_epochs + 1
     steps = math.ceil(len(train) / recipe.batch_size)
 
     for epoch in range(training.epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
 
-        # The learning rate changes once an epoch.
-        lr = learning_rates[epoch - 1]
-        for group in training.optimizer.param_groups:
-            group["lr"] = lr
-
         # One pass over the training digits. The losses add up on the device: reading each one there would
-        # make the processor wait for every step.
+        # make the processor wait for every step. Most schedules have the same rate in all steps of an epoch.
+        rates = recipe.learning_rates_in(epoch, steps)
         training.net.train()
         training.final_score = None
         loss_sum = torch.zeros((), device=train.device)
         for step, (x, y) in enumerate(iterate_batches(training, recipe, train, epoch), start=1):
+            for group in training.optimizer.param_groups:
+                group["lr"] = rates[step - 1]
             loss_sum += train_step(training, recipe, x, y)
             yield Progress(epoch, step, steps)
         loss = loss_sum.item() / steps  # the plain mean over the batches, label smoothing included
@@ -183,11 +180,12 @@ def fit(
             raise _diverged_error(epoch, loss, recipe)
 
         # The last epochs' weights join the average. The loop itself goes on with its own weights.
-        if training.averaged_model is not None and epoch >= first_averaged:
+        if training.averaged_model is not None and epoch >= recipe.first_averaged:
             training.averaged_model.update_parameters(training.net)
 
         training.epoch = epoch
-        seconds, losses = time.perf_counter() - started, by_split(split, score.loss)
+        lr, seconds = learning_rates[epoch - 1], time.perf_counter() - started
+        losses = by_split(split, score.loss)
         yield Epoch(epoch=epoch, lr=lr, loss=loss, accuracy=score.accuracy, seconds=seconds, **losses)
 
     if training.averaged_model is not None:
@@ -279,7 +277,7 @@ def _score_average(
     batches, in training mode with dropout on, as `torch.optim.swa_utils.update_bn` takes them.
     """
     assert training.averaged_model is not None
-    first = recipe.epochs - recipe.swa_epochs + 1
+    first = recipe.first_averaged
     net = training.averaged_model.module
 
     def averaged(*, recomputed: bool) -> AveragedWeights:

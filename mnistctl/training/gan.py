@@ -121,17 +121,11 @@ def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Pro
     Raises:
         DivergedError: a loss or a weight is no longer finite. That epoch is not yielded.
     """
-    learning_rates = recipe.learning_rates()
     steps = len(train) // recipe.batch_size
 
     for epoch in range(training.epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
 
-        # The learning rate changes once an epoch, for both nets.
-        lr = learning_rates[epoch - 1]
-        for optimizer in (training.g_optimizer, training.d_optimizer):
-            for group in optimizer.param_groups:
-                group["lr"] = lr
         training.generator.train()
         training.discriminator.train()
 
@@ -139,8 +133,11 @@ def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Pro
         # targets of the epoch's steps continue the same stream of random numbers.
         torch.manual_seed(derive_seed(training.seed, epoch))
         order = torch.randperm(len(train))[: steps * recipe.batch_size]
+        rates = recipe.learning_rates_in(epoch, steps)
         losses = []
         for step, (x, y) in enumerate(train.batches(order, recipe.batch_size), start=1):
+            for group in training.g_optimizer.param_groups + training.d_optimizer.param_groups:
+                group["lr"] = rates[step - 1]
             losses.append(train_step(training, recipe, x, y))
             yield Progress(epoch, step, steps)
         d_loss, g_loss = (statistics.median(each) for each in torch.stack(losses).T.tolist())

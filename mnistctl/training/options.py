@@ -8,7 +8,7 @@ from mnistctl import models
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models.pretrained import PRETRAINED
 from mnistctl.models.sources import Model, to_model
-from mnistctl.nn.schedules import MAX_RATE, wrong_rates
+from mnistctl.nn.schedules import MAX_RATE
 from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ class RunOptions(Schema):
         Raises:
             UsageError: a number is out of range.
         """
+        from mnistctl.models.recipe import wrong_learning_rates
+
         for field, low, high in (
             ("epochs", 1, MAX_EPOCHS),
             ("batch_size", 1, MAX_INT),
@@ -138,7 +140,7 @@ class RunOptions(Schema):
             batch_size=recipe.batch_size if self.batch_size is None else self.batch_size,
             peak_lr=recipe.peak_lr if self.lr is None else self.lr,
         )
-        if changed != recipe and (wrong := wrong_rates(changed.learning_rates(), changed.epochs)):
+        if changed != recipe and (wrong := wrong_learning_rates(changed)):
             raise UsageError(f"with these epochs and this rate, the recipe's schedule gives {wrong}")
         return changed
 

@@ -23,6 +23,7 @@ from mnistctl.inference.load import NetHeader
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.sources import Model, package_models, to_model
 from mnistctl.nn.device import get_device, hardware_info, set_deterministic, set_threads, tune_malloc
+from mnistctl.nn.schedules import changes_every_step
 from mnistctl.training.classifier import ClassifierTraining, fit
 from mnistctl.training.config import TrainingData, load_training_data
 from mnistctl.training.environment import versions
@@ -35,6 +36,7 @@ BASELINE, AVERAGED = "baseline", "averaged"  # the two arms of a recipe that ave
 _FIELDS_OF_AN_EPOCH = (
     *("net", "optimizer", "batch_size", "shuffle", "label_smoothing", "loss", "augment", "seed_offset"),
 )
+_FIELDS_OF_A_SCHEDULE = ("lr_schedule", "peak_lr", "epochs")
 # The random generators and the number of threads are global to a process, so it runs one trial at a time.
 _PROCESS_LOCK = threading.Lock()
 
@@ -75,7 +77,13 @@ def shared_epochs(one: ClassifierRecipe, other: ClassifierRecipe) -> int:
     if any(getattr(one, field) != getattr(other, field) for field in _FIELDS_OF_AN_EPOCH):
         return 0
     rates = zip(one.learning_rates(), other.learning_rates(), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], rates))
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], rates))
+    if changes_every_step(one.lr_schedule) or changes_every_step(other.lr_schedule):
+        # One rate for each epoch says nothing about its steps; equal schedules do.
+        if any(getattr(one, field) != getattr(other, field) for field in _FIELDS_OF_A_SCHEDULE):
+            return 0
+        return min(shared, one.first_averaged, other.first_averaged)
+    return shared
 
 
 def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:

@@ -235,6 +235,13 @@ def test_show_prints_the_layers_and_the_recipe_of_each_model(name, mnistctl):
     assert lines[end + 2].startswith("optimizer: ")
 
 
+def test_show_tells_of_a_learning_rate_that_changes_in_every_step(mnistctl):
+    shown = mnistctl("show", "--model", "fast").stdout
+    rate = "OneCycle(warmup=0.2, start=0.04), in every step; tables show 0.00691342 in every epoch"
+    assert f"learning rate: {rate}" in shown.splitlines()
+    assert "every step" not in mnistctl("show", "--model", "conv").stdout
+
+
 def test_run_with_weight_averaging_reports_both_scores_and_saves_the_average(mnistctl, tmp_path):
     words = ("train", "swa", "--dataset", "sample", "--epochs", "3", "--batch-size", "200")
     ran = mnistctl(*words)

@@ -188,7 +188,7 @@ def test_configuration_that_cannot_be_read_is_one_line(content, expected, run, t
     assert (ran.returncode, ran.stderr) == (2, f"mnistctl: {expected}\n")
 
 
-@pytest.mark.parametrize("model", ["logit", "linear", "conv", "swa", "lstm"])
+@pytest.mark.parametrize("model", ["logit", "linear", "conv", "swa", "lstm", "fast"])
 def test_printed_configuration_changes_nothing(model, run, mnistctl, tmp_path):
     printed = mnistctl("show", "--model", model, "--toml")
     assert (printed.returncode, printed.stderr) == (0, "")

@@ -14,7 +14,7 @@ import pytest
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
 from mnistctl.models import conv
-from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.models.recipe import ClassifierRecipe, wrong_learning_rates
 from mnistctl.nn.augmentation import Augmentation
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +25,7 @@ def python_blocks(page):
 
 
 IN_MEMORY, RUN, PANDAS, LOAD, GENERATE, PLAIN = python_blocks("docs/library.md")
-MODEL, VARIANT, AUGMENTED = python_blocks("docs/own-recipes.md")
+MODEL, VARIANT, SCHEDULE, AUGMENTED = python_blocks("docs/own-recipes.md")
 
 
 @pytest.fixture
@@ -142,6 +142,15 @@ def test_table_of_the_page_has_the_fields_of_a_recipe():
 
 def test_variant_of_the_page_is_the_recipe_of_swa():
     assert VARIANT.strip() in (ROOT / "mnistctl/models/swa.py").read_text()
+
+
+def test_schedule_of_the_page_has_a_rate_for_every_step():
+    names = {}
+    exec(SCHEDULE, names)
+    recipe = replace(conv.recipe, epochs=10, lr_schedule=names["warm_up"])
+    assert wrong_learning_rates(recipe) == ""
+    assert recipe.learning_rates_in(1, 4) == pytest.approx([recipe.peak_lr * n / 4 for n in (1, 2, 3, 4)])
+    assert recipe.learning_rates_in(2, 4) == (recipe.peak_lr,) * 4
 
 
 def test_augmentation_of_the_page_is_one_of_a_recipe():

@@ -10,7 +10,11 @@ from mnistctl import models
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/page.md").read_text()
 RECORD = json.loads((ROOT / "records/drawings.json").read_text())
-NETS = {net["model"]: net for net in json.loads((ROOT / "records/page.json").read_text())["nets"].values()}
+NETS = {  # nets that were added later have a record of their own
+    net["model"]: net
+    for path in sorted((ROOT / "records").glob("page*.json"))
+    for net in json.loads(path.read_text())["nets"].values()
+}
 CLASSIFIERS = {model: net for model, net in NETS.items() if "digits" in net["float32"]}
 
 

@@ -117,11 +117,18 @@ def test_accuracies_of_the_classifiers_are_the_recorded_ones():
     assert shown.keys() == models.CLASSIFIERS.keys()
     for model, row in shown.items():
         parameters = sum(layer.parameters for layer in summarize_nets(models.load(model))[""])
-        published = statistics.summarize(results.published_accuracies(model))
-        mean = f"{published.mean:.3f}" + (f", mean of {published.n}" if published.n > 1 else "")
-        assert row[:2] == [f"{parameters:,}", mean]
+        assert row[:2] == [f"{parameters:,}", published_cell(model)]
         runs = results.choose_results(reached, model)
         assert row[2:] == (full_run(model, parameters, runs) if runs else short_runs(model, row[-1]))
+
+
+def published_cell(model):
+    """The published accuracy; empty for a recipe of this package."""
+    accuracies = results.published_accuracies(model)
+    if not accuracies:
+        return ""
+    mean = f"{statistics.summarize(accuracies).mean:.3f}"
+    return mean if len(accuracies) == 1 else f"{mean}, mean of {len(accuracies)}"
 
 
 def full_run(model, parameters, runs):
@@ -129,7 +136,8 @@ def full_run(model, parameters, runs):
     ours = statistics.summarize([result.accuracy for result in runs.values()])
     first = record(model)
     assert (first["model"], first["dataset"]["name"]) == (model, "mnist")
-    assert (first["command"], first["parameters"]) == (f"mnistctl train {model}", parameters)
+    assert first["command"].removesuffix(" --threads 1") == f"mnistctl train {model}"
+    assert first["parameters"] == parameters
     names = ", ".join(f"`{name}`" for name in sorted({model, *(result.record for result in runs.values())}))
     return [f"{ours.mean:.3f}, mean of {ours.n}", f"{ours.sd:.3f}", f"{first['seconds']:.0f}", names]
 
@@ -148,8 +156,8 @@ def test_no_mean_differs_significantly_from_the_published_one():
     reached = results.read_results(RECORDS)
     for model in models.CLASSIFIERS:
         accuracies = [result.accuracy for result in results.choose_results(reached, model).values()]
-        if accuracies:
-            assert results.compare_with_published(model, accuracies).p >= 0.05
+        if accuracies and (difference := results.compare_with_published(model, accuracies)):
+            assert difference.p >= 0.05
 
 
 def test_metrics_of_the_generators_are_the_recorded_ones():

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import PIL.Image
 import pytest
 import results
 
@@ -55,6 +56,31 @@ def test_missing_log_of_a_run_is_an_error(records):
     (records / "conv.jsonl").unlink()
     with pytest.raises(FileNotFoundError):
         results.read_curves(records)
+
+
+def test_model_without_published_accuracies_has_empty_cells():
+    assert results.compare_with_published("fast", [99.2, 99.3]) is None
+    row = next(row for row in results._full_rows([]) if row[0] == "fast")
+    assert row == ("fast", "", "", 0, "not run in full", "", "", "", "", "")
+    costs = [
+        results.Cost("a", "a", 3600, 3600, True, 7200, ""),
+        results.Cost("b", "b", 1, 7200, True, None, ""),
+    ]
+    assert [row[4] for row in results._cost_rows(costs)] == ["7,200", ""]
+    assert results._total(costs) == (
+        "In total at most 3.0 hours of processor time. A plain loop would take about 2.0 hours for the runs "
+        "with an estimate, 2.00 times as long."
+    )
+
+
+def test_chart_has_as_many_rows_as_its_models_need(tmp_path):
+    curves = [results.Curve(name, name, "", [1.0, 0.1]) for name in results.models.CLASSIFIERS]
+    heights = []
+    for count in (3, 4, 8):
+        results.draw_curves(curves[:count], tmp_path / "curves.png")
+        with PIL.Image.open(tmp_path / "curves.png") as chart:
+            heights.append(chart.height)
+    assert heights[0] < heights[1] < heights[2]
 
 
 def test_every_model_has_one_colour_of_its_own():

@@ -15,6 +15,7 @@ LINEAR = "def forward(self, x):\n    return self.l(x.flatten(1))"
 FAILING_STEP = "class O(SGD):\n    def step(self, closure=None):\n        {}\n"
 KEEP = FAILING_STEP.format("[self.state[p].update(h={}) for g in self.param_groups for p in g['params']]")
 GAN = recipe_files.HEAD + recipe_files.GAN
+EVERY_STEP = "def s(lr, n):\n    return (lr,) * {}\ns.every_step = True\n"
 
 # By name: the text of the file, and what the error says after the file's name.
 AUGMENTATION = "from mnistctl.nn.augmentation import Augmentation\n"
@@ -82,6 +83,10 @@ BROKEN = {
     "schedule_length": (
         classifier(lr_schedule="lambda lr, n: (lr,) * 3"),
         ", line 10: lr_schedule gives 3 learning rates for 2 epochs",
+    ),
+    "schedule_steps": (
+        classifier(NET + EVERY_STEP.format("2"), lr_schedule="s"),
+        ", line 10: lr_schedule gives 2 learning rates for 4 steps",
     ),
     "schedule_inputs": (classifier(lr_schedule="lambda lr: lr"), ", line 10: lr_schedule: TypeError"),
     "schedule_number": (classifier(lr_schedule="0.1"), "lr_schedule is of type float; give a schedule"),
@@ -211,6 +216,18 @@ def test_schedule_of_another_length_is_refused_when_the_epochs_are_changed(mnist
         assert "gives 2 learning rates for 3 epochs" in ran.stderr
 
 
+def test_schedule_of_steps_that_fits_other_numbers_only_is_one_line(mnistctl, own, tmp_path):
+    (tmp_path / "few.py").write_text(classifier(NET + EVERY_STEP.format("min(n, 4)"), lr_schedule="s"))
+    where = ("--dataset", "own", "--data-dir", str(own))
+    for options, expected in (
+        (("--epochs", "3"), "the recipe's schedule gives 4 learning rates for 6 steps"),
+        ((), "the recipe's schedule gives 4 learning rates for 12 steps"),
+    ):
+        ran = mnistctl("train", "few.py", *where, *options)
+        assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+        assert expected in ran.stderr
+
+
 SOUND = {
     "byte_order_mark": "\ufeff" + classifier(),
     "windows_lines": classifier().replace("\n", "\r\n"),
@@ -227,6 +244,7 @@ SOUND = {
     "double": classifier(module(f"{LINEAR}.double()")),
     "lists_of_rates": classifier(lr_schedule="lambda lr, n: [lr] * n"),
     "numpy_rates": "import numpy\n" + classifier(lr_schedule="lambda lr, n: numpy.linspace(lr, lr / 2, n)"),
+    "every_step": classifier(NET + EVERY_STEP.format("n"), lr_schedule="s"),
     "own_loss": classifier(loss="nn.CrossEntropyLoss(label_smoothing=0.1)"),
     "main": classifier() + "if __name__ == '__main__':\n    raise SystemExit(1)\n",
     "dataclass": "from dataclasses import dataclass\n@dataclass\nclass A:\n    b: int = 1\n" + classifier(),

@@ -1,8 +1,19 @@
 """Learning rate schedules compared with their formulas."""
 
+import math
+
 import pytest
 
-from mnistctl.nn.schedules import Constant, Cosine, Cycle, hold_after
+from mnistctl.errors import UsageError
+from mnistctl.nn.schedules import (
+    Constant,
+    Cosine,
+    Cycle,
+    OneCycle,
+    changes_every_step,
+    hold_after,
+    rates_in_epoch,
+)
 
 
 def test_constant_is_the_peak_in_every_epoch():
@@ -25,3 +36,46 @@ def test_cycle_repeats_its_fractions_of_the_peak():
 def test_rate_is_held_after_an_epoch():
     assert hold_after((0.4, 0.3, 0.2, 0.1), 2) == (0.4, 0.3, 0.3, 0.3)
     assert hold_after((0.4, 0.3), 2) == (0.4, 0.3)
+
+
+def test_one_cycle_rises_to_the_peak_and_falls_to_zero():
+    rates = OneCycle(warmup=0.2, start=0.04)(0.01, 1000)
+    assert len(rates) == 1000
+    # At the middle of the first step, t = 0.0005: start + (1 - start) (1 - cos(pi t / 0.2)) / 2 of the peak.
+    assert rates[0] == pytest.approx(0.01 * (0.04 + 0.96 * (1 - math.cos(math.pi * 0.0005 / 0.2)) / 2))
+    assert rates[99] < rates[100] == pytest.approx(0.0052, rel=0.02)  # halfway up from 0.04 to 1
+    assert max(rates) == pytest.approx(0.01, rel=1e-4)
+    assert rates.index(max(rates)) in (199, 200)
+    assert rates[600] == pytest.approx(0.005, rel=0.01)  # halfway down
+    assert 0 < rates[-1] < 1e-7
+
+
+@pytest.mark.parametrize("warmup", [0.0, 1.0])
+def test_one_cycle_may_only_fall_or_only_rise(warmup):
+    rates = OneCycle(warmup=warmup)(1.0, 50)
+    assert list(rates) == sorted(rates, reverse=warmup == 0)
+    assert all(0 <= rate <= 1 for rate in rates)
+
+
+def test_rate_of_an_epoch_of_one_cycle_is_that_in_its_middle():
+    by_epoch, by_step = OneCycle()(0.01, 3), OneCycle()(0.01, 3 * 101)
+    assert by_epoch == pytest.approx([by_step[50], by_step[151], by_step[252]])
+
+
+def test_schedule_gives_one_rate_per_epoch_unless_it_changes_every_step():
+    assert not changes_every_step(Cosine())
+    assert rates_in_epoch(Cosine(), 0.01, 4, epoch=3, steps=5) == (0.005,) * 5
+    assert changes_every_step(OneCycle())
+    whole = OneCycle()(0.01, 12)
+    parts = [rates_in_epoch(OneCycle(), 0.01, 3, epoch=epoch, steps=4) for epoch in (1, 2, 3)]
+    assert sum(parts, ()) == whole
+
+
+def test_wrong_rates_for_the_steps_of_a_run_are_an_error():
+    def schedule(peak_lr, count):
+        return (peak_lr,) * min(count, 4)
+
+    schedule.every_step = True
+    assert rates_in_epoch(schedule, 0.1, 2, epoch=2, steps=2) == (0.1, 0.1)
+    with pytest.raises(UsageError, match="the recipe's schedule gives 4 learning rates for 6 steps"):
+        rates_in_epoch(schedule, 0.1, 2, epoch=1, steps=3)

@@ -18,7 +18,7 @@ from mnistctl.nn import device
 from mnistctl.nn.device import autocast_for
 from mnistctl.nn.fusion import micro_batch_size, optimize_for
 from mnistctl.training.classifier import ClassifierTraining, fit, iterate_batches, train_step
-from mnistctl.training.events import AveragedWeights, Epoch
+from mnistctl.training.events import AveragedWeights, Epoch, Progress
 
 CPU = torch.device("cpu")
 
@@ -127,6 +127,21 @@ def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, digi
     rest = epochs(second, recipe, subset)
     assert [replace(e, seconds=0) for e in rest] == [replace(e, seconds=0) for e in expected[1:]]
     assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
+
+
+def test_learning_rate_of_every_step_is_that_of_the_schedule(digits):
+    recipe = replace(models.load("fast"), epochs=2, batch_size=100)
+    training, rates = ClassifierTraining(recipe, 0, CPU), []
+    for event in fit(training, recipe, some(digits[0], 450), some(digits[1], 100)):
+        if isinstance(event, Progress):
+            rates.append(training.optimizer.param_groups[0]["lr"])
+    assert tuple(rates) == recipe.lr_schedule(0.01, 10)
+
+
+def test_averaged_epochs_keep_the_rate_of_the_first_of_them_whatever_the_schedule():
+    recipe = replace(models.load("fast"), epochs=4, swa_fraction=0.5)
+    assert recipe.learning_rates_in(3, 5) == recipe.lr_schedule(0.01, 20)[10:15]
+    assert recipe.learning_rates_in(4, 5) == (recipe.learning_rates()[2],) * 5
 
 
 def test_learning_rate_far_too_high_raises_diverged_error(digits):

@@ -104,7 +104,12 @@ def test_journal_has_no_folders_but_that_of_the_data(stub_trials, own):
     assert header["settings"]["arms"] == {"logit": {"logit": "logit"}}
 
 
-@pytest.mark.parametrize("path", sorted(RECORDS.glob("trials-*.jsonl")), ids=lambda path: path.stem)
+VERSION_1 = [
+    path for path in sorted(RECORDS.glob("trials-*.jsonl")) if '"version": 2' not in path.read_text()[:99]
+]
+
+
+@pytest.mark.parametrize("path", VERSION_1, ids=lambda path: path.stem)
 def test_journals_of_version_1_are_read_with_the_new_names(path):
     old = [json.loads(line) for line in path.read_text().splitlines()]
     entries = journal.read(path)

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +10,7 @@ from mnistctl.artifacts import files
 from mnistctl.data import datasets
 from mnistctl.errors import DataError, DivergedError, UsageError
 from mnistctl.models import CLASSIFIERS, load
+from mnistctl.nn.schedules import OneCycle
 from mnistctl.training import classifier
 from mnistctl.training.environment import versions
 from mnistctl.training.options import RunOptions
@@ -85,6 +87,21 @@ def test_shared_epochs_are_those_of_equal_learning_rates():
     for epochs, shared in ((1, 1), (2, 2), (3, 3), (10, 7), (25, 16)):
         pair = [RunOptions(epochs=epochs).recipe(name) for name in ("conv", "swa")]
         assert shared_epochs(*pair) == shared
+
+
+def test_shared_epochs_of_a_rate_for_every_step_end_with_the_first_averaged_one():
+    def down_and_up(peak_lr, count):
+        return tuple(peak_lr * abs(2 * (n + 0.5) / count - 1) for n in range(count))
+
+    # The rates in the middle of epochs 1 and 2 are equal, those of their steps are not.
+    down_and_up.every_step = True
+    baseline = replace(load("conv"), epochs=2, lr_schedule=down_and_up)
+    averaged = replace(baseline, swa_fraction=1.0)
+    assert averaged.learning_rates() == baseline.learning_rates()
+    assert averaged.learning_rates_in(2, 3) != baseline.learning_rates_in(2, 3)
+    assert shared_epochs(baseline, averaged) == 1
+    assert shared_epochs(baseline, replace(baseline, lr_schedule=OneCycle())) == 0
+    assert shared_epochs(baseline, baseline) == 2
 
 
 def test_shared_epochs_are_trained_once(own, monkeypatch):

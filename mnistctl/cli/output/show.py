@@ -149,7 +149,7 @@ def _print_recipe(recipe: "RecipeSummary") -> None:
     settings = ", ".join(f"{k} {_setting(v)}" for k, v in recipe.settings.items() if v is not False)
     each = "" if recipe.conditional is None else ", one for each net"
     print_line(f"optimizer: {recipe.optimizer}, {settings}{each}")
-    print_line(f"learning rate: {_learning_rates(recipe.lr_schedule)}")
+    print_line(f"learning rate: {_learning_rates(recipe)}")
     if recipe.real_targets is not None:
         low, high = recipe.real_targets
         targets = f"targets {low:g} to {high:g} for real images, 0 for generated ones"
@@ -169,10 +169,13 @@ def _setting(value: float | tuple[float, ...]) -> str:
     return f"({', '.join(f'{v:g}' for v in value)})" if isinstance(value, tuple) else str(value)
 
 
-def _learning_rates(rates: Sequence[float]) -> str:
+def _learning_rates(recipe: "RecipeSummary") -> str:
+    rates, schedule = recipe.lr_schedule, recipe.step_schedule
     if len(set(rates)) == 1:
-        return f"{rates[0]:g} in every epoch"
-    return f"{', '.join(f'{rate:.4g}' for rate in rates[:5])} ... {rates[-1]:.4g}"
+        text = f"{rates[0]:g} in every epoch"
+    else:
+        text = f"{', '.join(f'{rate:.4g}' for rate in rates[:5])} ... {rates[-1]:.4g}"
+    return text if schedule is None else f"{schedule}, in every step; tables show {text}"
 
 
 def print_models(summaries: "Sequence[ModelSummary]", packages: Mapping[str, str], *, json: bool) -> None:
