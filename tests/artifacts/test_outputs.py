@@ -54,7 +54,7 @@ def test_an_existing_named_file_is_replaced_only_on_request_and_a_default_one_al
         ("file of trials", b'{"version": 2, "command": "mnistctl trials \\"a\\"", "started": "2026'),
         ("log", b'{"epoch": 1, "lr": 0.1'),
         ("IDX file", b"\0\0\x08\x03" + bytes(20)),
-        ("IDX file", gzip.compress(b"\0\0\x08\x01" + bytes(20))),
+        ("IDX file", gzip.compress(b"\0\0\x08\x01" + bytes(20), mtime=0)),
         ("checkpoint", (20).to_bytes(8, "little") + b'{"__metadata__":{}}   '),
         (None, b'{"version": 2, "name": "conv"'),  # printed by eval
         (None, b"\x89PNG"),

@@ -49,14 +49,18 @@ def scripts(chromium) -> Iterator["Page"]:  # noqa: F821
 
 @pytest.fixture
 def visit(chromium, tmp_path):
-    """A function that opens a page from a file in a new tab, with the lists `requests` and `errors`."""
+    """A function that opens a page from a file in a new tab, with the lists `requests` and `errors`.
+
+    A script in JavaScript that is given runs before those of the page.
+    """
     contexts = []
 
-    def open_page(content, width=1000, height=900, **options):
+    def open_page(content, width=1000, height=900, script="", **options):
         path = tmp_path / "page.html"
         path.write_bytes(content)
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
+        context.add_init_script(script)
         tab = context.new_page()
         tab.requests, tab.errors = [], []
         tab.on("request", lambda request: tab.requests.append(request.url))

@@ -17,6 +17,24 @@ GREYS = """(canvas) => {
 }"""
 
 
+# A generator of random numbers with a known sequence (Lehmer's, with the constants of Park, Miller and
+# Stockmeyer, 1993), in the place of the browser's. Its products are exact in float64.
+LEHMER = """(() => {
+    let state = 1;
+    Math.random = () => (state = (48271 * state) % 2147483647) / 2147483647;
+})()"""
+
+
+def first_noise():
+    """The 100 numbers that a page draws first from LEHMER, by the method of Box and Muller."""
+    state, numbers = 1, []
+    for _ in range(200):
+        state = 48271 * state % 2147483647
+        numbers.append(state / 2147483647)
+    radii, angles = np.array(numbers).reshape(100, 2).T
+    return np.sqrt(-2 * np.log(1 - radii)) * np.cos(2 * np.pi * angles)
+
+
 @pytest.fixture(scope="module")
 def cgan():
     return generator_page()
@@ -58,18 +76,21 @@ def test_ten_digits_are_those_of_the_net_for_the_noise_of_the_sliders(visit, cga
 
 def test_direction_and_distance_move_the_noise_along_them(visit, cgan):
     page, net = cgan
-    tab = visit(page)
+    tab = visit(page, script=LEHMER)
     directions = find_directions(net).numpy()
     assert directions @ directions.T == pytest.approx(np.eye(10), abs=1e-4)
-    before = noise(tab)
+
+    def assert_sliders_show(numbers):
+        """Sliders end at -4 and 4 and round to 0.05, one half in either direction."""
+        assert np.abs(noise(tab) - np.clip(numbers, -4, 4)).max() < 0.0251
+
+    expected = first_noise()
+    assert_sliders_show(expected)
     tab.get_by_role("slider", name="direction 1", exact=True).fill("2")
-    after = noise(tab)
-    assert after @ directions[0] == pytest.approx(2, abs=0.2)
-    across = after - before - ((after - before) @ directions[0]) * directions[0]
-    # Sliders round to 0.05 and end at a largest value, which a few of the random numbers may be beyond.
-    assert np.quantile(np.abs(across), 0.9) < 0.06
+    expected += (2 - expected @ directions[0]) * directions[0]
+    assert_sliders_show(expected)
     tab.get_by_role("slider", name="distance from 0").fill("5")
-    assert np.linalg.norm(noise(tab)) == pytest.approx(5, abs=0.3)
+    assert_sliders_show(expected * 5 / np.linalg.norm(expected))
 
 
 def test_pictures_are_saved_as_png(visit, cgan):
