@@ -26,6 +26,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import torch
+from rounds import ratio
 
 import mnistctl.__main__
 from mnistctl import models
@@ -130,12 +131,10 @@ def measure(names: list[str], rounds: int) -> dict[str, dict[str, dict[str, Time
     return seconds
 
 
-def ratio(slow: Times, fast: Times) -> dict[str, float]:
-    """The median of the ratios of the rounds, and its interval of at least 95 % by order statistics."""
-    ratios = sorted(slow[turn] / fast[turn] for turn in slow.keys() & fast.keys())
-    skip = max(0, int((len(ratios) - 1.96 * len(ratios) ** 0.5) / 2))
-    values = (statistics.median(ratios), ratios[skip], ratios[-1 - skip])
-    return {name: round(value, 2) for name, value in zip(("median", "low", "high"), values, strict=True)}
+def compare(slow: Times, fast: Times) -> dict[str, float]:
+    """The ratio of the times of the rounds that both have."""
+    rounds = sorted(slow.keys() & fast.keys())
+    return ratio([slow[turn] for turn in rounds], [fast[turn] for turn in rounds])
 
 
 def summarize(times: dict[str, dict[str, Times]]) -> dict[str, object]:
@@ -145,9 +144,9 @@ def summarize(times: dict[str, dict[str, Times]]) -> dict[str, object]:
             state: {v: round(1e3 * statistics.median(s.values()), 3) for v, s in by_variant.items()}
             for state, by_variant in times.items()
         },
-        "busy_over_quiet": {v: ratio(times["busy"][v], times["quiet"][v]) for v in VARIANTS},
-        "quiet_ours_over_spinning": ratio(times["quiet"]["ours"], times["quiet"]["spinning"]),
-        "busy_spinning_over_ours": ratio(times["busy"]["spinning"], times["busy"]["ours"]),
+        "busy_over_quiet": {v: compare(times["busy"][v], times["quiet"][v]) for v in VARIANTS},
+        "quiet_ours_over_spinning": compare(times["quiet"]["ours"], times["quiet"]["spinning"]),
+        "busy_spinning_over_ours": compare(times["busy"]["spinning"], times["busy"]["ours"]),
     }
 
 

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+from rounds import ratio
+
 ROOT = Path(__file__).parents[1]
 STEPS = {"logit": 600, "linear": 100, "conv": 2, "simple": 1, "lstm": 10, "gan": 2, "cgan": 2}  # per turn
 SCORED = {"logit": 5000, "linear": 5000, "conv": 1000, "simple": 100, "lstm": 1000}  # images per turn
@@ -125,16 +127,8 @@ def measure(name: str, folders: dict[str, Path], rounds: int) -> dict[str, objec
         if None not in seconds["now"]:
             key = "milliseconds_of_a_step" if what == "step" else "microseconds_of_a_scored_image"
             body[key] = {v: round(unit * statistics.median(seconds[v]), 3) for v in VERSIONS}
-            body[f"{what}_before_over_now"] = ratio(seconds["before"], seconds["now"])
+            body[f"{what}_before_over_now"] = ratio(seconds["before"], seconds["now"], digits=3)
     return body
-
-
-def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
-    """The median of the ratios of the rounds, and its interval of at least 95 % by order statistics."""
-    ratios = sorted(s / f for s, f in zip(slow, fast, strict=True))
-    skip = max(0, int((len(ratios) - 1.96 * len(ratios) ** 0.5) / 2))
-    values = (statistics.median(ratios), ratios[skip], ratios[-1 - skip])
-    return {name: round(value, 3) for name, value in zip(("median", "low", "high"), values, strict=True)}
 
 
 def main() -> None:
