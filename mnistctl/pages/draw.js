@@ -24,8 +24,8 @@ class Drawing {
         "Canvas. Draw with the mouse, a pen or a finger; or move with the arrow keys, and lower and lift the pen with space.",
       pointerdown: (event) => this.begin(event),
       pointermove: (event) => this.move(event),
-      pointerup: () => this.end(),
-      pointercancel: () => this.end(),
+      pointerup: (event) => this.lift(event),
+      pointercancel: (event) => this.lift(event),
       keydown: (event) => this.press(event),
       blur: () => this.hidePen(),
     });
@@ -68,6 +68,10 @@ class Drawing {
     this.onChange(false);
   }
 
+  lift(event) {
+    if (event.pointerId === this.pointer) this.end(); // a second finger ends nothing
+  }
+
   end() {
     this.pointer = null;
     if (!this.stroke) return;
@@ -78,6 +82,8 @@ class Drawing {
   press(event) {
     const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     if (event.key === " ") {
+      event.preventDefault();
+      if (event.repeat) return;
       this.pen = this.pen || [CANVAS_SIDE / 2, CANVAS_SIDE / 2];
       if (this.stroke) this.end();
       else this.start(this.pen);
@@ -314,6 +320,9 @@ class DrawPart {
       min: 0,
       value: digits.indices[0],
       "aria-label": `number of a ${digits.split} digit`,
+      keydown: (event) => {
+        if (event.key === "Enter") show();
+      },
     });
     const put = (place) => {
       index.value = digits.indices[place];

@@ -82,6 +82,10 @@ def test_test_digit_is_read_pixel_by_pixel_until_it_is_changed(visit, fitted_pag
     draw(tab, [[(40, 40), (270, 270)]])
     changed = np.array(seen(tab)).reshape(28, 28)
     assert (changed != images[17]).mean() > 0.1
+    tab.get_by_label("number of a test digit").fill("18")
+    tab.keyboard.press("Enter")
+    settle(tab)
+    assert seen(tab) == images[18].ravel().tolist()
     tab.get_by_label("number of a test digit").fill("99999")
     tab.get_by_role("button", name="Show", exact=True).click()
     assert "does not have that digit" in tab.locator(".testdigits").inner_text()
@@ -93,7 +97,12 @@ def test_canvas_is_drawn_on_with_the_keyboard(visit, fitted_page):
     tab.keyboard.press(" ")
     tab.locator("#inside h2").click()  # the pen is lifted where the canvas loses the focus
     tab.locator("canvas.drawing").focus()
-    for key in ("ArrowUp",) * 8 + (" ",) + ("ArrowDown",) * 16 + (" ",):
+    for _ in range(8):
+        tab.keyboard.press("ArrowUp")
+    for _ in range(3):
+        tab.keyboard.down(" ")  # a key that is held down repeats
+    tab.keyboard.up(" ")
+    for key in ("ArrowDown",) * 16 + (" ",):
         tab.keyboard.press(key)
     settle(tab)
     image = np.array(seen(tab)).reshape(28, 28)
@@ -106,11 +115,17 @@ def test_finger_draws_too(visit, fitted_page):
     tab = visit(fitted_page, width=360, has_touch=True)
     box = tab.locator("canvas.drawing").bounding_box()
     session = tab.context.new_cdp_session(tab)
+
+    def touch(kind, *points):
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
+
     for number in range(20):
-        kind = "touchStart" if number == 0 else "touchMove"
-        point = {"x": box["x"] + 150, "y": box["y"] + 40 + 10 * number}
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
-    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        point = {"id": 0, "x": box["x"] + 150, "y": box["y"] + 40 + 10 * number}
+        touch("touchStart" if number == 0 else "touchMove", point)
+        if number == 5:  # a second finger touches and is lifted
+            touch("touchStart", point, {"id": 1, "x": box["x"] + 200, "y": box["y"] + 90})
+            touch("touchEnd", point)
+    touch("touchEnd")
     settle(tab)
     assert np.ptp(np.nonzero(np.array(seen(tab)).reshape(28, 28))[0]) + 1 == 20
 
