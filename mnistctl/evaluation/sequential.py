@@ -127,7 +127,7 @@ def _width_factor(n: int, rule: StoppingRule) -> float | None:
 
     It holds the differences whose e-value is below 1 / alpha: `_e_value`, solved for the mean.
     """
-    c2 = rule.scale**2
+    c2 = 1 / rule.scale**2
     k = ((n + c2) / (c2 * rule.alpha**2)) ** (1 / n)
     rest = n + c2 - k * c2
     return (k - 1) * (n + c2) / rest if rest > 0 else None
@@ -136,9 +136,10 @@ def _width_factor(n: int, rule: StoppingRule) -> float | None:
 def _e_value(n: int, mean: float, variance: float, rule: StoppingRule) -> float:
     """The mixture of the likelihood ratios of effect sizes against 0.
 
-    `sqrt(c²/(n+c²)) ((n+c²) V / ((n+c²) V - S²))^(n/2)` with V the sum of squares, S the sum and c the scale.
+    `sqrt(c²/(n+c²)) ((n+c²) V / ((n+c²) V - S²))^(n/2)` with V the sum of squares, S the sum, and c² the
+    precision of the mixture, 1 / scale².
     """
-    c2 = rule.scale**2
+    c2 = 1 / rule.scale**2
     if variance == 0:
         ratio = 1.0 if mean == 0 else (n + c2) / c2
     else:

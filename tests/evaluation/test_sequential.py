@@ -3,15 +3,17 @@
 import math
 import random
 
+import numpy as np
 import pytest
+from scipy import integrate, stats
 
 from mnistctl.evaluation.sequential import SequentialTest, StoppingRule, settle
 
 RULE = StoppingRule(margin=0.05)
 PAIRS = [0.03, -0.01, 0.02, 0.05, 0.01, 0.04, 0.02, 0.0, 0.03, 0.06]
 # savvi.linear_regression.log_bf(t2, nu=n - 1, phi=1, z2=n) of savvi 0.3.1, t2 = n mean² / sd², after each
-# of the pairs from the second on. It is not installed for the tests, because it brings 11 other packages;
-# `python bench/sequential.py --savvi` compares with it.
+# of the pairs from the second on. It is not installed for the tests, because it brings 11 other packages,
+# most of them solvers; `python bench/sequential.py --savvi` compares with it. ville 0.1.0 has no t test.
 SAVVI = [
     -0.40620530069338145,
     -0.1884388256281262,
@@ -36,7 +38,19 @@ def test_e_values_are_those_of_another_package():
     assert found[1:] == pytest.approx(SAVVI, rel=1e-12)
 
 
-@pytest.mark.parametrize(("alpha", "scale"), [(0.05, 1.0), (0.01, 1.0), (0.05, 0.3), (0.2, 2.5)])
+@pytest.mark.parametrize("scale", [0.5, 1, 2])
+def test_e_value_is_the_average_of_likelihood_ratios_over_effect_sizes_with_this_sd(scale):
+    rule = StoppingRule(margin=0.05, scale=scale)
+    effects = np.linspace(-8 * scale, 8 * scale, 1001)
+    weights = stats.norm.pdf(effects, scale=scale)
+    looks = add_all(PAIRS, rule)
+    for look in looks[1], looks[4], looks[9]:
+        n, t = look.n, look.difference / look.sd * math.sqrt(look.n)
+        ratios = stats.nct.pdf(t, n - 1, effects * math.sqrt(n)) / stats.t.pdf(t, n - 1)
+        assert look.e_value == pytest.approx(integrate.simpson(ratios * weights, x=effects), rel=1e-6)
+
+
+@pytest.mark.parametrize(("alpha", "scale"), [(0.05, 1.0), (0.01, 1.0), (0.05, 0.5), (0.2, 2.5)])
 def test_interval_holds_the_differences_with_an_e_value_below_the_bound(alpha, scale):
     rule = StoppingRule(margin=0.05, alpha=alpha, scale=scale)
     bounded = [look for look in add_all(PAIRS, rule) if look.interval is not None]

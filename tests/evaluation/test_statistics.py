@@ -4,8 +4,9 @@ import math
 import random
 import warnings
 
+import numpy as np
 import pytest
-from scipy import stats
+from scipy import integrate, special, stats
 
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
@@ -110,6 +111,28 @@ def test_power_is_that_of_a_simulation():
         detected += abs(sum(values) / n / stats.sem(values)) > critical
     power = statistics.power(difference / sd * math.sqrt(n), n - 1)
     assert power == pytest.approx(detected / 2000, abs=0.03)
+
+
+def power_by_integration(shift, df):
+    """The power, averaged over the distribution of the estimated standard error, which is that of chi."""
+    chi = np.linspace(0, 16, 8_001)
+    bound = stats.t.ppf(0.975, df) * chi / math.sqrt(df)
+    missed = special.ndtr(bound - shift) - special.ndtr(-bound - shift)
+    return 1 - integrate.simpson(missed * stats.chi.pdf(chi, df), x=chi)
+
+
+@pytest.mark.parametrize("df", range(1, 11))
+def test_power_is_that_of_an_integral_for_few_degrees_of_freedom(df):
+    for shift in (0, 0.5, 2, 5, 8.5, 10, 12, 16, 20, 25, 30):
+        assert statistics.power(shift, df) == pytest.approx(power_by_integration(shift, df), abs=1e-9)
+
+
+def test_two_pairs_detect_sixteen_standard_errors_and_large_differences_need_few_trials():
+    assert power_by_integration(16.334, 1) == pytest.approx(0.8, abs=1e-5)
+    assert statistics.minimum_detectable_effect(1.0, 1) == pytest.approx(16.334, abs=1e-3)
+    for difference, trials in ((6, 3), (7, 3), (9, 3), (12, 2), (1e12, 2)):
+        found = statistics.required_trials(difference, lambda n: (1 / math.sqrt(n), n - 1))
+        assert found == trials
 
 
 def test_required_trials_are_the_fewest_and_the_detectable_effect_is_the_inverse():
