@@ -14,11 +14,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is one process per core already
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import numpy as np
 import pytest
 import torch
 
 from mnistctl.__main__ import main
-from mnistctl.artifacts import files
+from mnistctl.artifacts import drawing, files
 from mnistctl.data import datasets, idx
 from mnistctl.nn.cores import available_cores
 
@@ -32,11 +33,13 @@ Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def mnistctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+def mnistctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Program:
     """A function that runs the program with these arguments in an empty folder, with these variables set.
 
-    It runs `main` in this process. A process of its own would take two seconds to import torch.
+    It runs `main` in this process. A process of its own would take two seconds to import torch. Charts are
+    white, except in tests marked `charts`: drawing takes most of the time of a short run.
     """
+    drawn = request.node.get_closest_marker("charts") is not None
 
     def program(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
         out, err, code = io.StringIO(), io.StringIO(), 0
@@ -49,6 +52,8 @@ def mnistctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
             for name, value in {"MNISTCTL_OFFLINE": "1", **environment}.items():
                 patched.setenv(name, value)
             patched.chdir(tmp_path)
+            if not drawn:
+                patched.setattr(drawing.Chart, "pixels", white)
             patched.setattr(sys, "argv", ["mnistctl", *args])
             try:
                 main()
@@ -61,6 +66,11 @@ def mnistctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
         return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
 
     return program
+
+
+def white(chart: drawing.Chart) -> np.ndarray:
+    """White pixels in the size of a chart."""
+    return np.full((round(chart.height), round(chart.width), 3), 255, np.uint8)
 
 
 @pytest.fixture(scope="session")

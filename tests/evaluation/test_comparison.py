@@ -114,6 +114,7 @@ def test_accuracy_under_a_corruption_is_that_on_a_corrupted_data_set(mnistctl, t
     assert "wrote out/a-eval-own-test-corruptions.png" in lines
 
 
+@pytest.mark.charts
 def test_disputed_labels_are_marked_in_tables_and_figures(mnistctl, three, monkeypatch, tmp_path):
     plain = json.loads(mnistctl("eval", "a", *three, "--json").stdout)
     assert (plain["label_issues"], plain["accuracy_without_label_issues"]) == (None, None)
