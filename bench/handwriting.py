@@ -12,6 +12,7 @@ import argparse
 import csv
 import json
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -265,7 +266,8 @@ def main() -> None:
         wrong = [n for n, picture in enumerate(pictures) if predicted[n] != picture.label]
         grids.write_png(arguments.sheet, make_sheet(pictures, inputs, wrong))
     versions = {name: metadata.version(name) for name in ("mnistctl", "torch", "numpy", "scipy", "pillow")}
-    command = "python bench/handwriting.py FOLDER --before BEFORE --ablation --out records/handwriting.json"
+    given = [argument if argument != str(arguments.folder) else "FOLDER" for argument in sys.argv[1:]]
+    command = " ".join(["python bench/handwriting.py", *given])
     body = {"command": command, "model": model, "digest": checkpoint.digest(net.state_dict())}
     body |= {"versions": versions | {"python": platform.python_version()}, "machine": hardware_info()}
     body |= {"columns": columns, "over_sources": leads}
