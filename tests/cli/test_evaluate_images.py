@@ -164,6 +164,7 @@ def test_labelled_folder_gives_the_accuracy_and_a_picture_of_the_misread_ones(mn
     assert (report["accuracy"]["right"], report["accuracy"]["images"]) == (3, 4)
     assert 30 < report["accuracy"]["low"] < 75 < report["accuracy"]["high"] < 96
     assert report["left_out"] == ["mine/scan.pdf"]
+    assert report["paths"] == ["out/conv-eval-images-errors.png"]
 
 
 def test_labels_in_a_table_are_used(mnistctl, tmp_path):

@@ -42,9 +42,46 @@ def test_calls_from_train_to_backward_are_at_most_five_and_exist():
     assert "loss.backward()" in (PACKAGE / rows[-1][2]).read_text()
 
 
-def test_folders_are_listed_in_the_order_of_the_layers():
+def read_contracts():
+    """The layers, top first, and for each folder the further folders that it must not import."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    forbidden = {
+        source.removeprefix("mnistctl."): {
+            each.removeprefix("mnistctl.") for each in contract["forbidden_modules"]
+        }
+        for contract in contracts
+        if contract["type"] == "forbidden"
+        for source in contract["source_modules"]
+    }
+    return layers, forbidden
+
+
+def test_folders_may_import_what_the_contracts_allow():
+    layers, forbidden = read_contracts()
+    below = {}
+    for number, layer in enumerate(layers):
+        lower = {
+            name.strip().removeprefix("mnistctl.")
+            for each in layers[number + 1 :]
+            for name in each.split("|")
+        }
+        for name in layer.split("|"):
+            below[name.strip().removeprefix("mnistctl.")] = lower - {"schema", "errors"}
+    allowed = {name: lower - forbidden.get(name, set()) for name, lower in below.items()}
+    rows = re.findall(r"^\| `(\w+)/` \| .* \| (.*?) ?\|$", ARCHITECTURE, re.M)
+    assert len(rows) == 10
+    for number, (folder, cell) in enumerate(rows):
+        named = set(re.findall(r"`(\w+)/`", cell))
+        if cell == "all below":
+            named = {name for name, _ in rows[number + 1 :]}
+        elif cell.endswith("and what is below it"):
+            named |= set.union(*(allowed[name] for name in named))
+        assert named == allowed[folder], folder
+
+
+def test_folders_are_listed_in_the_order_of_the_layers():
+    layers, _ = read_contracts()
     expected = [name.strip().removeprefix("mnistctl.") for layer in layers for name in layer.split("|")]
     listed = re.findall(r"^\| `(\w+)(?:/|\.py)` \| ", ARCHITECTURE, re.M)
     assert listed == [name for name in expected if name != "__main__"]

@@ -5,7 +5,10 @@ import statistics
 from pathlib import Path
 
 import numpy as np
+import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
@@ -43,6 +46,38 @@ def test_recipe_of_fast_was_swept_and_its_picture_is_the_recorded_one():
     assert np.array_equal(np.asarray(shown), np.asarray(drawn))
 
 
+def count_multiply_adds(name):
+    """Of one image: each weight of a convolution counts once for every pixel of its output."""
+    total = 0
+
+    def count(module, _, output):
+        nonlocal total
+        pixels = output[0, 0].numel() if output.ndim == 4 else 1
+        total += module.weight.numel() * pixels
+
+    net = models.load_classifier(name).net().eval()
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(count)
+    net(torch.zeros(1, 1, 28, 28))
+    return total
+
+
+def test_multiply_adds_of_fast_and_conv_are_those_of_their_layers():
+    fast, conv = (count_multiply_adds(name) for name in ("fast", "conv"))
+    assert 2 * conv == pytest.approx(1e6 * record("scoring")["models"]["conv"]["megaflop_per_image"])
+    assert (
+        f"{fast / 1e6:.2f} million multiply-adds for an image; conv's takes {conv / 1e6:.2f} million" in TEXT
+    )
+
+
+def test_gain_of_label_smoothing_is_the_recorded_one():
+    arms = {arm["model"]: arm["mean"] for arm in record("search/sweep-fast")["arms"]}
+    without, *others = (arms[f"fast-label_smoothing={n}"] for n in (0.0, 0.02, 0.1))
+    assert f"Label smoothing of 0.05 gains {arms['fast'] - without:.2f} points." in TEXT
+    assert max(abs(arms["fast"] - other) for other in others) < 0.05
+
+
 def test_times_of_fast_are_the_recorded_ones():
     times, trials = record("fast-time"), record("trials-fast-20")["arms"][0]
     assert min(times["fast"]["mean"], trials["mean"]) >= 99
@@ -53,6 +88,8 @@ def test_times_of_fast_are_the_recorded_ones():
         ratio = f"{median:.2f} ({low:.2f} to {high:.2f})" if name != "fast" else ""
         assert f"| {name} | {row['median_seconds']:.2f} | {row['mean']:.2f} | {ratio} |" in LINES
     assert times["conv of the first version"]["fast_over_this"][2] <= 0.65
+    assert f"({times['fast']['mean']:.2f} and {trials['mean']:.2f} %)" in TEXT
+    assert (times["machine"]["threads"], record("trials-fast-20")["threads"]) == (2, 1)
 
 
 def test_search_is_the_recorded_one_and_never_scored_the_test_set():

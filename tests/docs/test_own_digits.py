@@ -111,6 +111,17 @@ def test_real_handwriting_is_the_recorded_one():
         assert re.search(rf"^\| {start.get(name, name)}[^|]* \| {re.escape(cells)} \|$", PAGE, re.MULTILINE)
 
 
+def test_kinds_of_pictures_are_explained_with_their_number():
+    steps = HANDWRITING["columns"]["steps"]
+    rows = re.findall(r"^\| (\w+) \| (\d+) (?:pictures|photographs|drawings)", PAGE, re.M)
+    counts = {kind: int(count) for kind, count in rows}
+    assert counts.keys() == steps["kinds"].keys()
+    assert sum(counts.values()) == steps["pictures"]
+    for kind, count in counts.items():
+        misread = sum(error["kind"] == kind for error in HANDWRITING["errors"])
+        assert 100 * (count - misread) / count == pytest.approx(steps["kinds"][kind], abs=0.005)
+
+
 def test_gain_of_each_step_is_the_recorded_one():
     columns = HANDWRITING["columns"]
     for name, column in columns.items():

@@ -108,6 +108,11 @@ def test_environment_variables_of_the_page_are_those_of_the_options():
     assert documented == declared
 
 
+def test_quiet_is_explained_for_the_commands_that_have_it():
+    rows = re.findall(r"^\| `(\w+)[ `].*? \| ", PAGES["docs/exit-codes.md"], re.M)
+    assert set(rows) == {name for name in COMMANDS if "--quiet" in options(name)}
+
+
 def test_exit_codes_of_the_page_are_those_of_the_errors():
     page = PAGES["docs/exit-codes.md"]
     documented = {int(code) for code in re.findall(r"^\| (\d) \| ", page, re.M)}

@@ -61,6 +61,11 @@ def test_variation_between_runs_is_the_recorded_one():
     for model in ("logit", "conv"):
         first, second = (f"{run[model]['times_as_long_as_ours']['plain']:.2f}" for run in runs)
         assert f"{second} for {model} instead of {first}" in TEXT
+    third, xeon = (
+        record(f"speed-{name}")["recipes"]["conv"]["times_as_long_as_ours"]["plain"]
+        for name in ("slow", "xeon")
+    )
+    assert f"conv has {third:.2f} in a third run (`records/speed-slow.json`), and {xeon:.2f} on an" in TEXT
     slow = record("speed-slow")["recipes"]["linear"]["microseconds_per_image"]
     assert f"{slow['ours']:.1f} us per image and {slow['plain']:.1f} for the plain loop" in TEXT
 
@@ -104,6 +109,7 @@ def test_times_on_a_busy_machine_are_the_recorded_ones():
 
 
 def test_times_of_two_versions_are_the_recorded_ones():
+    assert f"*Before* is commit {record('versions')['before']}." in TEXT
     for name, row in record("versions")["models"].items():
         step, ratio = row["milliseconds_of_a_step"], row["step_before_over_now"]
         scored = row.get("microseconds_of_a_scored_image", {})
