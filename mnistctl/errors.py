@@ -5,7 +5,7 @@ that would help. `cli/errors.py` turns these into options and commands.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
@@ -39,6 +39,7 @@ class MnistctlError(Exception):
         field: name of the option or argument that is wrong, as a Python identifier ("batch_size").
         value: its value; None for a flag.
         remedies: what helps, in order: names of fields to set ("overwrite"), or actions ("download").
+        options: what the commands of the remedies must be told, by field ("data_dir"); None for the default.
 
     Attributes:
         commands: the command that carries out a remedy, by remedy; set by the command line.
@@ -48,13 +49,20 @@ class MnistctlError(Exception):
     exit_code = 1
 
     def __init__(
-        self, message: str, *, field: str | None = None, value: object = None, remedies: Iterable[str] = ()
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        value: object = None,
+        remedies: Iterable[str] = (),
+        options: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
         self.value = value
         self.remedies = tuple(remedies)
+        self.options = dict(options or {})
         self.commands: dict[str, str] = {}
         self.variable: str | None = None
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mnistctl.cli.options import DATA_DIR, DataDir, Dataset, Json, flag
+from mnistctl.cli.options import DATA_DIR, DataDir, Dataset, Json, flag, refuse_ignored
 from mnistctl.cli.output import terminal
 from mnistctl.errors import DataError, UsageError
 
@@ -13,6 +13,7 @@ _MAX_TIMEOUT = 86_400  # seconds; a socket refuses much larger numbers
 
 
 def download(
+    context: typer.Context,
     dataset: Dataset = "mnist",
     data_dir: DataDir = DATA_DIR,
     mirror: Annotated[
@@ -32,17 +33,20 @@ def download(
     """The command `download`."""
     from mnistctl.cli.output.show import print_file_statuses
     from mnistctl.data import download
-    from mnistctl.data.datasets import dataset_folder, get_dataset
+    from mnistctl.data.datasets import get_dataset
 
     if not 0 < timeout <= _MAX_TIMEOUT:
         message = f"give a number of seconds above 0, at most {_MAX_TIMEOUT}"
         raise UsageError(message, field="timeout", value=f"{timeout:g}")
-    if check and source is not None:
-        raise UsageError("--check copies nothing; leave out --from")
+    checked = {"dataset", "data_dir", "json"}
+    if check:
+        refuse_ignored(context, "--check", {"check", *checked})
+    elif source is not None:
+        refuse_ignored(context, "--from", {"source", "overwrite", *checked})
     if check:
         statuses = download.check(dataset, data_dir)
         print_file_statuses(statuses, dataset, json=json)
-        download.require_no_others(dataset, dataset_folder(dataset, data_dir), statuses)
+        download.require_no_others(dataset, data_dir, statuses)
         bad = [status.file for status in statuses if status.count is None]
         if bad:
             raise DataError(
@@ -50,6 +54,7 @@ def download(
                 field="dataset",
                 value=dataset,
                 remedies=["download"] if get_dataset(dataset).mirrors else ["data_dir"],
+                options={"data_dir": data_dir},
             )
         return
     with terminal.download_progress() as on_progress:

@@ -1,8 +1,10 @@
 """How the command line words an error of the core: fields become options, remedies become commands."""
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from mnistctl.artifacts.files import Warned
 from mnistctl.errors import MnistctlError
@@ -17,11 +19,13 @@ _OPTIONS = {
     "settings": "--set",
 }
 
-# Remedies that are more than an option to set. {dataset} becomes the option of an error about a data set.
+# Remedies that are more than an option to set. {dataset}, {data_dir} and {out_dir} become options.
 _ACTIONS = {
-    "download": "run `mnistctl download{dataset}`",
-    "download_from": "copy the files from another machine with `mnistctl download{dataset} --from DIR`",
-    "download_mirror": "try another mirror with `mnistctl download{dataset} --mirror URL`",
+    "download": "run `mnistctl download{dataset}{data_dir}`",
+    "download_from": (
+        "copy the files from another machine with `mnistctl download{dataset}{data_dir} --from DIR`"
+    ),
+    "download_mirror": "try another mirror with `mnistctl download{dataset}{data_dir} --mirror URL`",
     "online": "leave out --offline (or unset MNISTCTL_OFFLINE)",
     "source": "use --from DIR for a local folder",
     "with_resume": "use it with --resume",
@@ -35,9 +39,9 @@ _ACTIONS = {
     "free_space": "free space on the disk, or write to another",
     "other_folder": "choose a folder that can be written",
     "finish": "finish the run with --resume",
-    "train": "train one with `mnistctl train MODEL`",
+    "train": "train one with `mnistctl train MODEL{out_dir}`",
     "train_holdout": "use a model that was trained with --holdout, or --split test",
-    "train_conv": "train one with `mnistctl train conv`",
+    "train_conv": "train one with `mnistctl train conv{out_dir}`",
     "start": "start one with `mnistctl train`",
     "list_settings": "see `mnistctl show --model MODEL`",
     "train_more": "use --init with its weights",
@@ -50,8 +54,10 @@ _ACTIONS = {
     "overwrite_lower_lr": "use --overwrite with a lower --lr",
     "sample": "use --dataset sample",
     "own": "use --dataset own",
-    "download_overwrite": "replace them with `mnistctl download{dataset} --overwrite`",
+    "download_overwrite": "replace them with `mnistctl download{dataset}{data_dir} --overwrite`",
 }
+
+_FOLDERS = {"data_dir": "data", "out_dir": "out"}  # the default folders, by field
 
 # What the command in `error.commands` does, for each remedy that can have one.
 _EFFECTS = {
@@ -93,19 +99,29 @@ def describe_warning(warning: Warned) -> str:
 
 def _hints(error: MnistctlError) -> Iterator[str]:
     """What helps: a sentence for each command that is known, then the actions and options in one sentence."""
-    dataset = f" --dataset {error.value}" if error.field == "dataset" else ""
+    dataset = error.value if error.field == "dataset" else error.options.get("dataset")
+    words = {"dataset": "" if dataset is None else f" --dataset {dataset}"}
+    words |= {field: _folder_words(field, error.options.get(field)) for field in _FOLDERS}
     actions, options = [], []
     for remedy in error.remedies:
         if remedy in error.commands:
             yield f"`{error.commands[remedy]}` {_EFFECTS[remedy]}"
         elif remedy in _ACTIONS:
-            actions.append(_ACTIONS[remedy].format(dataset=dataset))
+            actions.append(_ACTIONS[remedy].format(**words))
         else:
             options.append(option_of(remedy))
     if options:
         actions.append(f"use {_join(options)}")
     if actions:
         yield _join(actions)
+
+
+def _folder_words(field: str, folder: object) -> str:
+    """The option for a folder, as in ` --data-dir digits`; empty if a command without it uses this folder."""
+    usual = os.environ.get(f"MNISTCTL_{field.upper()}") or _FOLDERS[field]
+    if folder is None or folder == Path(usual).expanduser():
+        return ""
+    return f" {option_of(field)} {shlex.quote(str(folder))}"
 
 
 def _join(phrases: list[str]) -> str:

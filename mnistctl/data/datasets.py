@@ -195,33 +195,27 @@ def load(name: str, data_dir: Path | None, split: Split) -> tuple[Arrays, dict[s
             continue
         path = find_file(folder, file)
         if path is None:
-            raise _missing_error(dataset, folder, file)
+            message = f"{folder}: {file.name} is missing"
+            raise _error(dataset, data_dir, message, "download", "sample", "data_dir")
         try:
             content, checksums[file.name] = read_verified(path, file)
             arrays[file.kind] = _check_shape(path, idx.to_array(content), file.kind)
         except idx.IdxError as error:
-            remedies = _remedies(dataset, error)
-            raise DataError(str(error), field="dataset", value=name, remedies=remedies) from None
+            helps = ("own", "download_overwrite") if isinstance(error, OtherFileError) else ("download",)
+            raise _error(dataset, data_dir, str(error), *helps) from None
     images, labels = arrays["images"], arrays["labels"]
     if len(images) != len(labels):
         message = f"{folder}: the {split} files hold {len(images)} images but {len(labels)} labels"
-        raise DataError(message, field="dataset", value=name, remedies=_remedies(dataset))
+        raise _error(dataset, data_dir, message, "download")
     return Arrays(images, labels), checksums
 
 
-def _remedies(dataset: Dataset, error: idx.IdxError | None = None) -> list[str]:
-    """What helps if a file of the data set cannot be used."""
-    if dataset.name == "sample":
-        return ["reinstall"]
+def _error(dataset: Dataset, data_dir: Path | None, message: str, *remedies: str) -> DataError:
+    """The error that files of the data set cannot be used; `remedies` help if it can be downloaded."""
     if not dataset.mirrors:
-        return ["import_pictures", "data_dir"]
-    return ["own", "download_overwrite"] if isinstance(error, OtherFileError) else ["download"]
-
-
-def _missing_error(dataset: Dataset, folder: Path, file: File) -> DataError:
-    remedies = ["download", "sample", "data_dir"] if dataset.mirrors else ["import_pictures", "data_dir"]
-    message = f"{folder}: {file.name} is missing"
-    return DataError(message, field="dataset", value=dataset.name, remedies=remedies)
+        remedies = ("reinstall",) if dataset.name == "sample" else ("import_pictures", "data_dir")
+    options = {"data_dir": data_dir}
+    return DataError(message, field="dataset", value=dataset.name, remedies=remedies, options=options)
 
 
 @dataclass(frozen=True)

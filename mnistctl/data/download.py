@@ -78,17 +78,20 @@ def check(name: str, data_dir: Path | None) -> list[FileStatus]:
     return [_file_status(folder, file) for file in get_dataset(name).files]
 
 
-def require_no_others(name: str, folder: Path, statuses: Iterable[FileStatus]) -> None:
-    """Check that `folder` has no sound IDX file in the place of one of the data set's.
+def require_no_others(name: str, data_dir: Path | None, statuses: Iterable[FileStatus]) -> None:
+    """Check that the data folder has no sound IDX file in the place of one of the data set's.
 
     Raises:
         DataError: it has.
     """
     others = [status.file for status in statuses if status.action == "other"]
     if others and get_dataset(name).mirrors:
+        folder = dataset_folder(name, data_dir)
         message = f"in {folder} are other IDX files of these names, which are kept: {', '.join(others)}"
         remedies = ("own", "download_overwrite", "data_dir")
-        raise DataError(message, field="dataset", value=name, remedies=remedies)
+        raise DataError(
+            message, field="dataset", value=name, remedies=remedies, options={"data_dir": data_dir}
+        )
 
 
 def ensure(
@@ -101,8 +104,7 @@ def ensure(
     """
     missing = missing_files(name, data_dir) if get_dataset(name).mirrors else []
     if missing and offline:
-        folder = dataset_folder(name, data_dir)
-        raise _download_error(name, missing, folder, ["downloads are turned off"], "online")
+        raise _download_error(name, missing, data_dir, ["downloads are turned off"], "online")
     if missing:
         fetch(name, data_dir, progress=progress)
 
@@ -146,7 +148,7 @@ def fetch(
         raise UsageError("no such folder", field="source", value=source)
     found = [_file_status(folder, file) for file in dataset.files]
     if not overwrite:
-        require_no_others(name, folder, found)
+        require_no_others(name, data_dir, found)
     check_outputs([Output(folder / file.name, DOWNLOAD) for file in dataset.files])
     files.remove_stale_temp_files(folder)
     downloader = _Downloader(addresses, timeout, progress)
@@ -163,8 +165,14 @@ def fetch(
             contents[file.name] = content
             status = FileStatus(file.name, file.kind, idx.shape(content)[0], "fetched")
         statuses.append(status)
+    if failed and source is not None:
+        names = ", ".join(file.name for file in failed)
+        why = f" ({'; '.join(filter(None, reasons))})" if any(reasons) else ""
+        message = f"has no sound copy of {names}, with or without .gz{why}"
+        options = {"dataset": name, "data_dir": data_dir}
+        raise DataError(message, field="source", value=source, remedies=["download"], options=options)
     if failed:
-        raise _download_error(name, failed, folder, reasons)
+        raise _download_error(name, failed, data_dir, reasons)
     for file_name, content in contents.items():
         files.write(folder / file_name, content)
     return statuses
@@ -291,10 +299,14 @@ def _check_content(content: bytes, file: File) -> None:
 
 
 def _read_local(source: Path, file: File) -> bytes:
-    """The verified, unpacked bytes of `file` in the folder `source`."""
+    """The verified, unpacked bytes of `file` in the folder `source`.
+
+    Raises:
+        _PermanentError: it is damaged; or, without a message, missing.
+    """
     path = find_file(source, file)
     if path is None:
-        raise _PermanentError(f"{source}: has neither {file.name} nor {file.name}.gz")
+        raise _PermanentError
     try:
         return bytes(read_verified(path, file)[0])
     except DataError as error:
@@ -315,12 +327,13 @@ def _file_status(folder: Path, file: File) -> FileStatus:
 
 
 def _download_error(
-    name: str, missing: list[File], folder: Path, reasons: list[str], *remedies: str
+    name: str, missing: list[File], data_dir: Path | None, reasons: list[str], *remedies: str
 ) -> DataError:
     names = ", ".join(file.name for file in missing)
     return DataError(
-        f"missing or damaged in {folder}: {names} ({'; '.join(reasons)})",
+        f"missing or damaged in {dataset_folder(name, data_dir)}: {names} ({'; '.join(reasons)})",
         field="dataset",
         value=name,
         remedies=[*remedies, "download_from", "download_mirror", "sample"],
+        options={"data_dir": data_dir},
     )

@@ -46,14 +46,15 @@ def _not_found(name: str, out_dir: Path) -> CheckpointError:
             return UnfinishedRunError(run_path, _unfinished_model(folder))
     folder = path if path.is_dir() else out_dir
     names = files.list_runs(folder, "safetensors")
+    remedies, options = ("train", "pretrained"), {"out_dir": out_dir}
     available = f" (available: {', '.join(names)})" if names else ""
     if path.exists():
         what = "a folder" if path.is_dir() else "not a file"
         message = f"{name}: {what}; give a trained model's name or file{available}"
-        return CheckpointError(message, remedies=["train", "pretrained"])
+        return CheckpointError(message, remedies=remedies, options=options)
     hint = suggest(name, [*names, *map(str, path.parent.glob("*.safetensors"))]).removesuffix(";")
     message = f"no trained model {name!r} in {out_dir}{available}{hint}"
-    return CheckpointError(message, remedies=["train", "pretrained"])
+    return CheckpointError(message, remedies=remedies, options=options)
 
 
 def _unfinished_model(folder: Path) -> str | None:
@@ -73,7 +74,8 @@ def _find_by_recipe(file: Path, out_dir: Path) -> Path:
     if len(matching) == 1:
         return files.with_ending(out_dir / matching[0], "safetensors")
     if not matching:
-        raise CheckpointError(f"no trained model {name!r} in {out_dir}", remedies=["train"])
+        message = f"no trained model {name!r} in {out_dir}"
+        raise CheckpointError(message, remedies=["train"], options={"out_dir": out_dir})
     message = f"{out_dir} has several runs of {file}: {', '.join(matching)}; give the name of one of them"
     raise CheckpointError(message, remedies=["recipe"])
 
@@ -95,6 +97,7 @@ def find_reference_classifier(name: str | None, out_dir: Path) -> Path:
         raise CheckpointError(
             f"a reference classifier is needed, and {out_dir} has no trained model 'conv'",
             remedies=["train_conv", "judge"],
+            options={"out_dir": out_dir},
         )
     return path
 

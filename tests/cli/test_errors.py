@@ -3,6 +3,7 @@
 import pytest
 
 from mnistctl.cli.errors import describe_error, with_commands
+from mnistctl.data import datasets
 from mnistctl.errors import CheckpointError, DataError, MnistctlError, UsageError, suggest
 
 
@@ -54,3 +55,38 @@ def test_error_of_the_core_names_its_field_without_the_command_line():
 def test_close_name_is_suggested():
     assert suggest("cnov", ["conv", "lstm"]) == "; did you mean conv?"
     assert suggest("resnet", ["conv", "lstm"]) == ";"
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (("show",), "mnistctl download --dataset mnist --data-dir 'a b'"),
+        (("download", "--check"), "mnistctl download --dataset mnist --data-dir 'a b'"),
+        (("download", "--from", "src"), "mnistctl download --dataset mnist --data-dir 'a b'"),
+        (
+            ("train", "logit", "--dataset", "fashion"),
+            "mnistctl download --dataset fashion --data-dir 'a b' --from DIR",
+        ),
+    ],
+)
+def test_remedy_is_for_the_folder_that_the_command_uses(words, remedy, mnistctl, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "a b").mkdir()
+    for file in datasets.get_dataset("mnist").files:
+        (tmp_path / "a b" / file.name).write_text("damaged")
+    assert f"`{remedy}`" in mnistctl(*words, "--data-dir", "a b").stderr
+    assert "--data-dir 'a b'" not in mnistctl(*words, MNISTCTL_DATA_DIR="a b").stderr
+
+
+def test_remedy_of_a_net_that_is_missing_names_its_folder(mnistctl):
+    assert "`mnistctl train MODEL --out-dir runs`" in mnistctl("eval", "conv", "--out-dir", "runs").stderr
+    words = ("eval", "pretrained-cgan", "--out-dir", "runs")
+    assert "`mnistctl train conv --out-dir runs`" in mnistctl(*words).stderr
+
+
+def test_source_without_the_files_is_what_the_error_is_about(mnistctl, tmp_path):
+    (tmp_path / "src").mkdir()
+    ran = mnistctl("download", "--from", "src")
+    assert ran.returncode == 3
+    assert ran.stderr.startswith("mnistctl: --from src: has no sound copy of train-images-idx3-ubyte, ")
+    assert ran.stderr.endswith("; run `mnistctl download --dataset mnist`\n")

@@ -12,6 +12,11 @@ import pytest
         ("show --glyphs --digit 3", "--digit does not go together with --glyphs"),
         ("show --dataset sample --out-dir a", "--out-dir does not go together with images of a data set"),
         ("show --dataset sample --png a.png --style blocks", "--style does not go together with --png"),
+        ("download --check --mirror http://a", "--mirror does not go together with --check"),
+        ("download --check --from a", "--from does not go together with --check"),
+        ("download --check --overwrite", "--overwrite does not go together with --check"),
+        ("download --from a --mirror http://a", "--mirror does not go together with --from"),
+        ("download --from a --timeout 9", "--timeout does not go together with --from"),
         ("train --list --quiet", "--quiet does not go together with --list"),
         ("train conv --list", "'conv' does not go together with --list"),
         ("train conv --copy logit --epochs 3", "--epochs does not go together with --copy"),
@@ -25,4 +30,9 @@ def test_option_that_would_be_ignored_is_refused(command, message, mnistctl, tmp
 
 def test_option_of_the_environment_may_be_ignored(mnistctl):
     ran = mnistctl("show", "--model", "conv", MNISTCTL_DATA_DIR="there", MNISTCTL_OUT_DIR="here")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_mirror_of_the_environment_may_be_ignored(mnistctl):
+    ran = mnistctl("download", "--check", "--dataset", "sample", MNISTCTL_MIRROR="http://a")
     assert (ran.returncode, ran.stderr) == (0, "")

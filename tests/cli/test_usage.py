@@ -141,7 +141,6 @@ CONV, CGAN = (str(Path(__file__).parents[2] / f"records/{name}.safetensors") for
         (("download", "--from", "missing"), "--from missing: no such folder"),
         (("download", "--mirror", "ftp://a.example/"), "--mirror ftp://a.example/: "),
         (("download", "--timeout", "0"), "--timeout 0: "),
-        (("download", "--check", "--from", "."), "--check copies nothing; leave out --from"),
     ],
 )
 def test_arguments_are_checked_before_the_data_are_looked_for(words, expected, mnistctl, tmp_path):
