@@ -95,8 +95,13 @@ def is_stream(path: Path) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
 
 
+def is_stdout(path: Path | None) -> bool:
+    """Whether `path` means stdout: `-`, /dev/stdout or /dev/fd/1."""
+    return path is not None and _descriptor(path) == 1
+
+
 def _descriptor(path: Path) -> int | None:
-    """The number of the open file that `path` names: 1 for `-` and /dev/stdout."""
+    """The number of the open file that `path` names; None if it names no open file."""
     names = {STDOUT: 1, "/dev/stdout": 1, "/dev/stderr": 2}
     match = _DESCRIPTOR.fullmatch(str(path))
     return int(match[1]) if match else names.get(str(path))

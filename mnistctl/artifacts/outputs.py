@@ -70,7 +70,7 @@ class Output:
     @property
     def is_stdout(self) -> bool:
         """Whether it is written to stdout."""
-        return str(self.path) == files.STDOUT
+        return files.is_stdout(self.path)
 
     @property
     def remedies(self) -> tuple[str, ...]:
@@ -182,7 +182,7 @@ def _check_distinct(outputs: Sequence[Output]) -> None:
 
 def _identity(path: Path) -> object:
     """What two paths of one file have in common; None for a device, which can take two outputs."""
-    if str(path) == files.STDOUT:
+    if files.is_stdout(path):
         return files.STDOUT
     try:
         status = path.stat()

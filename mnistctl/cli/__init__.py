@@ -9,7 +9,7 @@ from typer.core import TyperCommand
 
 from mnistctl import __version__
 from mnistctl.cli import download, evaluate, generate, pictures, show, train, trials
-from mnistctl.cli.commands import resume_unfinished_command
+from mnistctl.cli.commands import expand_home, resume_unfinished_command
 from mnistctl.cli.errors import describe_error, option_of
 from mnistctl.cli.help import DESCRIPTIONS, Group, Tidy
 from mnistctl.cli.output import terminal
@@ -47,21 +47,22 @@ OLD_OPTIONS = {  # still accepted, hidden from the help
 }
 
 
-def _expand_home(name: str, value: Any) -> Any:
-    """`value` with `~` as the home folder in its paths, which a shell leaves in --out-dir=~/runs.
+def _expand_home(parameter: Any, value: Any) -> Any:
+    """The value of a parameter with `~` as the home folder in its paths.
 
     Raises:
         UsageError: there is no such user.
     """
     if isinstance(value, list | tuple):
-        return type(value)(_expand_home(name, each) for each in value)
+        return type(value)(_expand_home(parameter, each) for each in value)
     if not str(value).startswith("~") or not (isinstance(value, Path) or os.sep in str(value)):
         return value
     try:
-        return type(value)(Path(value).expanduser())
-    except RuntimeError:
-        message = f"there is no home folder for {Path(value).parts[0]}"
-        raise UsageError(message, field=name, value=value) from None
+        return type(value)(expand_home(Path(value)))
+    except UsageError as error:
+        if parameter.param_type_name == "argument":
+            raise UsageError(f"{value}: {error.message}") from None
+        raise UsageError(error.message, field=parameter.name, value=value) from None
 
 
 _TYPED = "mnistctl.typed"  # key in the context's `meta`: the old names that were typed, by current name
@@ -79,7 +80,8 @@ class Command(Tidy, TyperCommand):
                 error.ctx = ctx
             raise
         try:
-            ctx.params = {name: _expand_home(name, value) for name, value in ctx.params.items()}
+            parameters = {parameter.name: parameter for parameter in self.params}
+            ctx.params = {name: _expand_home(parameters[name], value) for name, value in ctx.params.items()}
         except UsageError as error:
             error.variable = self._variable_of(error, ctx)
             raise

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistctl.cli.errors import option_of
-from mnistctl.errors import UnfinishedRunError
+from mnistctl.errors import UnfinishedRunError, UsageError
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.outputs import Output
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from mnistctl.training.options import RunOptions
 
 FOLDERS = frozenset({"out_dir", "data_dir"})  # where a run is; its other options are what it is
+
+
+def expand_home(path: Path) -> Path:
+    """The path with `~` as the home folder, which a shell leaves in --out-dir=~/runs.
+
+    Raises:
+        UsageError: there is no such user.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(f"there is no home folder for {path.parts[0]}") from None
 
 
 def train_command(model: "Model", options: "RunOptions") -> str:

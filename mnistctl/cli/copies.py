@@ -33,7 +33,7 @@ def copy_recipe(name: str, file: str | None) -> None:
         raise UsageError(f"{file}: exists already; name another file") from None
     except OSError as error:
         raise files.unwritable(Path(file), error) from None
-    print_line(f"wrote {file}; train it with `mnistctl train {file}`")
+    print_line(f"wrote {file}; train it with `mnistctl train {shlex.quote(file)}`")
 
 
 def _copy(name: str, path: Path) -> str:
@@ -44,7 +44,7 @@ def _copy(name: str, path: Path) -> str:
         code = code.replace(base[0], "").replace(f"{base[1]}.recipe", "recipe")
         imports, _, recipe = code.partition("\n\n")
         code = f"{imports}\n{_page_of(base[1])}\n{recipe}"
-    file = shlex.quote(str(path))
+    file = repr(shlex.quote(str(path)))[1:-1].replace('"', '\\"')  # as it is written in a docstring
     what = _GENERATOR_HEADER if name in GENERATORS else _CLASSIFIER_HEADER
     compare = f"Compare it with {name}:"
     return what.format(name=name, file=file, compare=f"{compare:24}") + code

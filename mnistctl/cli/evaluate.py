@@ -133,6 +133,7 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """The command `eval`."""
+    from mnistctl.artifacts import files
     from mnistctl.cli.output.terminal import results_on_stderr
     from mnistctl.inference import load
 
@@ -145,14 +146,14 @@ def evaluate(
         raise UsageError("cannot be combined with --no-charts", field="charts", value=charts)
     if require is not None and not 0 < require <= 100:
         raise UsageError("give a percentage above 0, at most 100", field="require", value=f"{require:g}")
-    if str(charts) == "-":
+    if files.is_stdout(charts):
         raise UsageError("charts are several files; give a file name", field="charts", value=charts)
     subject = _subject(len(paths), bool(generators), bool(image))
     _check_options(context, subject)
     recipes = find_recipes([*nets, judge], recipe, allow_inexact=allow_inexact)
     given = {name: context.params[name] for name in _PARAMETERS}
     if dataset is None:  # images are of no data set
-        to_stdout = "-" in map(str, (predictions, onnx, page, csv, markdown, latex))
+        to_stdout = any(map(files.is_stdout, (predictions, onnx, page, csv, markdown, latex)))
         with results_on_stderr(to_stdout):
             known = DEFAULT_DATASET if subject == _IMAGES else _find_dataset(paths, silent=quiet or json)
         given["dataset"] = known

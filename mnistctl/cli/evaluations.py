@@ -125,7 +125,7 @@ def evaluate_one(options: EvalOptions) -> None:
             paths.append(page.write([evaluation.predictions], evaluation.warnings))
     except MnistctlError as error:  # after the results are printed
         failure = error
-    with results_on_stderr(files.STDOUT in map(str, (options.predictions, options.onnx, options.page))):
+    with results_on_stderr(any(map(files.is_stdout, (options.predictions, options.onnx, options.page)))):
         print_evaluation(
             evaluation,
             export=export,
@@ -299,7 +299,7 @@ def evaluate_several(options: EvalOptions) -> None:
         paths += tables.write(comparison_table(comparison))
     except MnistctlError as error:  # after the results are printed
         failure = error
-    with results_on_stderr(tables.uses_stdout or any(str(path) == files.STDOUT for path in paths)):
+    with results_on_stderr(tables.uses_stdout or files.is_stdout(options.page)):
         print_comparison(
             comparison, notes=notes, paths=[*paths, *figures], quiet=options.quiet, json=options.json
         )

@@ -1,11 +1,12 @@
 """What the command line says about recipes: models, recipe files, settings, and files with options."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnistctl.cli.commands import expand_home
 from mnistctl.errors import CheckpointError, UsageError, suggest
 from mnistctl.models import CLASSIFIERS, GENERATORS
 
@@ -47,7 +48,7 @@ def choose_run(
 
     Args:
         reference: the model as named; None only with a record.
-        given: the options as given, by field; None where they are not.
+        given: the options of the command, by field; None where they are not given.
         assignments: settings, each as `KEY=VALUE`.
         config: a configuration file. The command line has precedence.
         like: the record of a run to repeat. The command line has precedence.
@@ -92,7 +93,7 @@ def configure(
             raise UsageError(message, field="settings", value=f"{key}={texts[key]}")
     settings = dict(model.settings)
     if config is not None:
-        settings, of_config = read_config(config, model)
+        settings, of_config = read_config(config, model, given)
         options = of_config | options
     if texts:
         from mnistctl.models.settings import override, parse_settings
@@ -134,11 +135,18 @@ def parse_assignments(assignments: Sequence[str] | None, *, field: str = "settin
     return texts
 
 
-def read_config(path: Path, model: "Model") -> "tuple[dict[str, SettingValue], dict[str, Any]]":
+def read_config(
+    path: Path, model: "Model", fields: Container[str]
+) -> "tuple[dict[str, SettingValue], dict[str, Any]]":
     """The settings and the options in a configuration file.
 
     A table has the settings below its name, and its own value as `name`: `[optimizer]` with `name = "adamw"`
     and `weight_decay = 0.1`.
+
+    Args:
+        path: the file.
+        model: the model that is configured.
+        fields: the options that the command has.
 
     Raises:
         UsageError: the file cannot be read, or a key does not exist or has a wrong value.
@@ -156,6 +164,9 @@ def read_config(path: Path, model: "Model") -> "tuple[dict[str, SettingValue], d
         if key not in known and not checked_below:
             hint = suggest(key, [*known, *OPTION_FIELDS]).removesuffix(";")
             raise UsageError(f"{path}: there is no setting or option {key!r:.60}{hint}")
+    for key in options:
+        if key not in fields:
+            raise UsageError(f"{path}: this command has no option {key}")
     try:
         return check_settings(model.load(), settings), _check_options(options)
     except UsageError as error:
@@ -214,7 +225,12 @@ def _check_options(options: Mapping[str, object]) -> dict[str, Any]:
         get_dataset(str(options["dataset"]))
     if options.get("precision", "float32") not in ("float32", "bf16"):
         raise UsageError(f"precision {options['precision']!r:.40}: choose float32 or bf16")
-    folders = {field: Path(str(options[field])) for field in ("data_dir", "out_dir") if field in options}
+    folders = {}
+    for field in {"data_dir", "out_dir"} & options.keys():
+        try:
+            folders[field] = expand_home(Path(str(options[field])))
+        except UsageError as error:
+            raise UsageError(f"{field}: {error.message}") from None
     return {**options, **folders}
 
 

@@ -148,7 +148,7 @@ def show(
             images, columns = _add_augmented(images, augmentation, seed or 0), _COLUMNS
         grid = grids.make_grid(images, columns)
         grids.write_png(png, grids.enlarge(grid, scale))
-        if str(png) != files.STDOUT:
+        if not files.is_stdout(png):
             terminal.print_line(f"wrote {png}")
         return
     if json:

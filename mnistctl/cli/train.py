@@ -143,7 +143,7 @@ def train(
         return
     given: dict[str, Any] = {field: context.params[field] for field in OPTION_FIELDS}
     if context.get_parameter_source("out_dir").name == "DEFAULT":  # type: ignore[union-attr]
-        del given["out_dir"]  # a configuration file may have another folder
+        given["out_dir"] = None  # a configuration file may have another folder
     chosen, options = choose_run(model, given, set_, config, like, init)
     session = _Session(offline, overwrite, tensorboard, resume, allow_inexact, quiet, json)
     _train(chosen, options, session)

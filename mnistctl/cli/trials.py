@@ -214,7 +214,7 @@ def trials(
     )
     given = {field: context.params[field] for field in OPTION_FIELDS if field != "threads"}
     if context.get_parameter_source("out_dir").name == "DEFAULT":  # type: ignore[union-attr]
-        del given["out_dir"]  # a configuration file may have another folder
+        given["out_dir"] = None  # a configuration file may have another folder
     models, options = _configure(model, given, set_, config)
     models, sweep = _plan_sweep(models, vary)
     from mnistctl.cli.output.terminal import results_on_stderr

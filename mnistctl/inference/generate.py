@@ -211,7 +211,7 @@ def _check_dataset_outputs(folder: Path) -> None:
     Raises:
         UsageError, OutputError: as `generate_dataset`.
     """
-    if str(folder) == files.STDOUT:
+    if files.is_stdout(folder):
         raise UsageError("four files need a folder; stdout is none", field="idx", value=folder)
     check_outputs([Output(folder / file.name, IDX, "idx") for file in require_empty(folder)])
 

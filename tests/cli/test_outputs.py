@@ -139,6 +139,15 @@ def test_dash_writes_the_file_to_stdout_and_the_tables_to_stderr(full):
     assert not (full / "-").exists()
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_each_name_of_stdout_leaves_it_to_the_file(name, mnistctl):
+    for words in ((*SHOW, "--png"), (*GENERATE, "--out")):
+        ran = mnistctl(*words, name)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    assert "stdout is taken by --json" in mnistctl(*GENERATE, "--json", "--out", name).stderr
+    assert "charts are several files" in mnistctl(*EVAL, "--charts", name).stderr
+
+
 def test_device_stays_a_device_and_a_full_one_is_an_error(mnistctl):
     assert mnistctl(*SHOW, "--png", "/dev/null").returncode == 0
     assert Path("/dev/null").is_char_device()
@@ -191,4 +200,8 @@ def test_home_folder_of_nobody_is_an_error(mnistctl, tmp_path):
     ran = mnistctl(*SHOW, "--png=~nobody-here/a.png")
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
     assert "--png ~nobody-here/a.png: there is no home folder for ~nobody-here" in ran.stderr
+    for command in ("import", "eval"):
+        ran = mnistctl(command, "~nobody-here/a")
+        message = "mnistctl: ~nobody-here/a: there is no home folder for ~nobody-here\n"
+        assert (ran.returncode, ran.stderr) == (2, message)
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """--set, --config, --like, --init and --copy: what is wrong ends with one line and the right exit code."""
 
 import json
+from pathlib import Path
 
 import pytest
 from conftest import few_digits
@@ -8,6 +9,8 @@ from recipe_files import GAN, HEAD, classifier
 
 from mnistctl import models
 from mnistctl.artifacts import json_file
+from mnistctl.cli import recipes
+from mnistctl.models.sources import find
 
 SMALL = ("--epochs", "1", "--batch-size", "100")
 
@@ -150,6 +153,7 @@ WRONG_FILES = {
     'epochs = "3"': "epochs=3: give a whole number, 1 to 1,000,000",
     "seed = 1.5": "seed: give a whole number",
     "threads = true": "threads: give a whole number",
+    'out_dir = "~nobody-here/a"': "c.toml: out_dir: there is no home folder for ~nobody-here",
     "out_dir = 3": "out_dir: give text in quotes",
     'dataset = "mnits"': "did you mean mnist?",
     'precision = "fp8"': "choose float32 or bf16",
@@ -199,6 +203,19 @@ def test_printed_configuration_changes_nothing(model, run, mnistctl, tmp_path):
     body = json.loads(ran.stdout)
     assert (body["model"], body.get("origin")) == (model, None)
     assert body["digest"] == digest(tmp_path, "plain")
+
+
+def test_home_folder_is_expanded_in_a_configuration(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    (tmp_path / "c.toml").write_text('out_dir = "~/runs"\ndata_dir = "~/digits"\n')
+    _, options = recipes.read_config(tmp_path / "c.toml", find("logit"), recipes.OPTION_FIELDS)
+    assert options == {"out_dir": Path("/home/someone/runs"), "data_dir": Path("/home/someone/digits")}
+
+
+def test_option_of_a_configuration_that_trials_do_not_have_is_refused(mnistctl, tmp_path):
+    (tmp_path / "c.toml").write_text("threads = 2\n")
+    ran = mnistctl("trials", "logit", "-n", "2", "--dataset", "sample", "--config", "c.toml")
+    assert (ran.returncode, ran.stderr) == (2, "mnistctl: c.toml: this command has no option threads\n")
 
 
 def test_command_line_wins_over_the_configuration(run, tmp_path):

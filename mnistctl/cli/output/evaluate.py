@@ -46,7 +46,7 @@ def evaluation_progress() -> AbstractContextManager[Callable[[str, int, int | No
 def print_paths(paths: Sequence[Path]) -> None:
     """Print the paths of the files that were written, without stdout."""
     for path in paths:
-        if str(path) != files.STDOUT:
+        if not files.is_stdout(path):
             print_line(f"wrote {path}")
 
 

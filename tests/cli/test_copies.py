@@ -1,0 +1,17 @@
+"""train --copy: files with unusual names can be read, and the commands in them can be typed."""
+
+import ast
+import shlex
+
+import pytest
+
+
+@pytest.mark.parametrize("name", ["x\\Users.py", 'a"""b.py', 'it\'s "mine".py', "my file.py", "caf\u00e9.py"])
+def test_copy_is_python_and_its_commands_name_the_file(name, mnistctl, tmp_path):
+    ran = mnistctl("train", "--copy", "conv", name)
+    assert ran.returncode == 0, ran.stderr
+    printed = ran.stdout.rstrip().partition("`")[2].rstrip("`")
+    assert shlex.split(printed) == ["mnistctl", "train", name]
+    docstring = ast.get_docstring(ast.parse((tmp_path / name).read_text(encoding="utf-8")))
+    (line,) = (line for line in docstring.splitlines() if line.startswith("Train it:"))
+    assert shlex.split(line.removeprefix("Train it:")) == ["mnistctl", "train", name]
