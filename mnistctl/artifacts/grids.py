@@ -1,6 +1,7 @@
 """Images of digits: glyphs, grids, PNG and GIF files."""
 
 import io
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -10,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistctl.artifacts import files
+from mnistctl.errors import UsageError
 
 MAX_COLUMNS = 50  # errors in a row
+MAX_PIXELS = 80_000_000  # of a picture; Pillow warns of larger ones
 _GAP = 2  # white pixels around each cell
 _DARK = 64  # grey of a cell's corners and of most of its pixels at most
 _CAPTION = 18  # pixels of a line of text below a grid
@@ -67,6 +70,27 @@ def untile(picture: ImageArray) -> ImageArray | None:
         if dark and np.array_equal(tile(cells), small):
             return cells
     return None
+
+
+def check_size(count: int, columns: int, scale: int, *, limit: int = MAX_PIXELS) -> None:
+    """Check that a grid is not too large to be made in little memory and time.
+
+    Args:
+        count: number of images.
+        columns: number of images in a row.
+        scale: how many times each pixel is repeated, in both directions.
+        limit: number of pixels at most.
+
+    Raises:
+        UsageError: it has more pixels.
+    """
+    height, width = ((28 + _GAP) * cells + _GAP for cells in (-(-count // columns), columns))
+    largest = math.isqrt(limit // (height * width))
+    message = f"the picture would have {height * width * scale**2:,} pixels, more than {limit:,}"
+    if not largest:
+        raise UsageError(f"{message}; give fewer images", field="count")
+    if scale > largest:
+        raise UsageError(f"{message}; give {largest} or less", field="scale", value=scale)
 
 
 def make_grid(images: ImageArray, columns: int) -> ImageArray:

@@ -18,12 +18,10 @@ from mnistctl.cli.options import (
     DATA,
     DATA_DIR,
     GENERATOR,
-    NET,
     OUT_DIR,
     OUTPUT,
     AllowOtherRecipe,
     BoxesFile,
-    CsvFile,
     DataDir,
     DatasetName,
     Device,
@@ -44,6 +42,7 @@ from mnistctl.cli.options import (
     Seed,
     Threads,
     flag,
+    net_argument,
 )
 from mnistctl.cli.recipes import find_recipes
 from mnistctl.errors import UsageError
@@ -88,6 +87,15 @@ RequiredAccuracy = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        metavar="FILE",
+        help="Write the results of several classifiers as CSV.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 NoCharts = Annotated[bool, flag("--no-charts", help="Write no charts.", rich_help_panel=OUTPUT)]
 Corrupt = Annotated[bool, flag("--corrupt", help="Also evaluate on corrupted images.")]
 SampleCount = Annotated[
@@ -100,7 +108,7 @@ DEFAULT_DATASET = "mnist"
 
 def evaluate(
     context: typer.Context,
-    nets: Annotated[list[str], NET],
+    nets: Annotated[list[str], net_argument("pretrained")],
     split: EvaluatedSplitOption = "test",
     dataset: EvaluatedDataset = None,
     data_dir: DataDir = DATA_DIR,

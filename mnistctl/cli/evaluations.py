@@ -363,10 +363,16 @@ def classify_pictures(options: EvalOptions) -> None:
         threads=options.threads,
         recipes=options.recipes,
     )
-    paths = [] if options.boxes is None else save_boxes(options.boxes, predictions)
-    paths = [*paths, errors_path] if _save_misread(predictions, errors_path) else paths
+    paths, failure = list[Path](), None
+    try:
+        paths += [] if options.boxes is None else save_boxes(options.boxes, predictions)
+        paths += [errors_path] if _save_misread(predictions, errors_path) else []
+    except MnistctlError as error:  # after the predictions are printed
+        failure = error
     with results_on_stderr(any(output.is_stdout for output in outputs)):
         print_predictions(predictions, paths=paths, quiet=options.quiet, json=options.json)
+    if failure is not None:
+        raise failure
     if any(image.error is not None for image in predictions.images):
         raise typer.Exit(1)
     accuracy = predictions.accuracy

@@ -1,15 +1,16 @@
 """The command generate: generate images with a trained generator."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistctl.cli import completion
 from mnistctl.cli.commands import check_stdout
 from mnistctl.cli.errors import option_of
 from mnistctl.cli.options import (
     COUNT,
-    NET,
     OUT_DIR,
     OUTPUT,
     AllowOtherRecipe,
@@ -18,11 +19,11 @@ from mnistctl.cli.options import (
     OutDir,
     OverwriteFiles,
     RecipeFiles,
-    ReferenceClassifier,
     Scale,
     Seed,
     Threads,
     flag,
+    net_argument,
     refuse_ignored,
 )
 from mnistctl.cli.recipes import find_recipes
@@ -50,6 +51,16 @@ IdxDir = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Write a data set to train on.", rich_help_panel=OUTPUT),
 ]
+Judge = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="With --idx: classifier that labels the images of a generator without digits (gan).",
+        autocompletion=completion.nets,
+        show_default="out/conv",
+        rich_help_panel=OUTPUT,
+    ),
+]
 PageFile = Annotated[
     Path | None,
     typer.Option(
@@ -61,7 +72,7 @@ Show = Annotated[bool, flag("--show", help="Print the images in the terminal.", 
 
 def generate(
     context: typer.Context,
-    net: Annotated[str, NET],
+    net: Annotated[str, net_argument("pretrained-cgan")],
     count: Annotated[int | None, COUNT] = None,
     seed: Seed = None,
     rows: Annotated[int | None, typer.Option(help="Rows of the grid.")] = None,
@@ -75,7 +86,7 @@ def generate(
     idx: IdxDir = None,
     page: PageFile = None,
     show: Show = False,
-    judge: ReferenceClassifier = None,
+    judge: Judge = None,
     device: Device = "auto",
     threads: Threads = None,
     out_dir: OutDir = OUT_DIR,
@@ -88,7 +99,15 @@ def generate(
         raise UsageError("--morph, --idx, --page and --show exclude each other; give one of them")
     if page is not None:
         refuse_ignored(context, "--page", _USED_BY_PAGE)
-    _check_options(idx, {"out": out, "rows": rows, "columns": columns}, {"reference_classifier": judge})
+    if show and json:
+        raise UsageError("--show cannot be combined with --json")
+    of_grid = {"scale": scale if scale != 1 else None, "overwrite": overwrite or None}
+    if idx is not None:
+        _refuse({"out": out, "rows": rows, "columns": columns, **of_grid}, "image files")
+    else:
+        _refuse({"reference_classifier": judge}, "--idx")
+    if show and out is None:
+        _refuse(of_grid, "image files; name one with --out")
     from mnistctl.artifacts import files
     from mnistctl.artifacts.outputs import PAGE, Output, check_outputs
 
@@ -121,9 +140,7 @@ def generate(
     if page is not None:
         result = _generate_page(options, page)
     elif idx is not None:
-        result = generate.generate_dataset(
-            options, idx, lambda: load.find_reference_classifier(judge, out_dir)
-        )
+        result = generate.generate_dataset(options, idx, classifier=judge, out_dir=out_dir)
     elif morph and path is not None:
         result = generate.generate_animation(options, path)
     else:
@@ -168,12 +185,11 @@ def _generate_page(options: "GenerateOptions", path: Path) -> "GenerationResult"
     )
 
 
-def _check_options(idx: Path | None, of_images: dict[str, object], of_idx: dict[str, object]) -> None:
-    """Refuse options of an image file together with --idx, and options of --idx without it."""
-    refused = of_idx if idx is None else of_images
-    for name, value in refused.items():
+def _refuse(given: Mapping[str, object], wanted: str) -> None:
+    """Refuse options that are only for what is `wanted`; None where they are not given."""
+    for name, value in given.items():
         if value is not None:
-            raise UsageError(f"{option_of(name)} is only for {'--idx' if idx is None else 'image files'}")
+            raise UsageError(f"{option_of(name)} is only for {wanted}")
 
 
 def _parse_digits(text: str) -> tuple[int, ...]:

@@ -142,11 +142,17 @@ Resume = Annotated[
 # Trained models and images.
 Seed = Annotated[int | None, typer.Option(help="Random seed.", show_default="0")]
 COUNT = typer.Option("-n", "--count", help="Number of images.")
-NET = typer.Argument(
-    metavar="NAME|FILE",
-    help="Name of a trained model in out/, or path of a checkpoint or of its recipe file.",
-    autocompletion=completion.nets,
-)
+
+
+def net_argument(in_package: str) -> Any:
+    """The argument for a trained model; `in_package` is the name of one in the package."""
+    return typer.Argument(
+        metavar="NAME|FILE",
+        help=f"Name of a trained model in out/, {in_package}, or path of a checkpoint or of its recipe file.",
+        autocompletion=completion.nets,
+    )
+
+
 ReferenceClassifier = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ import typer
 
 from mnistctl.cli.commands import check_stdout
 from mnistctl.cli.errors import option_of
-from mnistctl.errors import UsageError
+from mnistctl.errors import MnistctlError, UsageError
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.tables import TableFiles
@@ -39,8 +39,15 @@ def compare(
     tables.check(overwrite=overwrite)
     check_stdout(tables.outputs(), json=json)
     comparison = compare_recorded(read_recorded([find_recorded(name, out_dir) for name in references]))
+    paths, failure = list[Path](), None
+    try:
+        paths = tables.write(comparison_table(comparison))
+    except MnistctlError as error:  # after the results are printed
+        failure = error
     with results_on_stderr(tables.uses_stdout):
-        print_comparison(comparison, tables.write(comparison_table(comparison)), quiet=quiet, json=json)
+        print_comparison(comparison, paths, quiet=quiet, json=json)
+    if failure is not None:
+        raise failure
 
 
 def join(

@@ -104,13 +104,18 @@ def show(
         raise UsageError("--csv is only for --runs")
     if csv and json:
         raise UsageError("--csv cannot be combined with --json")
-    if scale != 1 and png is None:
-        raise UsageError("--scale is only for --png")
+    for option, given in (("--scale", scale != 1), ("--overwrite", overwrite)):
+        if given and png is None:
+            raise UsageError(f"{option} is only for --png")
     chosen = (runs, machine, model is not None, glyphs, True)
     subject = next(name for name, given in zip(_USED, chosen, strict=True) if given)
     refuse_ignored(context, subject, _USED[subject])
     if png is not None:
         refuse_ignored(context, "--png", _USED[subject] - {"style", "json"})
+    if json:
+        refuse_ignored(context, "--json", _USED[subject] - {"style"})
+    if index is not None and not set_:  # an augmentation has a seed, too
+        refuse_ignored(context, "--index", _USED[subject] - {"seed"})
     if json and toml:
         raise UsageError("--json cannot be combined with --toml")
     if runs:
@@ -129,7 +134,7 @@ def show(
         from mnistctl.artifacts.outputs import PICTURE, Output, check_outputs
 
         check_outputs([Output(png, PICTURE, "png")], overwrite=overwrite)
-    from mnistctl.artifacts import files, grids
+    from mnistctl.artifacts import grids
     from mnistctl.cli.output.show import print_digits, print_digits_json
     from mnistctl.data import datasets
 
@@ -143,18 +148,29 @@ def show(
         indices = datasets.choose(arrays, index=index, digit=digit, count=count, seed=seed)
         images, labels = arrays.images[indices], arrays.labels[indices]
     if png is not None:
-        columns = min(_COLUMNS, len(images))
-        if augmentation is not None:
-            images, columns = _add_augmented(images, augmentation, seed or 0), _COLUMNS
-        grid = grids.make_grid(images, columns)
-        grids.write_png(png, grids.enlarge(grid, scale))
-        if not files.is_stdout(png):
-            terminal.print_line(f"wrote {png}")
+        _write_png(png, images, augmentation, seed or 0, scale)
         return
     if json:
         print_digits_json(dataset if not glyphs else "glyphs", split, indices, labels, images)
         return
     print_digits(images, labels, style)
+
+
+def _write_png(
+    path: Path, images: "NDArray[np.uint8]", augmentation: "Augmentation | None", seed: int, scale: int
+) -> None:
+    """Write the images as a grid; with an augmentation, a row for each."""
+    from mnistctl.artifacts import files, grids
+
+    count, columns = len(images), min(_COLUMNS, len(images))
+    if augmentation is not None:
+        count, columns = count * _COLUMNS, _COLUMNS
+    grids.check_size(count, columns, scale)
+    if augmentation is not None:
+        images = _add_augmented(images, augmentation, seed)
+    grids.write_png(path, grids.enlarge(grids.make_grid(images, columns), scale))
+    if not files.is_stdout(path):
+        terminal.print_line(f"wrote {path}")
 
 
 def _parse_augmentation(assignments: list[str]) -> "Augmentation":

@@ -288,6 +288,10 @@ def choose(
     candidates = np.arange(len(arrays.labels)) if digit is None else np.flatnonzero(arrays.labels == digit)
     if index is not None:
         candidates = candidates[candidates >= index]
+    if digit is not None and not len(candidates):
+        if index is None:
+            raise UsageError(f"no image is a {digit}", field="digit", value=digit)
+        raise UsageError(f"no image from here on is a {digit}", field="index", value=index)
     if count > len(candidates):
         message = f"there are {len(candidates)} images to choose from; give 1 to {len(candidates)}"
         raise UsageError(message, field="count", value=count)

@@ -17,6 +17,7 @@ from mnistctl.schema import Schema
 
 TEST_SHARE = 1 / 6  # of the pictures of each digit; MNIST has 10,000 of 70,000
 _DIGITS = range(10)
+_SPLITS: tuple[Split, ...] = ("train", "test")
 Progress = Callable[[str, int, int | None], None]
 
 
@@ -134,8 +135,13 @@ def _find_pictures(source: Path) -> list[tuple[Path, int, Split | None]]:
     if not source.is_dir():
         raise UsageError(f"{source}: no such folder")
     roots: dict[Split | None, Path] = {None: source}
-    if all(_digit_folders(source / split) for split in ("train", "test")):
-        roots = {"train": source / "train", "test": source / "test"}
+    found_splits: list[Split] = [split for split in _SPLITS if _digit_folders(source / split)]
+    if len(found_splits) == 2:
+        roots = {split: source / split for split in _SPLITS}
+    elif found_splits and not _digit_folders(source):
+        (has,), (lacks,) = found_splits, {*_SPLITS} - {*found_splits}
+        message = f"{source}: {has} has folders of digits, but {lacks} has none"
+        raise UsageError(f"{message}; make both, or name {source / has}, which is then split")
     found = []
     for split, root in roots.items():
         for digit, folder in _digit_folders(root):

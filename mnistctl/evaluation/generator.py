@@ -29,7 +29,7 @@ from mnistctl.evaluation.fidelity import (
 from mnistctl.evaluation.predictions import Classifier, LabelledSplit
 from mnistctl.inference.forward import ProgressCallback, stage
 from mnistctl.inference.sampling import MAX_SAMPLES, Samples, TrainedGenerator
-from mnistctl.nn.seeding import derive_seed
+from mnistctl.nn.seeding import check_seed, derive_seed
 from mnistctl.schema import IN_MEMORY, Schema
 
 _MIN_IMAGES = 100  # generated, and real
@@ -208,8 +208,7 @@ def check_sample(count: int, seed: int) -> None:
     """
     if not _MIN_IMAGES <= count <= MAX_SAMPLES:
         raise UsageError(f"give {_MIN_IMAGES} to {MAX_SAMPLES}", field="count", value=count)
-    if not 0 <= seed < 2**63:
-        raise UsageError("give 0 or more", field="seed", value=seed)
+    check_seed(seed)
 
 
 def _describe(classifier: Classifier, accuracy: float) -> ReferenceClassifier:

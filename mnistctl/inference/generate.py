@@ -1,6 +1,5 @@
 """Generate images with a trained generator: a grid, an animation, or a data set to train on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from mnistctl.errors import UsageError
 from mnistctl.inference import load
 from mnistctl.inference.forward import classify_images
 from mnistctl.inference.load import Recipes
-from mnistctl.inference.sampling import Samples, TrainedGenerator
+from mnistctl.inference.sampling import Samples, TrainedGenerator, count_frames
 from mnistctl.nn.device import get_device
 from mnistctl.schema import IN_MEMORY, Schema
 
@@ -20,6 +19,7 @@ _MAX_CELLS = 10_000  # images in a grid
 _DATASET_SIZE = 72_000  # of which 60,000 are for training
 _TRAIN_SHARE = 5 / 6  # of the images of a data set
 _FRAME_SECONDS = 0.08
+_MAX_ANIMATION_PIXELS = 200_000_000  # in all frames
 _MAX_NAME_BYTES, _MAX_DIGITS_BYTES = 180, 40  # in the default name of a picture
 
 
@@ -137,6 +137,8 @@ def generate_grid(options: GenerateOptions, out: Path | None) -> GenerationResul
     generator = options.load_generator()
     columns = len(options.digits) if options.digits else 10 if generator.conditional else 6
     count, columns = options.layout(1 if options.digits else 10, columns)
+    if out is not None:
+        grids.check_size(count, columns, options.scale)
     samples = generator.draw(count, options.seed, options.digits)
     if out is not None:
         grids.write_png(out, grids.enlarge(grids.make_grid(samples.images, columns), options.scale))
@@ -153,6 +155,9 @@ def generate_animation(options: GenerateOptions, out: Path) -> GenerationResult:
     """
     generator = options.load_generator()
     count, columns = options.layout(3, 6)
+    grids.check_size(
+        count, columns, options.scale, limit=_MAX_ANIMATION_PIXELS // count_frames(options.digits)
+    )
     frames = generator.morph(count, options.seed, options.digits)
     pictures = [grids.enlarge(grids.make_grid(frame, columns), options.scale) for frame in frames]
     grids.write_gif(out, pictures, seconds=_FRAME_SECONDS)
@@ -160,26 +165,35 @@ def generate_animation(options: GenerateOptions, out: Path) -> GenerationResult:
 
 
 def generate_dataset(
-    options: GenerateOptions, folder: Path, find_classifier: Callable[[], Path]
+    options: GenerateOptions, folder: Path, *, classifier: str | None = None, out_dir: Path = Path("out")
 ) -> GenerationResult:
     """Write images to `folder` as a data set of IDX files, by default 72,000.
 
-    The labels are the requested digits. For an unconditional generator they are the predictions of the
-    classifier in the checkpoint that `find_classifier` returns.
+    The labels are the requested digits. For an unconditional generator they are the predictions of a
+    classifier.
+
+    Args:
+        options: what to generate.
+        folder: the folder of the files.
+        classifier: name or path of the trained classifier; None for the run conv.
+        out_dir: the folder of runs.
 
     Raises:
-        UsageError, CheckpointError, OutputError: as `generate_grid`; or `folder` has a data set already.
+        UsageError, CheckpointError, OutputError: as `generate_grid`; or `folder` has a data set already, or
+            a classifier is given for a conditional generator.
     """
     _check_dataset_outputs(folder)
     generator = options.load_generator()
-    classifier = (
-        None if generator.conditional else load.load_classifier(find_classifier(), options.recipes)[1]
-    )
+    if not generator.conditional:
+        path = load.find_reference_classifier(classifier, out_dir)
+        _, net = load.load_classifier(path, options.recipes)
+    elif classifier is not None:
+        message = f"the images of {generator.model} are labelled by the requested digits"
+        raise UsageError(message, field="reference_classifier", value=classifier)
     samples = generator.draw(options.total() or _DATASET_SIZE, options.seed, options.digits)
     labels = samples.digits
     if labels is None:
-        assert classifier is not None
-        labels = classify_images(classifier.to(get_device(options.device)), samples.images)
+        labels = classify_images(net.to(get_device(options.device)), samples.images)
     paths = write_dataset(folder, samples.images, labels)
     return _result(generator, options, len(samples.images), samples, tuple(paths))
 

@@ -19,7 +19,7 @@ from mnistctl.models.recipe import NOISE_SIZE
 from mnistctl.nn.device import get_device, set_deterministic, set_threads
 from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.layers import ConditionedNet
-from mnistctl.nn.seeding import derive_seed
+from mnistctl.nn.seeding import check_seed, derive_seed
 
 _FRAMES_PER_STEP = 12  # frames from one point in the noise to the next
 MAX_SAMPLES = 1_000_000  # in one call
@@ -150,10 +150,14 @@ class TrainedGenerator:
     def _check(self, count: int, seed: int, digits: Sequence[int] | None) -> None:
         if not 1 <= count <= MAX_SAMPLES:
             raise UsageError(f"give 1 to {MAX_SAMPLES}", field="count", value=count)
-        if not 0 <= seed < 2**63:
-            raise UsageError("give 0 or more", field="seed", value=seed)
+        check_seed(seed)
         if digits is not None:
             self.require_conditional()
+
+
+def count_frames(digits: Sequence[int] | None) -> int:
+    """The number of frames of an animation of these digits, 0 to 9 if None."""
+    return _FRAMES_PER_STEP * max(2, len(digits or range(10)))
 
 
 def _slerp(start: Tensor, end: Tensor, fraction: float) -> Tensor:

@@ -2,6 +2,22 @@
 
 import numpy as np
 
+from mnistctl.errors import UsageError
+
+MAX_SEED = 2**63 - 1
+
+
+def check_seed(seed: int) -> None:
+    """Check the seed of a run.
+
+    Raises:
+        UsageError: it is out of range.
+    """
+    if seed < 0:
+        raise UsageError("give 0 or more", field="seed", value=seed)
+    if seed > MAX_SEED:
+        raise UsageError(f"give {MAX_SEED} or less", field="seed", value=seed)
+
 
 def derive_seed(seed: int, *indices: int) -> int:
     """The seed of torch's generator for one part of a run.

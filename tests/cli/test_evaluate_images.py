@@ -29,6 +29,13 @@ def test_invalid_image_is_one_line_and_the_others_are_classified(name, mnistctl,
     assert "; " in ran.stderr
 
 
+def test_predictions_are_printed_before_a_file_that_cannot_be_written_is_reported(mnistctl, tmp_path):
+    enlarged(3).save(tmp_path / "digit.png")
+    ran = mnistctl("eval", CONV, "--image", "digit.png", "--boxes", "/dev/full", "--quiet")
+    assert (ran.returncode, ran.stdout) == (1, f"digit.png: {DIGITS.labels[3]}\n")
+    assert ran.stderr.startswith("mnistctl: /dev/full: cannot be written")
+
+
 def test_missing_file_and_pipe_are_reported(mnistctl, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     ran = mnistctl("eval", CONV, "--image", "none.png", "--image", "pipe", "--json")

@@ -17,6 +17,8 @@ import pytest
         ("download --check --overwrite", "--overwrite does not go together with --check"),
         ("download --from a --mirror http://a", "--mirror does not go together with --from"),
         ("download --from a --timeout 9", "--timeout does not go together with --from"),
+        ("show --dataset sample --index 1 --seed 2", "--seed does not go together with --index"),
+        ("show --dataset sample --json --style blocks", "--style does not go together with --json"),
         ("train --list --quiet", "--quiet does not go together with --list"),
         ("train conv --list", "'conv' does not go together with --list"),
         ("train conv --copy logit --epochs 3", "--epochs does not go together with --copy"),

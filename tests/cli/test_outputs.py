@@ -157,6 +157,13 @@ def test_device_stays_a_device_and_a_full_one_is_an_error(mnistctl):
     assert ran.stderr == f"{error}; free space on the disk, or write to another\n"
 
 
+def test_comparison_of_trials_is_printed_before_a_table_that_cannot_be_written_is_reported(mnistctl):
+    records = (str(RECORDS / f"trials-{name}.jsonl") for name in ("swa-8", "linear-5"))
+    ran = mnistctl("trials", "--compare", *records, "--csv", "/dev/full")
+    assert "accuracies of the " in ran.stdout
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+
+
 def test_full_device_as_the_output_is_an_error_with_what_helps():
     with Path("/dev/full").open("wb") as full:
         ran = subprocess.run(

@@ -27,7 +27,7 @@ COMMANDS = [
     "eval cgan --judge conv --dataset own -n 100",
     "eval conv --image digit.jpg",
     "generate cgan --digits 2026",
-    "generate cgan --idx drawn --judge conv -n 20",
+    "generate cgan --idx drawn -n 20",
 ]
 SIMILAR = [  # their output is made by the same functions as that of one above
     "show --glyphs --png glyphs.png --overwrite",

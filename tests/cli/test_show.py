@@ -49,6 +49,13 @@ def test_picture_is_enlarged_pixel_by_pixel(mnistctl, tmp_path):
         assert np.array_equal(np.asarray(large), np.asarray(small).repeat(3, 0).repeat(3, 1))
 
 
+def test_picture_that_would_be_huge_is_refused_with_the_largest_scale(mnistctl, tmp_path):
+    ran = mnistctl("show", *SAMPLE, "-n", "4000", "--scale", "32", "--png", "a.png")
+    message = "--scale 32: the picture would have 3,711,594,496 pixels, more than 80,000,000; give 4 or less"
+    assert (ran.returncode, ran.stderr) == (2, f"mnistctl: {message}\n")
+    assert not (tmp_path / "a.png").exists()
+
+
 def test_picture_of_an_augmentation_has_each_image_beside_changed_ones(mnistctl, tmp_path):
     words = ("show", *SAMPLE, "--index", "5", "-n", "3", "--set", "augment.shift=2", "--png")
     for name in ("a.png", "b.png"):
@@ -100,6 +107,7 @@ def test_augmentation_that_cannot_be_shown_is_one_line(words, expected, mnistctl
         ("--model", "conv", "--toml", "--json"),
         ("--png", "a.png", "--scale", "0"),
         ("--scale", "2"),
+        ("--overwrite",),
     ],
 )
 def test_options_that_do_not_fit_together_are_refused(words, mnistctl, tmp_path):

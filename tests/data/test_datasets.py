@@ -99,13 +99,15 @@ def test_sound_files_that_are_not_those_of_mnist_are_named_as_somebodys_own(tmp_
     write_own(tmp_path)
     with pytest.raises(DataError, match="another IDX file: expected SHA-256") as caught:
         datasets.load("mnist", tmp_path, "train")
-    advice = "use --dataset own or replace them with `mnistctl download --dataset mnist --overwrite`"
+    command = f"mnistctl download --dataset mnist --data-dir {tmp_path} --overwrite"
+    advice = f"use --dataset own or replace them with `{command}`"
     assert describe_error(caught.value).endswith(advice)
     path = datasets.find_file(tmp_path, datasets.DATASETS["mnist"].files[0])
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(DataError, match=r"truncated|size") as caught:
         datasets.load("mnist", tmp_path, "train")
-    assert describe_error(caught.value).endswith("run `mnistctl download --dataset mnist`")
+    command = f"mnistctl download --dataset mnist --data-dir {tmp_path}"
+    assert describe_error(caught.value).endswith(f"run `{command}`")
 
 
 def test_unusable_file_of_ones_own_says_what_to_do(tmp_path):
@@ -144,6 +146,16 @@ def test_images_are_chosen_by_index_digit_and_seed():
     for wrong in ({"index": 1000}, {"digit": -1}, {"count": 101, "digit": 0}, {"seed": -1}):
         with pytest.raises(UsageError):
             choose(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("index", "where"), [(999, "index 999: no image from here on"), (None, "digit 3: no image")]
+)
+def test_digit_that_is_not_there_is_named(index, where):
+    arrays, _ = datasets.load("sample", None, "test")
+    rest = datasets.Arrays(arrays.images, arrays.labels % 3)
+    with pytest.raises(UsageError, match=f"{where} is a 3$"):
+        datasets.choose(rest, index=index, digit=3, count=1, seed=None)
 
 
 def test_label_issues_are_known_of_mnist_test_alone():

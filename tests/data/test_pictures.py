@@ -68,6 +68,13 @@ def test_folders_train_and_test_keep_their_split(tmp_path):
     assert (result.train, result.test) == ((3,) * 10, (2,) * 10)
 
 
+def test_split_without_folders_of_digits_is_named(tmp_path):
+    (tmp_path / "train/3").mkdir(parents=True)
+    message = f"train has folders of digits, but test has none; make both, or name {tmp_path / 'train'}, "
+    with pytest.raises(UsageError, match=message):
+        pictures.import_pictures(tmp_path, tmp_path / "data")
+
+
 def test_what_is_left_out_is_said_with_its_reason(folder, tmp_path):
     (folder / "3/notes.txt").write_text("no image")
     (folder / "3/.hidden").write_text("ignored")

@@ -157,7 +157,7 @@ def test_an_animation_starts_each_digit_with_its_own_image(out):
 
 
 def test_a_generated_data_set_has_the_requested_digits_in_both_splits(out, tmp_path):
-    result = generate_dataset(options(out, count=120), tmp_path, find_classifier=None)
+    result = generate_dataset(options(out, count=120), tmp_path)
     assert list(result.paths) == [tmp_path / file.name for file in datasets.get_dataset("own").files]
     for split, count in (("train", 100), ("test", 20)):
         arrays, _ = datasets.load("own", tmp_path, split)
@@ -167,9 +167,7 @@ def test_a_generated_data_set_has_the_requested_digits_in_both_splits(out, tmp_p
 
 
 def test_an_unconditional_data_set_is_labelled_by_the_reference_classifier(out, tmp_path):
-    result = generate_dataset(
-        options(out, "gan", count=60), tmp_path, lambda: load.find_reference_classifier(None, out)
-    )
+    result = generate_dataset(options(out, "gan", count=60), tmp_path, out_dir=out)
     _, classifier = load.load_classifier(out / "conv.safetensors")
     arrays, _ = datasets.load("own", tmp_path, "train")
     assert arrays.labels.tolist() == classify_images(classifier, result.samples.images)[:50].tolist()
@@ -178,7 +176,7 @@ def test_an_unconditional_data_set_is_labelled_by_the_reference_classifier(out, 
 def test_an_existing_data_set_is_not_overwritten(out, tmp_path):
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(b"mine")
     with pytest.raises(UsageError, match=r"t10k-labels-idx1-ubyte\.gz already exists"):
-        generate_dataset(options(out, count=60), tmp_path, find_classifier=None)
+        generate_dataset(options(out, count=60), tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -190,7 +188,7 @@ def test_one_image_is_too_few_for_a_data_set(tmp_path):
 def test_a_missing_reference_classifier_is_reported_with_what_to_do(tmp_path):
     with pytest.raises(CheckpointError) as refused:
         load.find_reference_classifier(None, tmp_path)
-    message = "train one with `mnistctl train conv` or name another with --judge"
+    message = f"train one with `mnistctl train conv --out-dir {tmp_path}` or name another with --judge"
     assert message in describe_error(refused.value)
 
 
@@ -206,7 +204,16 @@ REFUSED = {
     "generate cgan -n 10 --rows 2 --columns 3": (2, "-n 10: 2 rows of 3 have 6 cells"),
     "generate cgan -n 20000": (2, "-n 20000: a grid has at most 10000 images"),
     "generate cgan --idx d -n 2000000": (2, "-n 2000000: give 1 to 1000000"),
-    "generate cgan --seed -1": (2, "--seed -1"),
+    "generate cgan --seed -1": (2, "--seed -1: give 0 or more"),
+    "generate cgan --seed 9223372036854775808": (2, "give 9223372036854775807 or less"),
+    "eval cgan --seed 9223372036854775808 --judge conv": (2, "give 9223372036854775807 or less"),
+    "generate cgan -n 10000 --scale 3": (2, "--scale 3: the picture would have 81,"),
+    "generate cgan --morph --scale 32": (2, "; give 9 or less"),
+    "generate cgan --idx d --judge conv": (2, "--judge conv: the images of cgan are labelled by"),
+    "generate cgan --idx d --scale 2": (2, "--scale is only for image files"),
+    "generate cgan --show --json": (2, "--show cannot be combined with --json"),
+    "generate cgan --show --scale 2": (2, "--scale is only for image files; name one with --out"),
+    "generate cgan --show --overwrite": (2, "--overwrite is only for image files; name one with --out"),
     "generate cgan --out a.jpg": (2, "--out a.jpg: a picture needs a name that ends in .png"),
     "generate cgan --morph --out a.png": (2, "ends in .gif"),
     "generate cgan --morph --show": (2, "give one of them"),
