@@ -58,6 +58,8 @@ def classify_images(net: nn.Module, images: ImageArray) -> ImageArray:
 def generate_images(generator: nn.Module, *inputs: Tensor, on_step: StepCallback | None = None) -> Tensor:
     """The images that a generator makes from its inputs: uint8 [N, 28, 28], on the CPU.
 
+    Outputs below -1 are black and those above 1 are white.
+
     Args:
         generator: the net; it is set to evaluation mode.
         inputs: noise [N, 100, 1, 1] and, for a conditional net, the requested digits [N].
@@ -73,7 +75,7 @@ def generate_images(generator: nn.Module, *inputs: Tensor, on_step: StepCallback
     with torch.inference_mode():
         for batch in batches:
             pixels = generator(*(each.to(device) for each in batch)).squeeze(1)
-            images.append(pixels.add(1).mul(127.5).round().byte().cpu())
+            images.append(pixels.add(1).mul(127.5).round().clamp(0, 255).byte().cpu())
             if on_step is not None:
                 on_step(len(images), len(batches))
     return torch.cat(images)[:count]

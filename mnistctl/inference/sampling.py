@@ -116,6 +116,7 @@ class TrainedGenerator:
             UsageError: as `draw`.
         """
         self._check(count, seed, digits)
+        self.net.eval()
         stops = tuple(digits or range(10))
         if len(stops) == 1:  # a path needs two points
             stops *= 2

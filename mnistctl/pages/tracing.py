@@ -428,7 +428,8 @@ def _concatenation(tracer: _Tracer, node: fx.Node, given: Arguments) -> _Value |
 
 def _sum(tracer: _Tracer, node: fx.Node, given: Arguments) -> _Value | None:
     inputs = [given.self, given.other]
-    if not all(isinstance(each, int) for each in inputs) or given.alpha != 1:
+    # A number that the net adds is an int, too, but no layer.
+    if not all(isinstance(each, fx.Node) for each in node.args[:2]) or given.alpha != 1:
         return None
     shapes = {tracer.trace.layers[each].shape for each in inputs}
     return tracer.add(node, "sum", inputs) if len(shapes) == 1 else None

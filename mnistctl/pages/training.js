@@ -19,24 +19,27 @@ function trainingOf({ record, model, parameters, digest }) {
     recipe,
     losses,
     test_losses: testLosses,
+    validation_losses: validationLosses,
     accuracies,
     discriminator_losses: discriminator,
     generator_losses: generator,
     ...rest
   } = record;
+  const split = validationLosses ? "validation" : "test";
+  const scoredLosses = validationLosses ?? testLosses;
   const charts = [
     losses &&
-      testLosses &&
+      scoredLosses &&
       epochChart(
         "loss",
         "",
         [
           ["training", losses],
-          ["test", testLosses],
+          [split, scoredLosses],
         ],
         true,
       ),
-    accuracies && epochChart("test accuracy", "in %", [["test accuracy", accuracies]], false),
+    accuracies && epochChart(`${split} accuracy`, "in %", [[`${split} accuracy`, accuracies]], false),
     discriminator &&
       generator &&
       epochChart(

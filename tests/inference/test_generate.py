@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
@@ -25,6 +26,7 @@ from mnistctl.inference.generate import (
 )
 from mnistctl.inference.sampling import TrainedGenerator, _slerp
 from mnistctl.models.recipe import NOISE_SIZE
+from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.seeding import derive_seed
 from mnistctl.training.gan import GanTraining
 
@@ -119,6 +121,15 @@ def test_a_path_through_the_noise_has_constant_length_and_starts_and_ends_at_its
     start, end = (10 * z / z.norm(dim=1, keepdim=True) for z in (start, end))
     for fraction in (0.1, 0.5, 0.8):
         torch.testing.assert_close(_slerp(start, end, fraction).norm(dim=1), torch.full((5, 1, 1), 10.0))
+
+
+def test_an_animation_is_made_in_evaluation_mode():
+    digit = nn.Sequential(nn.Embedding(10, 2), nn.Dropout(0.5), nn.Unflatten(1, (2, 1, 1)))
+    trunk = nn.Sequential(nn.Flatten(), nn.Linear(102, 784), nn.Unflatten(1, (1, 28, 28)))
+    generator = TrainedGenerator("own", ConditionedNet(digit, trunk), "")
+    frame = next(generator.morph(2, 0))
+    generator.net.eval()
+    assert np.array_equal(frame, next(generator.morph(2, 0)))
 
 
 @pytest.mark.parametrize("model", models.GENERATORS)

@@ -129,6 +129,15 @@ def test_training_shows_curves_recipe_and_record(tab):
     assert "mismatches" not in text
 
 
+def test_training_with_held_out_digits_shows_their_losses_and_names_them(tab):
+    record = RECORD | {"validation_losses": RECORD["test_losses"], "test_losses": None}
+    script = "(record) => trainingOf({ record, model: 'x', parameters: 1, digest: 'x' })[0].outerHTML"
+    charts = tab.evaluate(script, record)
+    assert charts.count("<svg") == 3
+    assert "validation accuracy" in charts
+    assert "test" not in charts
+
+
 def test_several_nets_are_compared_and_each_has_its_own_report(visit):
     nets = {"one": NET, "two": fitted(150)}
     page, comparison = classifier_page(nets, disputed=False)

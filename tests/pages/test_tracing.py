@@ -126,6 +126,9 @@ REFUSED = {
     "the operation matmul in the forward pass of Own": forward(
         lambda own, x: x.flatten(1) @ torch.ones(784, 10)
     ),
+    "the operation add in the forward pass of Own": forward(
+        lambda own, x: own.out(x.flatten(1)) + 100, out=FLAT
+    ),
     "the operation mul in the forward pass of Own": forward(
         lambda own, x: own.out(2 * x.flatten(1)), out=FLAT
     ),

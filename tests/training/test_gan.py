@@ -219,9 +219,9 @@ def test_images_are_generated_in_evaluation_mode_as_greys_from_0_to_255():
             assert not self.training
             return noise.view(-1, 1, 1, 1).expand(-1, 1, 28, 28) + self.shift
 
-    images = generate_images(Ramp().train(), torch.tensor([-1.0, 0.0, 1.0]))
-    assert images.shape == (3, 28, 28)
-    assert [picture.unique().tolist() for picture in images] == [[0], [128], [255]]
+    images = generate_images(Ramp().train(), torch.tensor([-1.0, 0.0, 1.0, -3.0, 1.1]))
+    assert images.shape == (5, 28, 28)
+    assert [picture.unique().tolist() for picture in images] == [[0], [128], [255], [0], [255]]
 
 
 def test_optimized_nets_compute_the_same():
