@@ -14,12 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedTensorMixin  # type: ignore[attr-defined]
 
-from mnistctl.errors import MnistctlError
+from mnistctl.errors import MnistctlError, plural
 from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe, Recipe, wrong_learning_rates
 from mnistctl.models.reporting import describe_error, reporting_errors
 from mnistctl.models.settings import list_settings
 from mnistctl.models.sources import RecipeError
 from mnistctl.nn.augmentation import Augmentation
+from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.optim import make_optimizer, optimizer_step, without_dynamo
 
@@ -50,7 +51,7 @@ _FUNCTIONS = {
 def check_recipe(recipe: Recipe, source: str) -> None:
     """Check a recipe: its values, its nets, its optimizer, its schedule and its loss.
 
-    A training step is taken with two black images.
+    A training step is taken with two black images, by nets that are optimized as those of a run.
 
     Args:
         recipe: the recipe.
@@ -141,7 +142,7 @@ class _Check:
         """The net, after the checks that do not need its inputs."""
         function = getattr(self.recipe, field)
         with self._attempt(field, field, function):
-            net = function()
+            net, another = function(), function()
         message = ""
         if not isinstance(net, nn.Module):
             message = f" gives a {type(net).__name__}, not a torch.nn.Module"
@@ -157,12 +158,23 @@ class _Check:
                     message = f" makes {name} on the device {value.device}; leave it on the processor"
                 elif not bool(value.isfinite().all()):
                     message = f": {name} has numbers that are not finite; register it with persistent=False"
+            if not message and _trained_memory(net) & _trained_memory(another):
+                message = " gives the same weights again; make new ones in each call, or one run starts with "
+                message += "the weights of another"
         if message:
             raise self._fail(f"{field}(){message}", function, field)
-        return net  # type: ignore[no-any-return]
+        with self._attempt(field, field, function):
+            return optimize_for(net, torch.device("cpu"))
 
     def _call(self, field: str, net: nn.Module, shape: tuple[int, ...], *inputs: Tensor) -> Tensor:
-        """The output of the net in training mode. It must have this shape in evaluation mode, too."""
+        """The output of the net in training mode. It must have this shape in evaluation mode, too.
+
+        Args:
+            field: the field that made the net.
+            net: the net.
+            shape: of the output for one image.
+            inputs: its inputs for two images.
+        """
         forward = getattr(type(net), "forward", None)
         needed = _needed_inputs(net)
         if needed is not None and len(needed) != len(inputs):
@@ -171,15 +183,16 @@ class _Check:
             raise self._fail(message, forward, field)
         own = forward if _line_of(forward, self.source) else getattr(self.recipe, field)
         output: Any = None
-        for training in (False, True):
+        alone = 2 if field == "discriminator" else 1  # which is only called with batches
+        for training, count in ((False, 2), (False, alone), (True, 2)):
             net.train(training)
             with self._attempt(f"{field}'s forward pass", field, own):
-                output = net(*inputs)
+                output = net(*(each[:count] for each in inputs))
             message = ""
             if not isinstance(output, Tensor):
                 message = f"a {type(output).__name__}, not a tensor"
-            elif output.shape != shape:
-                message = f"{list(output.shape)} for {len(inputs[0])} images, not {list(shape)}"
+            elif output.shape != (count, *shape):
+                message = f"{list(output.shape)} for {plural(count, 'image')}, not {[count, *shape]}"
             elif not output.is_floating_point():
                 message = f"{output.dtype}, not floating point numbers"
             elif not output.requires_grad:
@@ -198,7 +211,7 @@ class _Check:
             message = "label_smoothing is of the cross entropy, which `loss` replaces"
             raise self._fail(message, recipe.loss, "label_smoothing")
         net = self._make("net")
-        logits = self._call("net", net, (2, 10), torch.zeros(2, 1, 28, 28))
+        logits = self._call("net", net, (10,), torch.zeros(2, 1, 28, 28))
         if recipe.swa_epochs:
             with self._attempt("a copy of the net, which weight averaging needs", "net", type(net)):
                 copy.deepcopy(net)
@@ -206,16 +219,12 @@ class _Check:
         loss: Any = F.cross_entropy(logits.float(), labels)
         if recipe.loss is not None:
             with self._attempt("loss", "loss", recipe.loss):
-                loss = recipe.loss(logits.float(), labels)
+                own = copy.deepcopy(recipe.loss) if isinstance(recipe.loss, nn.Module) else recipe.loss
+                loss = own(logits.float(), labels)
             if not (isinstance(loss, Tensor) and loss.dim() == 0 and loss.requires_grad):
                 message = "loss(logits, labels) gives no single number with a gradient"
                 raise self._fail(message, recipe.loss, "loss")
-        params = [param for param in net.parameters() if param.requires_grad]
-        with self._attempt("the backward pass", "net", type(net)):
-            gradients = torch.autograd.grad(loss, params, allow_unused=True)
-        for param, gradient in zip(params, gradients, strict=True):
-            param.grad = gradient
-        self._check_optimizer(net)
+        self._check_step(net, loss)
 
     def _check_gan(self, recipe: GanRecipe) -> None:
         low, high = recipe.real_targets
@@ -227,12 +236,21 @@ class _Check:
             message = "the generator of a conditional recipe must be a mnistctl.nn.layers.ConditionedNet"
             raise self._fail(message, recipe.generator, "generator")
         noise, images = torch.zeros(2, NOISE_SIZE, 1, 1), torch.zeros(2, 1, 28, 28)
-        self._call("generator", nets["generator"], (2, 1, 28, 28), noise, *condition)
-        self._call("discriminator", nets["discriminator"], (2,), images, *condition)
+        fake = self._call("generator", nets["generator"], (1, 28, 28), noise, *condition)
+        self._call("discriminator", nets["discriminator"], (), images, *condition)
+        logits = self._call("discriminator", nets["discriminator"], (), fake, *condition).float()
+        loss = F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
         for net in nets.values():
-            for param in (param for param in net.parameters() if param.requires_grad):
-                param.grad = torch.zeros_like(param)
-            self._check_optimizer(net)
+            self._check_step(net, loss)
+
+    def _check_step(self, net: nn.Module, loss: Tensor) -> None:
+        """Check the gradients of the net and a step of its optimizer."""
+        params = [param for param in net.parameters() if param.requires_grad]
+        with self._attempt("the backward pass", "net", type(net)):
+            gradients = torch.autograd.grad(loss, params, allow_unused=True, retain_graph=True)
+        for param, gradient in zip(params, gradients, strict=True):
+            param.grad = gradient
+        self._check_optimizer(net)
 
     def _check_optimizer(self, net: nn.Module) -> None:
         """Check an optimizer of the net, whose gradients are there, and that its state can be saved."""
@@ -256,6 +274,27 @@ class _Check:
                         f"the optimizer keeps a {type(value).__name__}, {name}; only tensors and numbers"
                     )
                     raise self._fail(f"{message} can be saved", create, "optimizer")
+
+
+def error_with_one_image(recipe: Recipe) -> str:
+    """What goes wrong if a net of the recipe is trained on a batch of one image; empty if nothing does."""
+    image, digit = torch.zeros(1, 1, 28, 28), torch.zeros(1, dtype=torch.int64)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        try:
+            if isinstance(recipe, ClassifierRecipe):
+                recipe.net().train()(image)
+                return ""
+            condition = recipe.condition(digit)
+            recipe.generator().train()(torch.zeros(1, NOISE_SIZE, 1, 1), *condition)
+            shape = tuple(recipe.discriminator().train()(image, *condition).shape)
+            return "" if shape == (1,) else f"the discriminator gives {list(shape)}, not [1]"
+        except Exception as error:  # noqa: BLE001 - a net may raise any
+            return describe_error(error)
+
+
+def _trained_memory(net: nn.Module) -> set[int]:
+    """The addresses of the memory of the trained parameters."""
+    return {p.untyped_storage().data_ptr() for p in net.parameters() if p.requires_grad and p.numel()}
 
 
 def _needed_inputs(net: nn.Module) -> list[str] | None:

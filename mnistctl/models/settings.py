@@ -62,7 +62,8 @@ class Range:
 _ANY = Range()
 _NOT_NEGATIVE, _POSITIVE, _COUNT = Range(0), Range(0, open_low=True), Range(1, 1_000_000)
 _SHARE, _SHARE_BELOW_1 = Range(0, 1), Range(0, 1, open_high=True)
-# By the key, else by its last part. Other arguments may have any value of their type.
+# By the key, or by its last part in what torch and mnistctl define: what is the user's own has arguments of
+# its own, which may have any value of their type.
 _RANGES = {
     "alpha": _SHARE_BELOW_1,
     "augment.elastic": Range(0, 14),
@@ -242,12 +243,12 @@ def _settings(recipe: Recipe) -> Iterator[Setting]:
     yield Setting("schedule", _name_of(kind, SCHEDULES), choices=tuple(SCHEDULES))
     for each in fields(schedule) if is_dataclass(schedule) else ():
         if _is_value(value := getattr(schedule, each.name)):
-            yield _setting(f"schedule.{each.name}", value)
+            yield _setting(f"schedule.{each.name}", value, known=_is_known(kind))
     optimizer = recipe.optimizer.func if isinstance(recipe.optimizer, partial) else recipe.optimizer
     yield Setting("optimizer", _name_of(optimizer, OPTIMIZERS), choices=tuple(OPTIMIZERS))
     for setting in _arguments("optimizer", recipe.optimizer, _TECHNICAL):
         # torch writes some of its numbers, as a momentum of 0, without a point.
-        whole = type(setting.value) is int
+        whole = _is_known(optimizer) and type(setting.value) is int
         yield replace(setting, value=float(setting.value)) if whole else setting  # type: ignore[arg-type]
     classifier = isinstance(recipe, ClassifierRecipe)
     for key in _CLASSIFIER_FIELDS if classifier else _GAN_FIELDS:
@@ -259,8 +260,15 @@ def _settings(recipe: Recipe) -> Iterator[Setting]:
         yield from _arguments(net, getattr(recipe, net), frozenset())
 
 
-def _setting(key: str, value: Any) -> Setting:
-    return Setting(key, value, _RANGES.get(key, _RANGES.get(key.rpartition(".")[2], _ANY)))
+def _is_known(function: Any) -> bool:
+    """Whether a function or a class is torch's or mnistctl's, so that the ranges hold for its arguments."""
+    module = getattr(getattr(function, "func", function), "__module__", None)
+    return str(module).startswith(("torch.optim.", "mnistctl."))
+
+
+def _setting(key: str, value: Any, *, known: bool = True) -> Setting:
+    of_name = _RANGES.get(key.rpartition(".")[2], _ANY) if known else _ANY
+    return Setting(key, value, _RANGES.get(key, of_name))
 
 
 def _amounts(augmentation: Augmentation) -> Iterator[Setting]:
@@ -283,7 +291,7 @@ def _arguments(prefix: str, function: Callable[..., object], leave_out: frozense
     for name, parameter in parameters.items():
         positional_only = parameter.kind is parameter.POSITIONAL_ONLY
         if name not in leave_out and not positional_only and _is_value(parameter.default):
-            yield _setting(f"{prefix}.{name}", parameter.default)
+            yield _setting(f"{prefix}.{name}", parameter.default, known=_is_known(function))
 
 
 def _is_value(value: object) -> bool:

@@ -134,7 +134,9 @@ def summarize_layers(net: nn.Module, *inputs: Tensor) -> list[LayerSummary]:
 
 def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
     """The recipe as plain values."""
-    optimizer = make_optimizer(recipe.optimizer, nn.Linear(1, 1).parameters())
+    make_net = recipe.net if isinstance(recipe, ClassifierRecipe) else recipe.generator
+    with torch.random.fork_rng(devices=[]):
+        optimizer = make_optimizer(recipe.optimizer, make_net().parameters())
     settings = {k: v for k, v in optimizer.defaults.items() if isinstance(v, int | float | tuple)}
     shared: dict[str, Any] = {
         "epochs": recipe.epochs,

@@ -1,5 +1,7 @@
 """Faster equivalents of a net's layers on a CPU, and micro-batches that fit its caches."""
 
+from itertools import chain
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ _DROPPED = -1e38  # added to dropped elements, so that the relu makes them 0; bf
 _BITS = torch.tensor([1, 2, 4, 8, 16, 32, 64, -128], dtype=torch.int8).unsqueeze(1)  # the bits of a byte
 _MICRO_BATCH = 200  # images: as fast as larger batches (bench/slices.py), with a fraction of the memory
 _OVERWRITABLE = (nn.Linear, nn.Conv2d, nn.BatchNorm2d)  # their gradients do not depend on their outputs
+_MAX_P = 1 - 2**-16  # of a dropout mask, whose 16 bits cannot be dropped more often
 
 
 class FusedReLU(nn.Module):
@@ -52,8 +55,8 @@ def dropout_mask(x: Tensor, p: float) -> Tensor:
     """Independent random numbers: 1 with probability `p`, else 0.
 
     They are pieces of random 64-bit words from torch's generator: single bits if p is 1/2, else 16 bits, so
-    that the probability is exact to 1/131072. Their order is that of channels-last memory, whatever the
-    memory format of `x`.
+    that the probability is exact to 1/131072, up to the largest one, 65535/65536. Their order is that of
+    channels-last memory, whatever the memory format of `x`.
 
     Args:
         x: a tensor on the CPU, of which only the shape matters.
@@ -70,7 +73,7 @@ def dropout_mask(x: Tensor, p: float) -> Tensor:
         torch.ne(mask, 0, out=mask)  # in place: creating a bool tensor takes ten times as long
     else:
         mask = words.view(torch.int16)
-        torch.lt(mask, round(p * 2**16) - 2**15, out=mask)
+        torch.lt(mask, round(min(p, _MAX_P) * 2**16) - 2**15, out=mask)
     mask = mask[: x.numel()]
     if x.dim() == 4:
         n, c, h, w = x.shape
@@ -88,7 +91,8 @@ def optimize_for(net: nn.Module, device: torch.device) -> nn.Module:
     if device.type == "cpu":
         for stack in stacks:
             _fuse_relus(stack)
-    if has_only_known_layers(net):
+    # torch has another format for five dimensions, and cannot convert both kinds at once.
+    if has_only_known_layers(net) and all(t.dim() < 5 for t in chain(net.parameters(), net.buffers())):
         return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
     return net  # a forward pass may depend on the memory format: that of a layer which calls `view` does
 
@@ -113,7 +117,7 @@ def _fuse_relus(layers: nn.Sequential) -> None:
     """
     children = list(layers)
     for index in range(1, len(children)):
-        if type(children[index]) is not nn.ReLU or not isinstance(children[index - 1], _OVERWRITABLE):
+        if type(children[index]) is not nn.ReLU or type(children[index - 1]) not in _OVERWRITABLE:
             continue
         if is_changed(children[index]) or is_changed(children[index - 1]):
             continue  # a hook may keep the output that would be overwritten
@@ -122,7 +126,7 @@ def _fuse_relus(layers: nn.Sequential) -> None:
             child = children[following]
             if is_changed(child):
                 break
-            if type(child) is nn.Dropout and p == 0 and child.p < 1:
+            if type(child) is nn.Dropout and p == 0 and child.p <= _MAX_P:
                 p = child.p
             elif type(child) is nn.MaxPool2d and pool is None and _is_plain(child):
                 pool, pool_first = int(child.kernel_size), p == 0  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from mnistctl.nn.lamb import LAMB
 
@@ -52,22 +53,38 @@ def make_optimizer(create: Callable[[Iterable[Tensor]], Optimizer], params: Iter
 
     Args:
         create: creates it, as a recipe's `optimizer`.
-        params: the parameters to optimize.
+        params: the parameters to optimize; `create` gets them as a list.
     """
-    optimizer = create(params)
+    optimizer = create(list(params))
     for group in optimizer.param_groups:
-        if "fused" in group and group.get("momentum") != 0:  # SGD without momentum is one kernel anyway
+        # SGD without momentum is one kernel anyway. Fused kernels do not take complex numbers.
+        fusible = group.get("momentum") != 0 and all(map(torch.is_floating_point, group["params"]))
+        if "fused" in group and fusible:
             group["fused"] = True
     return optimizer
 
 
 def optimizer_step(optimizer: Optimizer) -> None:
-    """Call the optimizer's `step` without torch's wrappers for profilers, hooks and the compiler.
+    """Take a step, without torch's wrappers for profilers, hooks and the compiler where none is used.
 
-    The wrappers take a sixth of the time of a small net's step (bench/speed.py), and are not used here.
+    The wrappers take a sixth of the time of a small net's step (bench/speed.py).
     """
     with torch.no_grad():
-        _unwrapped(type(optimizer).step)(optimizer)
+        if has_known_step(optimizer):
+            _unwrapped(type(optimizer).step)(optimizer)
+        else:
+            optimizer.step()
+
+
+def has_known_step(optimizer: Optimizer) -> bool:
+    """Whether a step is that of a class of torch or mnistctl, without hooks or a replaced `step`."""
+    return not (
+        "step" in vars(optimizer)
+        or optimizer._optimizer_step_pre_hooks
+        or optimizer._optimizer_step_post_hooks
+        or _global_optimizer_pre_hooks
+        or _global_optimizer_post_hooks
+    ) and type(optimizer).__module__.startswith(("torch.optim.", "mnistctl."))
 
 
 @cache

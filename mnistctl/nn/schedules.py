@@ -5,13 +5,13 @@ called with the number of steps of the whole run, and with the number of epochs 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mnistctl.errors import UsageError
 
-Schedule = Callable[[float, int], tuple[float, ...]]  # (peak learning rate, number of rates) to the rates
+Schedule = Callable[[float, int], Iterable[float]]  # (peak learning rate, number of rates) to the rates
 
 MAX_RATE = 1e30  # of learning; torch's optimizers cannot take a step with a rate beyond float32
 
@@ -111,7 +111,7 @@ def rates_in_epoch(
         if message := wrong_rates(rates, epochs * steps, "steps"):
             raise UsageError(f"the recipe's schedule gives {message}")
         return rates[(epoch - 1) * steps : epoch * steps]
-    return (float(schedule(peak_lr, epochs)[epoch - 1]),) * steps
+    return (float(tuple(schedule(peak_lr, epochs))[epoch - 1]),) * steps
 
 
 def hold_after(rates: tuple[float, ...], epoch: int) -> tuple[float, ...]:

@@ -4,6 +4,7 @@
 makes them fast is in `nn/fusion.py` and `nn/optim.py`, and does not change what they compute.
 """
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,12 @@ from mnistctl.nn.optim import make_optimizer, optimizer_step
 from mnistctl.nn.perceptron import find_perceptron
 from mnistctl.nn.seeding import derive_seed
 from mnistctl.training.events import AveragedWeights, Epoch, Progress, Scored, by_split
-from mnistctl.training.state import optimizer_state, restore_optimizer_state, set_initial_weights
+from mnistctl.training.state import (
+    has_finite_values,
+    optimizer_state,
+    restore_optimizer_state,
+    set_initial_weights,
+)
 
 
 class ClassifierTraining:
@@ -67,6 +73,9 @@ class ClassifierTraining:
             if recipe.loss is None  # another loss need not be a sum over the images
             else recipe.batch_size
         )
+        self.loss = recipe.loss
+        if isinstance(recipe.loss, nn.Module):  # it may have tensors, and other runs need it unchanged
+            self.loss = copy.deepcopy(recipe.loss).to(device)
         self.params = list(self.net.parameters())
         self._make_optimizer = recipe.optimizer
         self.optimizer = make_optimizer(recipe.optimizer, self.params)
@@ -86,8 +95,7 @@ class ClassifierTraining:
 
     def has_finite_weights(self) -> bool:
         """Whether all weights of the net are finite numbers."""
-        norms = torch._foreach_norm(list(self.net.parameters()))
-        return bool(torch.stack(norms).isfinite().all())
+        return has_finite_values(self.params)
 
     def state(self) -> dict[str, Tensor]:
         """The whole state as named tensors. They share memory with the training: copy them to keep them."""
@@ -262,7 +270,7 @@ def _loss(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: 
         logits = training.net(x)  # [B, 10]
     # In float32 under bf16, too: a loss in bfloat16 has two or three digits.
     logits = logits.float()
-    loss = recipe.loss
+    loss = training.loss
     if loss is None:
         loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
     return y.weigh(partial(loss, logits)) if isinstance(y, MixedLabels) else loss(logits, y)

@@ -1,5 +1,6 @@
 """The configuration of a run: what options, checkpoint and machine come to."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from mnistctl.data import datasets
 from mnistctl.data.datasets import Arrays
 from mnistctl.data.holdout import HeldOut, hold_out
 from mnistctl.errors import UsageError, plural
-from mnistctl.models.recipe import GanRecipe, Recipe
+from mnistctl.models.checks import error_with_one_image
+from mnistctl.models.recipe import ClassifierRecipe, GanRecipe, Recipe
 from mnistctl.models.sources import Model
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import autocast_for, get_device, set_deterministic, set_threads, tune_malloc
@@ -84,7 +86,7 @@ def resolve(
     recipe, precision = options.recipe(model), options.get("precision")
     device, threads = _set_up_process(options, recipe)
     initial = None if checkpoint is not None else _initial_weights(options.init)
-    data = load_training_data(options, recipe.batch_size)
+    data = load_training_data(options, [recipe])
     settings = RunSettings(
         model=model.name,
         recipe=summarize_recipe(recipe),
@@ -181,16 +183,17 @@ class TrainingData:
     files: DatasetFiles
 
 
-def load_training_data(options: RunOptions, batch_size: int = 1) -> TrainingData:
+def load_training_data(options: RunOptions, recipes: Sequence[Recipe] = ()) -> TrainingData:
     """The digits that the options choose.
 
     Args:
         options: the options.
-        batch_size: the largest number of images of a batch.
+        recipes: what is to be trained with them.
 
     Raises:
         DataError: the data set is missing or damaged.
-        UsageError: so many digits cannot be held out, or a batch has more images than there are left.
+        UsageError: so many digits cannot be held out, a batch has more images than there are left, or the
+            last batch has a single one, on which the net cannot be trained.
     """
     dataset, data_dir = options.get("dataset"), options.get("data_dir")
     train, train_sums = datasets.load(dataset, data_dir, "train")
@@ -200,11 +203,21 @@ def load_training_data(options: RunOptions, batch_size: int = 1) -> TrainingData
     if options.holdout:
         split = hold_out(train, options.holdout, dataset)
         data = TrainingData(split.kept, split.validation, split.held_out, files)
-    if batch_size > (count := len(data.train.labels)):
+    for recipe in recipes:
+        _check_batches(recipe, data, dataset)
+    return data
+
+
+def _check_batches(recipe: Recipe, data: TrainingData, dataset: str) -> None:
+    size, count = recipe.batch_size, len(data.train.labels)
+    if size > count:
         left = "" if data.holdout is None else f" without the {data.holdout.count:,} that are held out"
         message = f"{dataset} has {plural(count, 'training image')}{left}; give {count:,} or less"
-        raise UsageError(message, field="batch_size", value=batch_size)
-    return data
+        raise UsageError(message, field="batch_size", value=size)
+    shorter = count % size == 1 and isinstance(recipe, ClassifierRecipe)  # the others drop a shorter batch
+    if (size == 1 or shorter) and (error := error_with_one_image(recipe)):
+        message = f"a batch of one image is left, on which the net cannot be trained ({error}); give another "
+        raise UsageError(f"{message}number", field="batch_size", value=size)
 
 
 def _initial_weights(path: Path | None) -> dict[str, Tensor] | None:

@@ -23,7 +23,12 @@ from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
 from mnistctl.nn.seeding import derive_seed
 from mnistctl.training.events import GanEpoch, Progress
-from mnistctl.training.state import optimizer_state, restore_optimizer_state, set_initial_weights
+from mnistctl.training.state import (
+    has_finite_values,
+    optimizer_state,
+    restore_optimizer_state,
+    set_initial_weights,
+)
 
 # The optimizers' parts of a training state. They keep their first names, which checkpoints hold.
 _G_OPTIMIZER, _D_OPTIMIZER = "drawer", "judge"
@@ -143,8 +148,8 @@ def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Pro
         d_loss, g_loss = (statistics.median(each) for each in torch.stack(losses).T.tolist())
 
         # A run that has left the finite numbers cannot come back.
-        norms = torch.stack(torch._foreach_norm([*training.g_params, *training.d_params]))
-        if not (math.isfinite(d_loss + g_loss) and bool(norms.isfinite().all())):
+        finite = has_finite_values([*training.g_params, *training.d_params])
+        if not (math.isfinite(d_loss + g_loss) and finite):
             raise DivergedError(
                 f"epoch {epoch}: a loss or a weight is no longer a finite number (median losses "
                 f"{d_loss:.4g} and {g_loss:.4g}, peak learning rate {recipe.peak_lr:g})",
@@ -199,7 +204,8 @@ def train_step(training: GanTraining, recipe: GanRecipe, real: Tensor, labels: T
 def _update(loss: Tensor, optimizer: Optimizer, params: list[nn.Parameter]) -> None:
     for param in params:
         param.grad = None
-    loss.backward(inputs=params)  # no gradients for the other net, which would be thrown away
+    # No gradients for the other net, which would be thrown away.
+    loss.backward(inputs=[param for param in params if param.requires_grad])
     optimizer_step(optimizer)
 
 

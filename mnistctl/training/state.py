@@ -8,10 +8,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mnistctl.errors import CheckpointError
-from mnistctl.nn.optim import optimizer_step, without_dynamo
+from mnistctl.nn.optim import has_known_step, optimizer_step, without_dynamo
 
 _State = dict[int, dict[str, Any]]  # of an optimizer: by parameter, what it keeps under each name
 _UNUSED = "unused"  # name of an empty tensor: the optimizer keeps nothing of this parameter
+_SET = ("params", "lr")  # of a parameter group: what the training loop sets
 
 
 def set_initial_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
@@ -27,12 +28,19 @@ def set_initial_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
         raise CheckpointError(message, field="init") from None
 
 
+def has_finite_values(params: Iterable[Tensor]) -> bool:
+    """Whether all numbers are finite; whole numbers always are."""
+    norms = torch._foreach_norm([p for p in params if p.is_floating_point() or p.is_complex()])
+    return bool(torch.stack(norms).isfinite().all())
+
+
 @without_dynamo()
 def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
     """The optimizer's tensors, each named by its parameter's index and its own name: `0.exp_avg`.
 
     They share memory with the optimizer. There are none before its first step. Numbers that an optimizer
-    keeps become tensors without dimensions.
+    keeps become tensors without dimensions. An optimizer whose steps are not torch's own may also change what
+    stands in its parameter groups: these are named `group.0.weight_decay`.
 
     Raises:
         UsageError: the optimizer keeps something else.
@@ -41,11 +49,26 @@ def optimizer_state(optimizer: Optimizer) -> dict[str, Tensor]:
     params = sum(len(group["params"]) for group in optimizer.param_groups)
     # The optimizer keeps nothing of a parameter that the forward pass does not use.
     unused = {f"{index}.{_UNUSED}": torch.empty(0) for index in range(params) if state and index not in state}
-    return unused | {
-        f"{index}.{name}": value if isinstance(value, Tensor) else _number_to_tensor(name, value)
-        for index, values in state.items()
-        for name, value in values.items()
-        if value is not None
+    return (
+        unused
+        | {
+            f"{index}.{name}": value if isinstance(value, Tensor) else _number_to_tensor(name, value)
+            for index, values in state.items()
+            for name, value in values.items()
+            if value is not None
+        }
+        | _group_values(optimizer)
+    )
+
+
+def _group_values(optimizer: Optimizer) -> dict[str, Tensor]:
+    if has_known_step(optimizer):
+        return {}
+    return {
+        f"group.{index}.{name}": value if isinstance(value, Tensor) else _number_to_tensor(name, value)
+        for index, group in enumerate(optimizer.param_groups)
+        for name, value in group.items()
+        if name not in _SET and isinstance(value, Tensor | bool | int | float)
     }
 
 
@@ -89,9 +112,14 @@ def restore_optimizer_state(
             if example is not None:
                 saved = unused.pop(f"{index}.{name}", None)
                 restored.setdefault(index, {})[name] = _restore(saved, example, f"{index}.{name}")
+    groups = optimizer.state_dict()["param_groups"]
+    if not has_known_step(optimizer):
+        for index, group in enumerate(groups):
+            names = [name for name in unused if name.startswith(f"group.{index}.")]
+            values = {name.split(".", 2)[2]: unused.pop(name) for name in names}
+            group |= {name: _restore_value(saved, group.get(name)) for name, saved in values.items()}
     if unused:
         raise KeyError(f"the optimizer's {min(unused)}")
-    groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": restored, "param_groups": groups})
 
 
@@ -106,6 +134,15 @@ def _state_after_a_step(
     optimizer_step(probe)
     state: _State = probe.state_dict()["state"]
     return state
+
+
+def _restore_value(saved: Tensor, example: Any) -> Any:
+    """The saved value of a parameter group, where `example` is that before the first step, or None."""
+    if isinstance(example, Tensor):
+        return saved.to(example.device, copy=True)
+    if saved.dim():
+        return saved.clone()
+    return bool(saved) if isinstance(example, bool) else saved.item()
 
 
 def _restore(saved: Tensor | None, example: Any, name: str) -> Any:

@@ -1,5 +1,6 @@
 """Trials that are ready to run: options that are checked, completed, and compared with the journal."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -149,14 +150,14 @@ def check_reference(options: TrialsOptions, reference: str | None) -> None:
         raise UsageError(message, field="reference", value=reference)
 
 
-def _load_data(options: TrialsOptions, batch_size: int) -> TrainingData:
+def _load_data(options: TrialsOptions, recipes: Sequence[ClassifierRecipe]) -> TrainingData:
     """The digits of the trials; what is wrong with a varied batch size is said of `vary`."""
     try:
-        return load_training_data(options.options, batch_size)
+        return load_training_data(options.options, recipes)
     except UsageError as error:
         if error.field != "batch_size" or options.sweep is None or "batch_size" not in options.sweep.values:
             raise
-        raise UsageError(error.message, field="vary", value=f"batch_size={batch_size}") from None
+        raise UsageError(error.message, field="vary", value=f"batch_size={error.value}") from None
 
 
 def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
@@ -173,7 +174,7 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
     for model in options.models:
         of_arms = recipes_of(model, run, sweep=sweep)
         recipes |= {name: of_arms[arm] for arm, name in arms[model.name].items()}
-    data = _load_data(options, max(recipe.batch_size for recipe in recipes.values()))
+    data = _load_data(options, list(recipes.values()))
     assert options.count is not None
     return JournalHeader(
         started=datetime.now(UTC).isoformat(),

@@ -131,6 +131,14 @@ BROKEN = {
     "average": (classifier(swa_fraction="2.0"), "swa_fraction is 2.0; give a number, above 0, at most 1"),
     "seed": (classifier(seed_offset="-1"), "seed_offset is -1; give a whole number, 0 to"),
     "baseline": (classifier(baseline="'conv'"), "baseline is 'conv'; give a ClassifierRecipe or None"),
+    "squeezed": (
+        classifier(module(f"{LINEAR}.squeeze()")),
+        ", line 11: net() gives [10] for 1 image, not [1, 10]",
+    ),
+    "shared": (
+        classifier(f"{NET}made = net()\ndef net():\n    return made\n"),
+        "net() gives the same weights again; make new ones in each call",
+    ),
     "uncopyable": (
         classifier(module(LINEAR, f"{LAYER}; self.g = (i for i in ())"), swa_fraction="0.5"),
         "a copy of the net, which weight averaging needs: TypeError",
@@ -192,9 +200,8 @@ NORMED = "def net():\n    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10),
             classifier(module(f"{LINEAR} + (len(x) == 88 and 'short')"), batch_size="128"),
             "late.py, line 12: TypeError",
         ),
-        (classifier(NORMED, batch_size="599"), "late.py: ValueError: Expected more than 1 value per chan"),
     ],
-    ids=["second epoch", "last batch", "last batch of one image"],
+    ids=["second epoch", "last batch"],
 )
 def test_error_after_the_start_is_one_line_and_the_checkpoints_are_kept(
     text, expected, mnistctl, own, tmp_path
@@ -205,6 +212,18 @@ def test_error_after_the_start_is_one_line_and_the_checkpoints_are_kept(
     assert ran.stderr.startswith(f"mnistctl: {expected}")
     assert ran.stderr.count("\n") == 1
     assert list((tmp_path / "out/late-own.unfinished").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("command", [("train",), ("trials", "-n", "1")])
+def test_last_batch_of_one_image_is_refused_before_training(command, mnistctl, own, tmp_path):
+    (tmp_path / "normed.py").write_text(classifier(NORMED))
+    ran = mnistctl(*command, "normed.py", "--dataset", "own", "--data-dir", str(own), "--batch-size", "599")
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert ran.stderr.startswith(
+        "mnistctl: --batch-size 599: a batch of one image is left, on which the net "
+    )
+    assert ran.stderr.endswith("; give another number\n")
+    assert not list(tmp_path.glob("out/*.unfinished"))
 
 
 def test_schedule_of_another_length_is_refused_when_the_epochs_are_changed(mnistctl, own, tmp_path):
@@ -240,6 +259,13 @@ SOUND = {
     ),
     "frozen_part": classifier(
         module(LINEAR, "self.l = nn.Linear(784, 10); self.f = nn.Linear(1, 1).requires_grad_(False)")
+    ),
+    "whole_numbers": classifier(
+        module(
+            "def forward(self, x):\n    return self.l(x.flatten(1)[:, self.order])",
+            f"{LAYER}; self.order = nn.Parameter(torch.arange(784), requires_grad=False)",
+        ),
+        swa_fraction="0.5",
     ),
     "double": classifier(module(f"{LINEAR}.double()")),
     "lists_of_rates": classifier(lr_schedule="lambda lr, n: [lr] * n"),

@@ -1,9 +1,10 @@
 """Every value of every shipped recipe can be listed and set, within its range."""
 
 import functools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
+from torch.optim import SGD
 
 from mnistctl import models
 from mnistctl.errors import UsageError
@@ -126,6 +127,24 @@ def test_ranges_of_the_augmentation_do_not_hold_for_arguments_of_nets():
 
     settings = list_settings(replace(models.load("logit"), net=net))
     assert settings["net.scale"].range == settings["net.shift"].range == Range()
+
+
+def test_own_parts_have_no_ranges_and_their_whole_numbers_stay_whole():
+    def net(alpha: float = 1.0):
+        raise NotImplementedError
+
+    class Own(SGD):
+        def __init__(self, params, lr: float = 0.01, every: int = 2):
+            raise NotImplementedError
+
+    @dataclass(frozen=True)
+    class Warm:
+        warmup: int = 5
+
+    recipe = replace(models.load("logit"), net=net, optimizer=Own, lr_schedule=Warm())
+    values = parse_settings(recipe, {"schedule.warmup": "7", "optimizer.every": "3", "net.alpha": "1.5"})
+    assert list(values.values()) == [7, 3, 1.5]
+    assert [type(value) for value in values.values()] == [int, int, float]
 
 
 def test_long_settings_are_a_digest_in_the_name():

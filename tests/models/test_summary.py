@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from torch.optim import SGD
 
 from mnistctl import models
 from mnistctl.models.summary import RecipeSummary, summarize_nets, summarize_recipe
@@ -34,6 +35,15 @@ def test_recipe_summary_states_the_augmentation_if_there_is_one():
     summary = summarize_recipe(replace(recipe, augment=Augmentation(shift=2, mixup=0.4)))
     assert summary.to_json()["augment"]["shift"] == 2
     assert RecipeSummary.from_json(json.loads(json.dumps(summary.to_json()))) == summary
+
+
+def test_optimizer_of_a_summary_gets_the_parameters_of_the_net_in_a_list():
+    def optimizer(params):
+        assert [len(weight) for weight in params[1:]] == [10]
+        return SGD(params, lr=0.1, momentum=0.5)
+
+    summary = summarize_recipe(replace(models.load("logit"), optimizer=optimizer))
+    assert (summary.optimizer, summary.settings["momentum"]) == ("SGD", 0.5)
 
 
 def test_recipe_of_an_old_record_is_read():

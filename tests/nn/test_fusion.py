@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from mnistctl.nn.fusion import FusedReLU, micro_batch_size, optimize_for
+from mnistctl.nn.fusion import FusedReLU, dropout_mask, micro_batch_size, optimize_for
 
 CPU = torch.device("cpu")
 
@@ -52,6 +52,35 @@ def test_stacks_inside_of_an_own_module_are_left_alone():
     assert not any(isinstance(module, FusedReLU) for module in optimize_for(Skip(), CPU).modules())
     stack = nn.Sequential(nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU()), nn.Flatten())
     assert any(isinstance(module, FusedReLU) for module in optimize_for(stack, CPU).modules())
+
+
+class Gate(nn.Linear):
+    """Its gradient depends on its output."""
+
+    def forward(self, x):
+        return super().forward(x).sigmoid()
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        nn.Sequential(nn.Unflatten(1, (1, 1)), nn.Conv3d(1, 2, (1, 5, 5)), nn.Conv3d(2, 1, 1)),
+        nn.Sequential(nn.Flatten(), Gate(784, 3), nn.ReLU()),
+    ],
+    ids=["five dimensions", "a subclass of a layer"],
+)
+def test_a_net_that_cannot_be_optimized_stays_as_it_is(net):
+    x = torch.linspace(-1, 1, 2 * 784).view(2, 1, 28, 28)
+    expected = net(x)
+    found = optimize_for(net, CPU)(x)
+    assert torch.equal(found, expected)
+    found.sum().backward()
+
+
+def test_dropout_of_almost_all_elements_is_not_fused():
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Dropout(0.999995))
+    assert type(optimize_for(net, CPU)[2]) is nn.Dropout
+    assert dropout_mask(torch.ones(1000), 0.999995).float().mean() > 0.99
 
 
 def test_a_net_with_own_layers_sees_whole_batches():

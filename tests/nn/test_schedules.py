@@ -71,6 +71,13 @@ def test_schedule_gives_one_rate_per_epoch_unless_it_changes_every_step():
     assert sum(parts, ()) == whole
 
 
+def test_schedule_may_be_a_generator_function():
+    def schedule(peak_lr, count):
+        yield from (peak_lr / (n + 1) for n in range(count))
+
+    assert rates_in_epoch(schedule, 0.1, 2, epoch=2, steps=3) == (0.05,) * 3
+
+
 def test_wrong_rates_for_the_steps_of_a_run_are_an_error():
     def schedule(peak_lr, count):
         return (peak_lr,) * min(count, 4)

@@ -296,3 +296,9 @@ def test_bf16_is_refused_where_it_is_only_emulated(monkeypatch):
     monkeypatch.setattr(device.platform, "machine", lambda: "x86_64")
     with pytest.raises(UsageError, match="would only emulate bfloat16"):
         autocast_for("bf16", CPU)
+
+
+def test_tensors_of_a_loss_are_moved_to_the_device_in_a_copy():
+    loss = nn.CrossEntropyLoss(weight=torch.ones(10))
+    training = ClassifierTraining(replace(models.load("logit"), loss=loss), 0, torch.device("meta"))
+    assert (training.loss.weight.device.type, loss.weight.device.type) == ("meta", "cpu")

@@ -14,8 +14,10 @@ from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError, UsageError
 from mnistctl.inference.forward import generate_images
+from mnistctl.models.checks import check_recipe
 from mnistctl.models.recipe import NOISE_SIZE, GanRecipe
 from mnistctl.nn.fusion import optimize_for
+from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.seeding import derive_seed
 from mnistctl.training import gan
 from mnistctl.training.events import GanEpoch, Progress
@@ -175,6 +177,26 @@ def test_epoch_uses_each_digit_at_most_once_and_drops_a_short_last_batch(digits,
     # Medians over the batches of an epoch: of 1 and 2, of 3 and 4; the generator's ten times as much.
     losses = [(e.discriminator_loss, e.generator_loss) for e in events if isinstance(e, GanEpoch)]
     assert losses == [(1.5, 15.0), (3.5, 35.0)]
+
+
+def test_frozen_and_whole_parameters_are_left_alone(digits):
+    def generator():
+        digit = nn.Sequential(nn.Embedding.from_pretrained(torch.eye(10)), nn.Unflatten(1, (10, 1, 1)))
+        digit.register_parameter("whole", nn.Parameter(torch.arange(3), requires_grad=False))
+        trunk = nn.Sequential(nn.Flatten(), nn.Linear(110, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28)))
+        return ConditionedNet(digit, trunk)
+
+    def discriminator():
+        digit = nn.Sequential(nn.Embedding(10, 784), nn.Unflatten(1, (1, 28, 28)))
+        return ConditionedNet(digit, nn.Sequential(nn.Flatten(), nn.Linear(1568, 1), nn.Flatten(0)))
+
+    recipe = replace(
+        models.load("cgan"), generator=generator, discriminator=discriminator, epochs=1, batch_size=10
+    )
+    check_recipe(recipe, "a recipe")
+    training = GanTraining(recipe, 0, CPU)
+    assert len(rows(training, recipe, some(digits, 20))) == 1
+    assert training.generator.second[0].weight.equal(torch.eye(10))
 
 
 def test_same_seed_gives_same_nets_and_another_seed_does_not(digits):

@@ -1,0 +1,61 @@
+"""What is saved of an optimizer, and put back into another one."""
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from mnistctl.nn.lamb import LAMB
+from mnistctl.nn.optim import make_optimizer, optimizer_step
+from mnistctl.training.state import has_finite_values, optimizer_state, restore_optimizer_state
+
+
+class Slowing(Optimizer):
+    """Counts its steps in the parameter groups."""
+
+    def __init__(self, params):
+        super().__init__(params, {"lr": 0.1, "steps": 0, "total": torch.zeros(2), "on": True, "name": "x"})
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            group["steps"] += 1
+            group["total"] = group["total"] + 1
+            group["later"] = 0.5
+            for param in group["params"]:
+                param.sub_(param.grad, alpha=group["lr"] / group["steps"])
+
+
+@pytest.fixture
+def params():
+    weight = nn.Parameter(torch.ones(2))
+    weight.grad = torch.ones(2)
+    return [weight]
+
+
+def test_numbers_in_the_groups_of_an_own_optimizer_are_restored(params):
+    first, second, old = (make_optimizer(Slowing, params) for _ in range(3))
+    optimizer_step(first)
+    optimizer_step(first)
+    state = {name: tensor.clone() for name, tensor in optimizer_state(first).items()}
+    assert sorted(state) == [f"group.0.{name}" for name in ("later", "on", "steps", "total")]
+    restore_optimizer_state(second, Slowing, params, state, stepped=True)
+    restored = second.param_groups[0]
+    assert (restored["steps"], restored["later"], restored["on"]) == (2, 0.5, True)
+    assert restored["total"].tolist() == [2, 2]
+    restore_optimizer_state(old, Slowing, params, {}, stepped=True)  # as earlier versions saved it
+    assert old.param_groups[0]["steps"] == 0
+    with pytest.raises(KeyError, match=r"group\.1\.steps"):
+        restore_optimizer_state(old, Slowing, params, {"group.1.steps": torch.tensor(1)}, stepped=True)
+
+
+def test_groups_are_saved_only_where_steps_may_change_them(params):
+    optimizer = make_optimizer(LAMB, params)
+    optimizer_step(optimizer)
+    assert sorted(optimizer_state(optimizer)) == ["0.first", "0.second", "0.step"]
+    optimizer.register_step_pre_hook(lambda *_: None)
+    assert "group.0.weight_decay" in optimizer_state(optimizer)
+
+
+def test_whole_numbers_are_finite():
+    assert has_finite_values([torch.arange(3), torch.ones(2), torch.ones(2, dtype=torch.cfloat)])
+    assert not has_finite_values([torch.arange(3), torch.tensor([1.0, torch.nan])])
