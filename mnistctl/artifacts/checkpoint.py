@@ -132,8 +132,9 @@ def _read_header(path: Path, content: bytes) -> dict[str, Any]:
     if not 0 < length <= min(len(content) - 8, _MAX_HEADER_BYTES):
         raise _not_a_checkpoint(path)
     try:
-        header = json.loads(json.loads(content[8 : 8 + length].decode())["__metadata__"]["mnistctl"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+        header = files.parse_json(content[8 : 8 + length].decode())["__metadata__"]["mnistctl"]
+        header = files.parse_json(header)
+    except (ValueError, KeyError, TypeError):
         raise _not_a_checkpoint(path) from None
     if not isinstance(header, dict):
         raise _not_a_checkpoint(path)

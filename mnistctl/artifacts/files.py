@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import json
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from mnistctl.errors import OutputError
 from mnistctl.schema import Schema
@@ -174,6 +175,18 @@ def verify_checksum(content: bytes) -> bool:
     total.update(CHECKSUM_PLACEHOLDER.encode())
     total.update(view[match.end() :])
     return total.hexdigest().encode() == match[1]
+
+
+def parse_json(content: bytes | str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none, or has too many brackets within brackets.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def with_ending(run_path: Path, ending: str) -> Path:

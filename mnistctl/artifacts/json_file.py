@@ -32,13 +32,13 @@ def read(path: Path) -> dict[str, Any] | None:
     """
     try:
         content = files.read(path, _MAX_BYTES)
-        body = json.loads(content.decode())
+        body = files.parse_json(content.decode())
         version = body["version"]
     except FileNotFoundError:
         return None
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({files.reason(error)})", remedies=_REPLACE) from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise CheckpointError(f"{path}: not a record of a run, or damaged", remedies=_REPLACE) from None
     if version not in (1, 2, VERSION):
         message = f"{path}: record version {version!r:.20}; this version of mnistctl reads 1 to {VERSION}"

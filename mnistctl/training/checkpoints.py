@@ -202,7 +202,7 @@ def _from_tensor(tensor: Tensor) -> dict[str, object]:
     Raises:
         ValueError: the tensor has something else.
     """
-    rows = json.loads(tensor.numpy().tobytes())
+    rows = files.parse_json(tensor.numpy().tobytes())
     if not isinstance(rows, dict) or not rows.keys() <= set(_ROWS):
         raise ValueError("progress: no rows of epochs")
     return rows

@@ -1,7 +1,6 @@
 """Trials on a Dask cluster."""
 
 import ipaddress
-import json
 import logging
 import os
 import signal
@@ -56,7 +55,7 @@ def dask_factory(
 
 def _read_address(path: Path) -> str:
     try:
-        return str(json.loads(files.read(path, _MAX_FILE_BYTES))["address"])
+        return str(files.parse_json(files.read(path, _MAX_FILE_BYTES))["address"])
     except OSError as error:
         raise OutputError(f"{path}: cannot be read ({files.reason(error)})") from None
     except (ValueError, KeyError, TypeError):

@@ -297,7 +297,7 @@ def read(path: Path) -> TrialsJournal | None:
     for number, line in enumerate(lines, start=1):
         if line.endswith(b"\n") and files.verify_checksum(line):
             try:
-                journal = _add_line(journal, json.loads(line))
+                journal = _add_line(journal, files.parse_json(line))
             except ValueError as error:
                 message = f"{path}: line {number} does not belong in a journal of trials ({error})"
                 raise CheckpointError(message, remedies=_REMEDIES) from None
