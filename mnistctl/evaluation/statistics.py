@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 LEVEL = 0.95  # confidence level of every interval; a p-value below 1 - LEVEL is significant
 POWER = 0.8
-_ROUNDING = 1e-9  # standard deviations and differences below this are rounding errors
+ROUNDING = 1e-9  # standard deviations and differences below this are rounding errors
 _DECIMALS = 9  # sums of differences are rounded to these, so that the permutation test sees ties
 _RESAMPLES = 20_000  # sign changes in a permutation test; all 2^n of them up to 14 pairs
 _LARGE_SHIFT = 1000.0  # standard errors; the power is 1 beyond it
@@ -70,7 +70,7 @@ class Difference:
     @property
     def significant(self) -> bool:
         """Whether the p-value is below 0.05."""
-        return self.p is not None and self.p < 1 - LEVEL + _ROUNDING
+        return self.p is not None and self.p < 1 - LEVEL + ROUNDING
 
 
 StandardError = Callable[[int], tuple[float, float]]  # number of trials -> standard error, degrees of freedom
@@ -269,7 +269,7 @@ def required_trials(difference: float, standard_error: StandardError) -> int | N
         error, df = standard_error(count)
         return power(size / error, df) >= POWER
 
-    if size < _ROUNDING:
+    if size < ROUNDING:
         return None
     high = 2
     while not enough(high):
@@ -321,4 +321,4 @@ def _constant_sample_allowed() -> Iterator[None]:
 
 def _sd(values: Sequence[float]) -> float:
     sd = statistics.stdev(values)
-    return sd if sd > _ROUNDING else 0.0
+    return sd if sd > ROUNDING else 0.0

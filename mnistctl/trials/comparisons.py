@@ -101,10 +101,15 @@ def compare_arms(arms: Sequence[ArmAccuracies], *, with_first: bool = False) -> 
             first=pair[0],
             second=pair[1],
             p_adjusted=p,
-            conclusion=conclusion(difference, *pair, p, len(pairs)),
+            conclusion=conclusion(difference, *pair, p, count_tests(differences)),
         )
         for pair, difference, p in zip(pairs, differences, adjusted, strict=True)
     )
+
+
+def count_tests(differences: Iterable[Difference]) -> int:
+    """The number of p-values: Holm's adjustment is for these. A difference without variance has none."""
+    return sum(difference.p is not None for difference in differences)
 
 
 def compare_with_published(
@@ -148,7 +153,8 @@ def failed_requirements(
         if interval is None and row.method == "welch" and row.n[1] > 1:  # neither sample has any variance
             interval = row.difference, row.difference
         if interval is None:
-            failed.append(f"{row.label}: too few runs for an interval")
+            why = "equal accuracies have no variance" if row.n[1] > 1 else "too few runs"
+            failed.append(f"{row.label}: {why}, so there is no interval")
             continue
         low, high = interval
         if high < 0 if require == "same" else low <= 0:

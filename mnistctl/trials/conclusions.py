@@ -2,7 +2,7 @@
 
 from mnistctl.errors import plural
 from mnistctl.evaluation.sequential import Look, StoppingRule
-from mnistctl.evaluation.statistics import LEVEL, Difference
+from mnistctl.evaluation.statistics import LEVEL, ROUNDING, Difference
 
 
 def conclusion(difference: Difference, first: str, second: str, p: float | None, comparisons: int = 1) -> str:
@@ -63,7 +63,9 @@ def _power(difference: Difference, size: str, runs: str) -> str:
     if difference.method == "one_sample":  # more trials cannot make up for the single run
         return f"{detectable.capitalize()} at 80 % power"
     if difference.required_trials is None:
-        return f"No number of trials would detect so small a difference; {detectable} at 80 % power"
+        none = abs(difference.difference) < ROUNDING
+        number = "No number of trials would" if none else f"It would take more than a million {unit} to"
+        return f"{number} detect so small a difference; {detectable} at 80 % power"
     required = f"Detecting {size} at 80 % power would take {difference.required_trials:,} {unit}"
     return f"{required}; {detectable}"
 
@@ -85,7 +87,7 @@ def _conclude_without_variance(difference: Difference, first: str, second: str) 
     own_runs = difference.n[1] if difference.method == "one_sample" else min(difference.n)
     if own_runs < 2:
         return f"{runs}: not enough to estimate the variance and to compare {second} with {first}"
-    if abs(difference.difference) < 1e-9:
+    if abs(difference.difference) < ROUNDING:
         return f"{second} and {first} are equal in {runs}, without any variance"
     size = f"{second} is {abs(difference.difference):.4f} points {_direction(difference)} {first}"
     if difference.permutation_p is not None:

@@ -96,7 +96,7 @@ def resolve(
     if remaining and existing.header.version != journal.VERSION:
         message = f"{path}: trials of an earlier version cannot be resumed"
         raise CheckpointError(message, remedies=("overwrite", "name"))
-    return replace(config, note=_resume_note(existing, options, mismatched))
+    return config if already else replace(config, note=_resume_note(existing, options, mismatched))
 
 
 def check_arguments(
@@ -124,12 +124,6 @@ def check_arguments(
         raise UsageError(message, field="require", value=require, remedies=("reference",))
     if reference is not None:
         load_published(reference)
-        if options.sweep is not None:
-            message = "compares recipes as they were published, not varied ones"
-            raise UsageError(message, field="reference", value=reference)
-        if options.until is not None:
-            message = "its test needs a fixed number of trials, and these end when they are settled"
-            raise UsageError(message, field="reference", value=reference)
     check_reference(options, reference)
     if options.count is None and not resume:
         raise UsageError("missing number of trials of each model", remedies=("count",))
@@ -140,14 +134,22 @@ def check_arguments(
 
 
 def check_reference(options: TrialsOptions, reference: str | None) -> None:
-    """Check that accuracies to be compared with published ones are of the test set, as these are.
+    """Check that the trials can be compared with published accuracies.
 
     Raises:
-        UsageError: they are of held-out digits.
+        UsageError: their recipes are varied, their number is not fixed, or they score held-out digits.
     """
-    if reference is not None and options.options.holdout:
+    if reference is None:
+        return
+    if options.sweep is not None:
+        message = "compares recipes as they were published, not varied ones"
+    elif options.until is not None:
+        message = "its test needs a fixed number of trials, and these end when they are settled"
+    elif options.options.holdout:
         message = "the published accuracies are of the test set, and these trials score held-out digits"
-        raise UsageError(message, field="reference", value=reference)
+    else:
+        return
+    raise UsageError(message, field="reference", value=reference)
 
 
 def _load_data(options: TrialsOptions, recipes: Sequence[ClassifierRecipe]) -> TrainingData:
@@ -207,7 +209,7 @@ def _with_default_holdout(options: TrialsOptions) -> TrialsOptions:
         DataError: the data set is missing or damaged.
     """
     run = options.options
-    if not options.has_winner or run.holdout is not None:
+    if options.sweep is None or run.holdout is not None:
         return options
     train, _ = datasets.load(run.get("dataset"), run.get("data_dir"), "train")
     return replace(options, options=replace(run, holdout=default_count(train.labels)))
@@ -228,10 +230,9 @@ def _remaining(existing: TrialsJournal, options: TrialsOptions) -> list[TrialKey
 def _resume_note(
     existing: TrialsJournal, options: TrialsOptions, mismatched: dict[str, tuple[Any, Any]]
 ) -> ResumeNote | None:
-    """A note if this session adds trials whose number or settings differ from the last session's."""
+    """A note if the number of trials or the settings differ from those of the last session."""
     last = existing.resumed[-1].mismatched_settings if existing.resumed else {}
-    unchanged = mismatched == last and options.count == existing.count
-    if unchanged or not existing.remaining(options.keys()):
+    if mismatched == last and options.count == existing.count:
         return None
     assert options.count is not None
     return ResumeNote(after=len(existing.trials), count=options.count, mismatched_settings=mismatched)
@@ -255,7 +256,8 @@ def _require_complete(config: TrialsConfig, mismatched: dict[str, tuple[Any, Any
     if same and not complete:
         state = f"{ended} of {expected}" if ended < expected else "the winner is not scored yet"
         message = f"{path}: unfinished trials ({state})"
-        raise UsageError(message, remedies=("resume", "overwrite"))
+        fewer = options.count is not None and options.count < existing.count
+        raise UsageError(message, remedies=("resume_without_count" if fewer else "resume", "overwrite"))
     names = " ".join(header.models if header.sweep is None else header.sweep.assignments())
     what = f"{names:.200}, {existing.count} of each, from seed {header.seed}"
     if same:

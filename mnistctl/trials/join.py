@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from mnistctl.trials.journal import TrialRecord, TrialsJournal
 from mnistctl.trials.nets import KeptNets
 from mnistctl.trials.outputs import check_tables, check_trials_outputs, write_results
 from mnistctl.trials.scheduler import TrialKey
-from mnistctl.trials.summary import summarize_trials
+from mnistctl.trials.summary import raise_failures, summarize_trials
 
 # What may differ between the headers of parts: which seeds they have, and when and where they ran.
 # Options determine settings, and these are compared.
@@ -58,6 +59,7 @@ def join_trials(
         UsageError: there are fewer than two parts, one is named twice, or the name is in use.
         CheckpointError: a part is missing, damaged, or unfinished, or differs from the first one.
         OutputError: a file cannot be written.
+        FailedTrialsError: at the end: some trials diverged or failed.
     """
     parts = read_parts(paths)
     joined = join_parts(parts, command)
@@ -73,7 +75,9 @@ def join_trials(
         check_tables(tables, overwrite=overwrite)
         KeptNets(run_path).delete()  # of trials that are overwritten
         journal.write(path, joined)
-        yield from write_results(run_path, summarize_trials(joined), tables, already=False)
+        result = summarize_trials(joined)
+        yield from write_results(run_path, result, tables, already=False)
+    raise_failures(result, len(joined.trials), remedy="join_again")
 
 
 def read_parts(paths: Sequence[Path]) -> list[Part]:
@@ -128,9 +132,10 @@ def join_parts(parts: Sequence[Part], command: str = "") -> TrialsJournal:
     for part in parts[1:]:
         _check_equal(first, part)
     seeds = sorted({seed for part in parts for seed in part.seeds})
-    missing = sorted(set(range(seeds[0], seeds[-1])) - set(seeds))
-    if missing:
-        what = f"seed {missing[0]}" if len(missing) == 1 else f"seeds {missing[0]} to {missing[-1]}"
+    gaps = [(one + 1, other - 1) for one, other in pairwise(seeds) if other - one > 1]
+    if gaps:
+        texts = [str(low) if low == high else f"{low} to {high}" for low, high in gaps]
+        what = f"{'seed' if texts == [str(gaps[0][0])] else 'seeds'} {', '.join(texts):.200}"
         raise CheckpointError(f"no part has {what}; the seeds of joined trials have no gaps")
     header = replace(
         first.entries.header,
@@ -157,7 +162,10 @@ def _comparable(part: Part) -> object:
 
 
 def _join_results(parts: Sequence[Part]) -> dict[TrialKey, TrialRecord]:
-    """The trials of all parts. Results from another machine than that of the header have it with them."""
+    """The trials of all parts. Results from another machine than that of the header have it with them.
+
+    A trial that failed in one part may have ended in another.
+    """
     machine = parts[0].entries.header.machine
     joined: dict[TrialKey, TrialRecord] = {}
     owners: dict[TrialKey, Path] = {}
@@ -166,12 +174,12 @@ def _join_results(parts: Sequence[Part]) -> dict[TrialKey, TrialRecord]:
         for key, record in sorted(part.entries.trials.items(), key=lambda item: item[0][1]):
             if record.result is not None and record.result.machine is None and own != machine:
                 record = replace(record, result=replace(record.result, machine=own.to_json()))
-            if key in joined and _outcome(joined[key]) != _outcome(record):
+            if key not in joined or joined[key].state == "failed":
+                joined[key], owners[key] = record, part.path
+            elif record.state != "failed" and _outcome(joined[key]) != _outcome(record):
                 model, seed = key
                 message = f"{model}, seed {seed}: {owners[key]} and {part.path} have different results"
                 raise CheckpointError(message)
-            joined.setdefault(key, record)
-            owners.setdefault(key, part.path)
     return joined
 
 

@@ -1,6 +1,5 @@
 """Trials that were recorded before: reading them, and comparing those of several records."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
@@ -14,7 +13,7 @@ from mnistctl.evaluation import statistics
 from mnistctl.evaluation.statistics import Difference
 from mnistctl.schema import Schema
 from mnistctl.trials import journal, summary
-from mnistctl.trials.comparisons import Comparison
+from mnistctl.trials.comparisons import Comparison, count_tests
 from mnistctl.trials.conclusions import conclusion
 from mnistctl.trials.listing import TRIALS_FOLDER
 from mnistctl.trials.summary import ArmSummary, TrialsSummary, summarize_trials
@@ -164,7 +163,7 @@ def read_summary(path: Path) -> TrialsSummary:
         content = files.read(path, _MAX_BYTES)
         if not files.verify_checksum(content):
             raise CheckpointError(f"{path}: damaged: the contents do not match the checksum")
-        body = json.loads(content)
+        body = files.parse_json(content)
         if body["version"] not in (1, summary.VERSION):
             raise ValueError(f"version {body['version']!r:.20}; this program reads 1 to {summary.VERSION}")
         return TrialsSummary.from_json(body)
@@ -226,14 +225,15 @@ def _compare(arms: Sequence[tuple[RecordedTrials, ArmSummary]]) -> tuple[Recorde
             continue
         difference, reason = _test(one, first, other, second)
         rows.append((first.label, second.label, difference, reason))
-    adjusted = statistics.holm([difference.p for _, _, difference, _ in rows])
+    differences = [difference for _, _, difference, _ in rows]
+    adjusted, tests = statistics.holm([each.p for each in differences]), count_tests(differences)
     return tuple(
         RecordedComparison(
             **asdict(difference),
             first=first,
             second=second,
             p_adjusted=p,
-            conclusion=conclusion(difference, first, second, p, len(rows)),
+            conclusion=conclusion(difference, first, second, p, tests),
             reason=reason,
         )
         for (first, second, difference, reason), p in zip(rows, adjusted, strict=True)

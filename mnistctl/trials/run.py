@@ -9,7 +9,6 @@ from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.tables import NO_TABLES, TableFiles
 from mnistctl.data.training_set import describe_training_set
-from mnistctl.errors import FailedTrialsError, UnmetError
 from mnistctl.training.config import load_training_data
 from mnistctl.training.doubts import check_data
 from mnistctl.training.environment import MachineInfo, versions
@@ -24,7 +23,7 @@ from mnistctl.trials.options import TrialsOptions
 from mnistctl.trials.outputs import check_tables, check_trials_outputs, write_results
 from mnistctl.trials.scheduler import Outcome, SlotPool, TrialFailure, TrialKey, run_tasks
 from mnistctl.trials.sequential import PairSequence
-from mnistctl.trials.summary import TrialsSummary, summarize_trials
+from mnistctl.trials.summary import raise_failures, summarize_trials
 from mnistctl.trials.task import RunTrial, TrialSettings, TrialWithNet
 from mnistctl.trials.winner import choose_winner, score_winner
 from mnistctl.trials.worker import run_trial
@@ -93,7 +92,7 @@ def run_trials(
             session_seconds=time.perf_counter() - started,
         )
         yield from write_results(config.options.run_path, result, tables, already=config.already)
-    _raise_failures(result, len(entries.trials), require)
+    raise_failures(result, len(entries.trials), require)
 
 
 def execute(
@@ -253,17 +252,3 @@ def _ended_event(record: TrialRecord, *, from_previous_session: bool) -> TrialEn
         reason=record.reason,
         from_previous_session=from_previous_session,
     )
-
-
-def _raise_failures(result: TrialsSummary, trials: int, require: str | None) -> None:
-    """Report what makes the command fail although there are results.
-
-    Raises:
-        FailedTrialsError, UnmetError: as `run_trials`.
-    """
-    failures = len(result.failed) + len(result.diverged)
-    if failures:
-        message = f"{failures} of {trials} trials gave no result"
-        raise FailedTrialsError(message, remedies=("retry",) if result.failed else ())
-    if result.failed_requirements:
-        raise UnmetError("; ".join(result.failed_requirements), field="require", value=require)

@@ -12,6 +12,7 @@ from msgspec import Meta
 from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.data.holdout import HeldOut
+from mnistctl.errors import FailedTrialsError, UnmetError
 from mnistctl.evaluation import statistics
 from mnistctl.evaluation.statistics import Summary
 from mnistctl.models.published import load_published
@@ -171,8 +172,8 @@ class TrialsSummary(Schema):
             trials end when their comparison is settled.
         sequential: the comparison that was checked after every pair.
         sweep: what a sweep varied, and its winner; None unless the trials are those of a sweep.
-        later_trials: number of trials with later seeds than the pair that settled it. They are in the
-            journal, and nothing here is computed from them.
+        later_trials: number of trials with later seeds than the last pair that was looked at. They are in
+            the journal, and nothing here is computed from them.
         reference: the arms compared with published accuracies.
         not_compared: labels of arms that should be compared with published accuracies, but cannot.
         failed_requirements: which arms do not meet the requirement, and why.
@@ -231,9 +232,13 @@ def summarize_trials(
         UsageError: there are no published accuracies of this name.
     """
     header, settings = journal.header, journal.header.settings
-    last_seed, pairs = journal.last_seed(), journal.pairs()
+    pairs = journal.pairs()
+    settled = pairs is not None and pairs.settled
+    last_seed = journal.last_seed() if pairs is None or pairs.last_seed is None else pairs.last_seed
     ended = sorted(journal.trials.values(), key=lambda record: record.seed)
     records = [record for record in ended if record.seed <= last_seed]
+    # While the comparison is not settled, a trial without a result is reported, whatever its seed is.
+    reported = records if settled else ended
     arms = _collect_results(journal, records)
     accuracies = [arm.accuracies for arm in arms]
     compared: tuple[ReferenceComparison, ...] = ()
@@ -262,18 +267,41 @@ def summarize_trials(
             sorted({name for note in journal.resumed for name in note.mismatched_settings})
         ),
         trial_seconds=sum(record.result.seconds for record in records if record.result is not None),
-        failed=_failed_trials(records, "failed"),
-        diverged=_failed_trials(records, "diverged"),
+        failed=_failed_trials(reported, "failed"),
+        diverged=_failed_trials(reported, "diverged"),
         distribution=_distribution([arm.values for arm in accuracies]),
         comparisons=(compare_arms(accuracies, with_first=header.sweep is not None) if pairs is None else ()),
         sweep=_summarize_sweep(journal),
         sequential=None if pairs is None else pairs.compare(journal.count),
-        later_trials=len(ended) - len(records),
+        later_trials=sum(record.seed > last_seed for record in ended if record.result or settled),
         reference=compared,
         not_compared=tuple(not_compared),
         failed_requirements=() if require is None else failed_requirements(require, compared, not_compared),
         command=header.command,
     )
+
+
+def raise_failures(
+    summary: TrialsSummary, trials: int, require: Requirement | None = None, *, remedy: str = "retry"
+) -> None:
+    """Report what makes a command fail although there are results.
+
+    Args:
+        summary: the results.
+        trials: number of trials that have ended.
+        require: what the comparison with published accuracies must show.
+        remedy: what helps if trials failed.
+
+    Raises:
+        FailedTrialsError: some trials diverged or failed.
+        UnmetError: the comparison does not show what is required.
+    """
+    failures = len(summary.failed) + len(summary.diverged)
+    if failures:
+        message = f"{failures} of {trials} trials gave no result"
+        raise FailedTrialsError(message, remedies=(remedy,) if summary.failed else ())
+    if summary.failed_requirements:
+        raise UnmetError("; ".join(summary.failed_requirements), field="require", value=require)
 
 
 def _summarize_sweep(journal: TrialsJournal) -> SweepSummary | None:

@@ -112,3 +112,25 @@ def test_arms_with_shared_seeds_are_paired_and_others_are_independent():
         ("b", "c", "welch", (3, 2)),
     ]
     assert all(row.p_adjusted >= row.p for row in rows)
+
+
+def test_holm_adjustment_is_said_to_be_for_the_comparisons_with_a_p_value():
+    accuracies = {"a": (99.5, 99.6, 99.4), "b": (99.8, 99.7, 99.5), "c": (99.1, 99.7, 99.3)}
+    accuracies["d"] = (99.6, 99.7, 99.5)  # a constant difference from the first has no variance
+    arms = [ArmAccuracies(name, name, dict(enumerate(values))) for name, values in accuracies.items()]
+    rows = compare_arms(arms, with_first=True)
+    assert [row.p is None for row in rows] == [False, False, True]
+    assert all("Holm-adjusted for 2 comparisons" in row.conclusion for row in rows[:2])
+
+
+def test_equal_accuracies_are_not_called_too_few():
+    arms = [
+        ArmAccuracies("a", "logit", dict.fromkeys(range(5), 92.0)),
+        ArmAccuracies("b", "logit", {0: 92.0}),
+    ]
+    single = Published(source="", dataset="mnist", models={"logit": PublishedModel(accuracies=(92.38,))})
+    rows = comparisons.compare_with_published("some", single, make_journal([99.5]).header, arms)
+    assert failed_requirements("same", rows, ()) == (
+        "a: equal accuracies have no variance, so there is no interval",
+        "b: too few runs, so there is no interval",
+    )

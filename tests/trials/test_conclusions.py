@@ -57,10 +57,12 @@ def test_runs_without_variance_are_described():
     assert "so no t test is possible" in conclusion(apart, "a", "b", None)
 
 
-def test_tiny_difference_needs_more_trials_than_anyone_runs():
-    difference = statistics.paired([99.5, 99.6, 99.4], [99.6, 99.5, 99.4000001])
-    assert difference.required_trials is None
-    assert "No number of trials would detect so small a difference" in conclusion(difference, "a", "b", 1.0)
+def test_tiny_difference_needs_more_than_a_million_pairs_and_none_cannot_be_detected():
+    many, none = "It would take more than a million pairs to", "No number of trials would"
+    for last, number in ((99.4001, many), (99.4, none)):
+        difference = statistics.paired([99.5, 99.6, 99.4], [99.6, 99.5, last])
+        assert difference.required_trials is None
+        assert f"{number} detect so small a difference" in conclusion(difference, "a", "b", 1.0)
 
 
 def test_single_value_has_no_required_trials():

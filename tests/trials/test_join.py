@@ -8,7 +8,7 @@ import pytest
 import stubs
 
 from mnistctl.artifacts.tables import TableFiles
-from mnistctl.errors import CheckpointError, UsageError
+from mnistctl.errors import CheckpointError, FailedTrialsError, UsageError
 from mnistctl.trials import journal
 from mnistctl.trials.events import TrialsFinished
 from mnistctl.trials.join import join_parts, join_trials, read_parts
@@ -94,6 +94,8 @@ def test_missing_seeds_and_unfinished_parts_are_refused(parts, stub_trials):
     one, other = parts((0, 2), (5, 2))
     with pytest.raises(CheckpointError, match="no part has seeds 2 to 4"):
         join_parts(read_parts([one, other]))
+    with pytest.raises(CheckpointError, match="no part has seeds 1, 3; "):
+        join_parts(read_parts(parts((0, 1), (2, 1), (4, 1))))
     stub_trials.stop_after(1, 3, changes={"seed": 2, "name": "unfinished"})
     with pytest.raises(CheckpointError, match=r"unfinished\.jsonl: unfinished trials \(1 of 3\)"):
         read_parts([one, stub_trials.folder / "unfinished.jsonl"])
@@ -140,3 +142,18 @@ def test_comparison_that_ends_when_it_is_settled_is_not_joined(parts, stub_trial
     list(run_trials(options, stubs.IN_PROCESS, run_trial=stubs.run_stub_trial))
     with pytest.raises(CheckpointError, match=r"s\.jsonl: ends when its comparison is settled"):
         read_parts([one, stub_trials.folder / "s.jsonl"])
+
+
+def test_failed_trial_gives_exit_code_6_until_a_part_has_its_result(parts, stub_trials, own):
+    (own / "raise-1").touch()
+    with pytest.raises(FailedTrialsError):
+        parts((0, 2))
+    paths = [stub_trials.folder / "part-0-2.jsonl", *parts((2, 1))]
+    (own / "raise-1").unlink()
+    with pytest.raises(FailedTrialsError, match="1 of 3 trials gave no result") as error:
+        list(join_trials(paths, stub_trials.folder / "all"))
+    assert (error.value.exit_code, error.value.remedies) == (6, ("join_again",))
+    assert results(stub_trials.folder / "all.json")["arms"][0]["n"] == 2
+    repaired = [*paths, *parts((1, 1))]
+    summary = list(join_trials(repaired, stub_trials.folder / "all", overwrite=True))[-1].summary
+    assert (summary.failed, summary.arms[0].seeds) == ((), (0, 1, 2))

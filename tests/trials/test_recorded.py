@@ -185,3 +185,16 @@ def test_tables_have_an_arm_per_row_and_its_difference_from_the_first():
     assert (baseline["recipe"], averaged["recipe"]) == ("conv", "swa")
     assert float(averaged["mean"]) == pytest.approx(99.58625)
     assert float(averaged["difference"]) == pytest.approx(-0.00125)
+
+
+def test_record_with_too_many_brackets_is_damaged_and_no_failure_of_the_program(tmp_path):
+    end = f'{"[" * 100_000}{"]" * 100_000}, "checksum": "{files.CHECKSUM_PLACEHOLDER}"}}\n'
+    texts = {
+        "t.json": f'{{\n "version": 2,\n "models": {end}',
+        "t.jsonl": f'{{"version": 2, "command": "", "started": {end}',
+    }
+    for name, text in texts.items():
+        path = tmp_path / name
+        path.write_bytes(files.add_checksum(text.encode()))
+        with pytest.raises(CheckpointError, match="nested too deeply"):
+            read_summary(path)

@@ -202,3 +202,23 @@ def test_margin_and_mode_are_fixed_before_the_first_trial(sequential, stub_trial
     with pytest.raises(CheckpointError, match="started without it") as error:
         list(sequential(8, margin=1.0, resume=True))
     assert error.value.field == "until"
+
+
+def test_resumed_comparison_is_not_compared_with_published_accuracies_either(sequential):
+    list(sequential(gap=3.0))
+    with pytest.raises(UsageError, match="its test needs a fixed number of trials"):
+        list(sequential(None, until=None, margin=None, resume=True, reference="ktorch"))
+
+
+def test_trials_after_the_last_pair_count_for_nothing_while_it_is_not_settled(sequential, stub_trials):
+    def fail(model, seed, settings):
+        if (model, seed) == ("linear", 7):
+            raise RuntimeError("out of luck")
+        return stubs.run_stub_trial(model, seed, settings)
+
+    with pytest.raises(FailedTrialsError):
+        list(sequential(margin=0.01, run_trial=fail))
+    body = json.loads((stub_trials.folder / "t.json").read_text())
+    assert (body["sequential"]["decision"], body["sequential"]["last_seed"]) == ("not settled", 6)
+    assert [arm["seeds"] for arm in body["arms"]] == [[*range(7)]] * 2
+    assert (body["later_trials"], [trial["seed"] for trial in body["failed"]]) == (1, [7])

@@ -1,6 +1,7 @@
 """Sweeps from the first trial to the winner's score on the test set, stopped and resumed."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -16,7 +17,7 @@ from mnistctl.evaluation.splits import load_split_for
 from mnistctl.models.sources import find
 from mnistctl.training.options import RunOptions
 from mnistctl.trials import journal
-from mnistctl.trials.events import TrialEnded
+from mnistctl.trials.events import TrialEnded, TrialsStarted
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.listing import list_results
 from mnistctl.trials.local import WorkerSlot
@@ -239,3 +240,24 @@ def test_sweep_is_listed_as_unfinished_until_its_winner_is_scored(sweeps):
     sweeps.run(resume=True)
     (entry,) = list_results(sweeps.folder).runs
     assert (entry.state, entry.done, entry.total, entry.holdout) == ("finished", 4, 4, 100)
+
+
+def test_trials_that_run_again_with_other_settings_are_noted_although_all_had_ended(sweeps):
+    sweeps.stop_after(2, count=1)
+    shutil.rmtree(sweeps.nets)
+    options = sweeps.options(count=1, epochs=2)
+    events = run_trials(options, stubs.IN_PROCESS, run_trial=run_trial, resume=True, allow_mixed=True)
+    summary = list(events)[-1].summary
+    assert [note.after for note in summary.resumed] == [2]
+    assert any(name.endswith(".epochs") for name in summary.mismatched_settings)
+
+
+@pytest.mark.parametrize(("holdout", "scored"), [(None, 100), (0, 200)])
+def test_sweep_until_settled_scores_held_out_digits_unless_they_are_the_test_set(sweeps, holdout, scored):
+    changes = {} if holdout is None else {"holdout": holdout}
+    options = replace(sweeps.options(6, {"lr": "0.02"}, **changes), until="settled", margin=1.0)
+    events = run_trials(options, stubs.IN_PROCESS, run_trial=stubs.run_stub_trial)
+    started = next(event for event in events if isinstance(event, TrialsStarted))
+    events.close()
+    assert started.scored == scored
+    assert (started.holdout is None) == (holdout == 0)
