@@ -39,6 +39,8 @@ _ACTIONS = {
     "free_space": "free space on the disk, or write to another",
     "other_folder": "choose a folder that can be written",
     "finish": "finish the run with --resume",
+    "resume_without_count": "continue it with --resume and without -n",
+    "join_again": "run the failed ones again as another part, and join it too",
     "train": "train one with `mnistctl train MODEL{out_dir}`",
     "train_holdout": "use a model that was trained with --holdout, or --split test",
     "train_conv": "train one with `mnistctl train conv{out_dir}`",
@@ -62,6 +64,7 @@ _FOLDERS = {"data_dir": "data", "out_dir": "out"}  # the default folders, by fie
 # What the command in `error.commands` does, for each remedy that can have one.
 _EFFECTS = {
     "resume": "continues it",
+    "resume_without_count": "continues it",
     "start": "starts one",
     "train_more": "trains its weights for N epochs more",
     "retry": "runs the failed ones again",

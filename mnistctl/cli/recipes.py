@@ -32,7 +32,7 @@ OPTION_FIELDS = (
     "holdout",
 )
 # Settings that have an option of their own.
-_SETTINGS_WITH_OPTION = ("epochs", "batch_size", "lr")
+SETTINGS_WITH_OPTION = ("epochs", "batch_size", "lr")
 _MAX_BYTES = 1 << 20  # of a configuration file
 
 
@@ -87,7 +87,7 @@ def configure(
     from mnistctl.training.options import RunOptions
 
     options = {field: value for field, value in given.items() if value is not None}
-    for key in _SETTINGS_WITH_OPTION:
+    for key in SETTINGS_WITH_OPTION:
         if key in texts and key in options:
             message = f"{key} is given as an option, too"
             raise UsageError(message, field="settings", value=f"{key}={texts[key]}")
@@ -106,11 +106,27 @@ def configure(
 
         with model.reporting_errors():
             settings = find_changes(model.with_settings({}).load(), settings)
-    for key in _SETTINGS_WITH_OPTION:
+    for key in SETTINGS_WITH_OPTION:
         if key in settings:
             options.setdefault(key, settings[key])
-    settings = {key: value for key, value in settings.items() if key not in _SETTINGS_WITH_OPTION}
+    settings = {key: value for key, value in settings.items() if key not in SETTINGS_WITH_OPTION}
     return model.with_settings(settings), RunOptions(**options)
+
+
+def configure_all(
+    models: "Sequence[Model]", given: Mapping[str, Any], texts: Mapping[str, str], config: Path | None
+) -> "tuple[list[Model], RunOptions]":
+    """As `configure`, for several models that have the same settings and options.
+
+    A setting with an option of its own may equal one recipe's value and change another; then it is an option
+    of all.
+    """
+    configured = [configure(model, given, texts, config) for model in models]
+    options = configured[0][1]
+    for field in SETTINGS_WITH_OPTION:
+        values = [getattr(each, field) for _, each in configured]
+        options = replace(options, **{field: next((value for value in values if value is not None), None)})
+    return [model for model, _ in configured], options
 
 
 def parse_assignments(assignments: Sequence[str] | None, *, field: str = "settings") -> dict[str, str]:
@@ -126,7 +142,7 @@ def parse_assignments(assignments: Sequence[str] | None, *, field: str = "settin
         if not equals or not key:
             wanted = "KEY=VALUE" if field == "settings" else "KEY=VALUE,VALUE"
             raise UsageError(f"give {wanted}", field=field, value=shown)
-        if key in OPTION_FIELDS and key not in _SETTINGS_WITH_OPTION:
+        if key in OPTION_FIELDS and key not in SETTINGS_WITH_OPTION:
             raise UsageError(f"{key} is an option, not a setting", field=field, value=shown, remedies=(key,))
         if key in texts:
             how = "set twice" if field == "settings" else "varied twice; give its values with commas"
@@ -157,7 +173,7 @@ def read_config(
     options = {key: values.pop(key) for key in OPTION_FIELDS if key in values}
     with model.reporting_errors():
         known = list_settings(model.load())
-    settings = {key: options.pop(key) for key in _SETTINGS_WITH_OPTION if key in options} | values
+    settings = {key: options.pop(key) for key in SETTINGS_WITH_OPTION if key in options} | values
     for key in values:
         prefix = key.partition(".")[0]
         checked_below = prefix == "augment" or (prefix in ("optimizer", "schedule") and prefix in values)
@@ -283,7 +299,7 @@ def _repeat(
         raise CheckpointError(f"{path}: {value}{error.message}") from None
     if recipe != record.recipe:
         raise CheckpointError(f"{path}: this version of mnistctl has another recipe of {record.model}")
-    for key in _SETTINGS_WITH_OPTION:
+    for key in SETTINGS_WITH_OPTION:
         if key in texts and given.get(key) is None:
             recorded.pop(key)
     changed = recorded | {field: value for field, value in given.items() if value is not None}

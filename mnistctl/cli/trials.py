@@ -1,7 +1,9 @@
 """The command `trials`: train models from many seeds and compare their accuracies."""
 
 import shlex
+from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -37,7 +39,7 @@ from mnistctl.cli.options import (
     Set,
     flag,
 )
-from mnistctl.cli.recipes import OPTION_FIELDS, configure, parse_assignments
+from mnistctl.cli.recipes import OPTION_FIELDS, SETTINGS_WITH_OPTION, configure_all, parse_assignments
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS
 
@@ -46,6 +48,12 @@ if TYPE_CHECKING:
     from mnistctl.training.options import RunOptions
     from mnistctl.trials.options import TrialsOptions
     from mnistctl.trials.sweep import Sweep
+
+# Options that apply to one session, so that the journal does not have them.
+_SESSION_FIELDS = (
+    *("executor", "workers", "scheduler", "scheduler_file", "insecure"),
+    *("allow_mixed", "reference", "require", "csv", "markdown", "latex"),
+)
 
 
 def trials(
@@ -216,7 +224,7 @@ def trials(
     if context.get_parameter_source("out_dir").name == "DEFAULT":  # type: ignore[union-attr]
         given["out_dir"] = None  # a configuration file may have another folder
     models, options = _configure(model, given, set_, config)
-    models, sweep = _plan_sweep(models, vary)
+    models, options, sweep = _plan_sweep(models, options, vary, given)
     from mnistctl.cli.output.terminal import results_on_stderr
     from mnistctl.cli.output.trials import print_trials
     from mnistctl.trials import options as trials_options
@@ -230,8 +238,10 @@ def trials(
     check_arguments(chosen, backend, overwrite, resume, allow_mixed, reference, require)
     if not resume:  # a journal has the name of its data set
         ensure(options.get("dataset"), options.get("data_dir"), offline)
-    again = _resume_command(chosen, _executor_words(executor, workers, scheduler, scheduler_file, insecure))
-    with with_commands(resume=again, retry=again, start=_start_command(chosen)):
+    again = _resume_command(chosen, context.params)
+    as_recorded = _resume_command(replace(chosen, count=None), context.params)
+    start = _start_command(chosen)
+    with with_commands(resume=again, retry=again, resume_without_count=as_recorded, start=start):
         running = run_trials(
             chosen,
             backend,
@@ -260,27 +270,30 @@ def _configure(
     """
     from mnistctl.models.sources import find
 
-    texts = parse_assignments(assignments)
-    configured = [
-        configure(find(reference, title=given["name"]), given, texts, config) for reference in references
-    ]
-    return [model for model, _ in configured], configured[0][1]
+    models = [find(reference, title=given["name"]) for reference in references]
+    return configure_all(models, given, parse_assignments(assignments), config)
 
 
-def _plan_sweep(models: "list[Model]", assignments: list[str] | None) -> "tuple[list[Model], Sweep | None]":
-    """The arms of a sweep as models, and the sweep; the models themselves if nothing is varied.
+def _plan_sweep(
+    models: "list[Model]", options: "RunOptions", assignments: list[str] | None, given: Mapping[str, Any]
+) -> "tuple[list[Model], RunOptions, Sweep | None]":
+    """The arms of a sweep as models, the options of all arms, and the sweep; None if nothing is varied.
 
     Raises:
         UsageError: there are several models, or as `parse_assignments` and `plan_sweep`.
     """
     if not assignments:
-        return models, None
+        return models, options, None
     from mnistctl.trials.sweep import plan_sweep
 
     if len(models) > 1:
         raise UsageError("settings of one model can be varied", field="vary", value=assignments[0])
-    arms, sweep = plan_sweep(models[0], parse_assignments(assignments, field="vary"))
-    return list(arms), sweep
+    texts = parse_assignments(assignments, field="vary")
+    # A setting that is varied is no option of all arms, only a setting of the unchanged recipe.
+    own = {key: getattr(options, key) for key in SETTINGS_WITH_OPTION if key in texts and given[key] is None}
+    settings = {key: value for key, value in own.items() if value is not None}
+    arms, sweep = plan_sweep(models[0].with_settings(models[0].settings | settings), texts)
+    return list(arms), replace(options, **dict.fromkeys(settings)), sweep
 
 
 def _model_words(trials: "TrialsOptions") -> list[str]:
@@ -288,7 +301,10 @@ def _model_words(trials: "TrialsOptions") -> list[str]:
     models = trials.models if trials.sweep is None else trials.models[:1]
     varied = [] if trials.sweep is None else trials.sweep.assignments()
     vary = [f"--vary {shlex.quote(assignment)}" for assignment in varied]
-    return [*(shlex.quote(model.reference) for model in models), *setting_words(models[0]), *vary]
+    # A model has only the settings that change its own recipe.
+    settings = {key: value for model in models for key, value in model.settings.items()}
+    words = setting_words(models[0].with_settings(settings))
+    return [*(shlex.quote(model.reference) for model in models), *words, *vary]
 
 
 def _trials_command(trials: "TrialsOptions") -> str:
@@ -304,10 +320,11 @@ def _start_command(trials: "TrialsOptions") -> str:
     return " ".join(["mnistctl trials", *_model_words(trials), "-n N", *location])
 
 
-def _resume_command(trials: "TrialsOptions", executor_words: list[str]) -> str:
-    """The command that resumes the trials with the same executor; the other options are in the journal."""
-    location = option_words(trials.options, only=location_fields(trials.options))
-    words = [*_model_words(trials), *_count_words(trials.count), *location, *executor_words]
+def _resume_command(trials: "TrialsOptions", given: Mapping[str, Any]) -> str:
+    """The command that resumes the trials. Of the options as `given`, it has those that no journal holds."""
+    kept = None if given["allow_mixed"] else location_fields(trials.options)  # the journal has the others
+    options = option_words(trials.options, only=kept)
+    words = [*_model_words(trials), *_count_words(trials.count), *options, *_session_words(given)]
     return " ".join(["mnistctl trials", *words, "--resume"])
 
 
@@ -315,15 +332,9 @@ def _count_words(count: int | None) -> list[str]:
     return [] if count is None else [f"-n {count}"]
 
 
-def _executor_words(
-    executor: str, workers: int | None, scheduler: str | None, scheduler_file: Path | None, insecure: bool
-) -> list[str]:
-    """The options of the executor that differ from their defaults, as typed."""
-    values = {
-        "executor": None if executor == "local" else executor,
-        "workers": workers,
-        "scheduler": scheduler,
-        "scheduler_file": scheduler_file,
-    }
-    words = [f"{option_of(k)} {shlex.quote(str(v))}" for k, v in values.items() if v is not None]
-    return [*words, "--insecure"] if insecure else words
+def _session_words(given: Mapping[str, Any]) -> list[str]:
+    """The options of a session that are not in the journal and differ from their defaults, as typed."""
+    values = {field: given[field] for field in _SESSION_FIELDS}
+    values["executor"] = None if given["executor"] == "local" else given["executor"]
+    words = {option_of(field): value for field, value in values.items() if value not in (None, False)}
+    return [name if value is True else f"{name} {shlex.quote(str(value))}" for name, value in words.items()]

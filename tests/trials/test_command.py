@@ -98,6 +98,17 @@ def test_errors_have_the_commands_that_help(stub_command, own, tmp_path):
     assert ran.stderr.endswith("use --allow-mixed or --overwrite\n")
 
 
+def test_fewer_trials_of_an_unfinished_journal_are_resumed_with_its_own_number(stub_command, own, tmp_path):
+    stub_command("-n", "3")
+    path = tmp_path / "out/trials/t.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+    ran = stub_command("-n", "2", "--reference", "ktorch", "--require", "better", "--csv", "t.csv")
+    location = f"--out-dir {tmp_path}/out --data-dir {own} --name t"
+    again = f"mnistctl trials logit {location} --reference ktorch --require better --csv t.csv --resume"
+    assert ran.returncode == 2
+    assert f"unfinished trials (2 of 3); `{again}` continues it; use --overwrite\n" in ran.stderr
+
+
 def test_resume_without_options_keeps_the_command(stub_command, own):
     (own / "raise-1").touch()
     assert stub_command("-n", "2", "--epochs", "3").returncode == 6

@@ -32,7 +32,8 @@ def print_sweep(summary: "TrialsSummary") -> None:
     sweep = summary.sweep
     assert sweep is not None
     compared = {row.second: row for row in summary.comparisons}
-    p = "p" if len(summary.comparisons) == 1 else "adjusted p"
+    tested = [row for row in summary.comparisons if row.p is not None]
+    p = "p" if len(tested) == 1 else "adjusted p"
     headers = (*sweep.values, "n", "mean", "SD", "95 % interval", "minus unchanged", p)
     table = plain_table(*headers, justify="right", keys=len(sweep.values))
     for arm in summary.arms:
@@ -49,8 +50,8 @@ def print_sweep(summary: "TrialsSummary") -> None:
             "" if difference is None else _p_value(difference),
         )
     print_table(table)
-    if any(row.p_adjusted is not None for row in summary.comparisons):
-        print_line(_describe_tests(summary.comparisons))
+    if tested:
+        print_line(_describe_tests(tested))
     if sweep.winner is not None:
         _print_winner(summary, sweep.winner)
     elif summary.holdout is None:
@@ -69,6 +70,7 @@ def _p_value(comparison: "Comparison") -> str:
 
 
 def _describe_tests(comparisons: "Sequence[Comparison]") -> str:
+    """Which tests gave the p-values of the comparisons, all of which have one."""
     paired = all(row.method == "paired" for row in comparisons)
     if len(comparisons) == 1:
         return f"{'paired t test by seed' if paired else 't test'} with the unchanged recipe"
@@ -88,8 +90,9 @@ def _print_winner(summary: "TrialsSummary", winner: "Winner") -> None:
     if winner.chosen_from > 1:
         print_line(f"This figure is optimistic: it was picked as the highest of {winner.chosen_from}.")
     if winner.label != summary.sweep.baseline:
-        (comparison,) = [row for row in summary.comparisons if row.second == winner.label]
-        print_line(f"{comparison.conclusion}.")
+        rows = [row for row in summary.comparisons if row.second == winner.label]
+        conclusion = rows[0].conclusion if rows else "The unchanged recipe has no result to compare it with"
+        print_line(f"{conclusion}.")
     test = winner.test
     interval = ""
     if test.interval is not None:
