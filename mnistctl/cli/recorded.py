@@ -59,6 +59,7 @@ def join(
         UsageError: another option is given, there is no name for the trials, or it is in use.
         CheckpointError: a part is missing, damaged or unfinished, or the parts differ.
         OutputError: a file cannot be written.
+        FailedTrialsError: at the end: some trials diverged or failed.
     """
     from mnistctl.cli.output.terminal import results_on_stderr
     from mnistctl.cli.output.trials import print_trials

@@ -102,7 +102,7 @@ def test_sweep_of_three_settings_has_a_table_and_no_picture(command, tmp_path):
 def test_comparison_until_it_is_settled_may_be_of_a_varied_setting(command):
     ran = command("--vary", "seed_offset=1000", "--until", "settled", "--margin", "20", "--count", "6")
     assert ran.returncode == 0, ran.stderr
-    assert "scored after every epoch: the 200 test images" in ran.stdout
+    assert "scored after every epoch: 100 validation images, held out of training" in ran.stdout
     assert "seed_offset=1000 minus logit" in ran.stdout
 
 

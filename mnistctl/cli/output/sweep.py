@@ -33,7 +33,7 @@ def print_sweep(summary: "TrialsSummary") -> None:
     assert sweep is not None
     compared = {row.second: row for row in summary.comparisons}
     tested = [row for row in summary.comparisons if row.p is not None]
-    p = "p" if len(tested) == 1 else "adjusted p"
+    p = "adjusted p" if len(tested) > 1 else "p"
     headers = (*sweep.values, "n", "mean", "SD", "95 % interval", "minus unchanged", p)
     table = plain_table(*headers, justify="right", keys=len(sweep.values))
     for arm in summary.arms:
