@@ -275,7 +275,7 @@ def _configure(
 
 
 def _plan_sweep(
-    models: "list[Model]", options: "RunOptions", assignments: list[str] | None, given: Mapping[str, Any]
+    models: "list[Model]", options: "RunOptions", assignments: list[str] | None, given: Mapping[str, object]
 ) -> "tuple[list[Model], RunOptions, Sweep | None]":
     """The arms of a sweep as models, the options of all arms, and the sweep; None if nothing is varied.
 
@@ -320,7 +320,7 @@ def _start_command(trials: "TrialsOptions") -> str:
     return " ".join(["mnistctl trials", *_model_words(trials), "-n N", *location])
 
 
-def _resume_command(trials: "TrialsOptions", given: Mapping[str, Any]) -> str:
+def _resume_command(trials: "TrialsOptions", given: Mapping[str, object]) -> str:
     """The command that resumes the trials. Of the options as `given`, it has those that no journal holds."""
     kept = None if given["allow_mixed"] else location_fields(trials.options)  # the journal has the others
     options = option_words(trials.options, only=kept)
@@ -332,7 +332,7 @@ def _count_words(count: int | None) -> list[str]:
     return [] if count is None else [f"-n {count}"]
 
 
-def _session_words(given: Mapping[str, Any]) -> list[str]:
+def _session_words(given: Mapping[str, object]) -> list[str]:
     """The options of a session that are not in the journal and differ from their defaults, as typed."""
     values = {field: given[field] for field in _SESSION_FIELDS}
     values["executor"] = None if given["executor"] == "local" else given["executor"]
