@@ -124,8 +124,9 @@ def configure_all(
     configured = [configure(model, given, texts, config) for model in models]
     options = configured[0][1]
     for field in SETTINGS_WITH_OPTION:
-        values = [getattr(each, field) for _, each in configured]
-        options = replace(options, **{field: next((value for value in values if value is not None), None)})
+        for _, each in configured:
+            if (value := getattr(each, field)) is not None:
+                options = replace(options, **{field: value})
     return [model for model, _ in configured], options
 
 

@@ -293,7 +293,8 @@ def _plan_sweep(
     own = {key: getattr(options, key) for key in SETTINGS_WITH_OPTION if key in texts and given[key] is None}
     settings = {key: value for key, value in own.items() if value is not None}
     arms, sweep = plan_sweep(models[0].with_settings(models[0].settings | settings), texts)
-    return list(arms), replace(options, **dict.fromkeys(settings)), sweep
+    defaults = {key: getattr(type(options), key) for key in settings}
+    return list(arms), replace(options, **defaults), sweep
 
 
 def _model_words(trials: "TrialsOptions") -> list[str]:
