@@ -133,7 +133,7 @@ def _extra_argument(message: str, error: Any, context: Any) -> str | None:
             return f"unexpected argument {word!r}; use `{context.command_path} {option} {word}`"
     if command == "train" and word in CLASSIFIERS:
         first = context.params.get("model")
-        return f"train takes one model; use `mnistctl trials {first} {word}` for several"
+        return f"train takes one model; use `mnistctl trials {shlex.quote(str(first))} {word}` for several"
     return f"unexpected argument {word!r}"
 
 

@@ -40,6 +40,7 @@ COMMANDS = get_command(app).commands
         ("show fashion", "use `mnistctl show --dataset fashion`"),
         ("download fashion", "use `mnistctl download --dataset fashion`"),
         ("train conv lstm", "train takes one model; use `mnistctl trials conv lstm` for several"),
+        ("train a$b.py lstm", "use `mnistctl trials 'a$b.py' lstm` for several"),
         (
             "train conv --rate 0",
             "--lr 0: give a number above 0; --rate is an earlier name of --lr",
