@@ -14,7 +14,8 @@ from mnistctl.artifacts import files
 from mnistctl.errors import UsageError
 
 MAX_COLUMNS = 50  # errors in a row
-MAX_PIXELS = 80_000_000  # of a picture; Pillow warns of larger ones
+_MAX_PIXELS = 80_000_000  # of a picture; Pillow warns of larger ones
+_MAX_ANIMATION_PIXELS = 200_000_000  # in all frames
 _GAP = 2  # white pixels around each cell
 _DARK = 64  # grey of a cell's corners and of most of its pixels at most
 _CAPTION = 18  # pixels of a line of text below a grid
@@ -72,21 +73,23 @@ def untile(picture: ImageArray) -> ImageArray | None:
     return None
 
 
-def check_size(count: int, columns: int, scale: int, *, limit: int = MAX_PIXELS) -> None:
+def check_size(count: int, columns: int, scale: int, *, frames: int = 1) -> None:
     """Check that a grid is not too large to be made in little memory and time.
 
     Args:
         count: number of images.
         columns: number of images in a row.
         scale: how many times each pixel is repeated, in both directions.
-        limit: number of pixels at most.
+        frames: number of grids, in an animation.
 
     Raises:
         UsageError: it has more pixels.
     """
     height, width = ((28 + _GAP) * cells + _GAP for cells in (-(-count // columns), columns))
-    largest = math.isqrt(limit // (height * width))
-    message = f"the picture would have {height * width * scale**2:,} pixels, more than {limit:,}"
+    what, limit = ("picture", _MAX_PIXELS) if frames == 1 else ("animation", _MAX_ANIMATION_PIXELS)
+    pixels = frames * height * width
+    largest = math.isqrt(limit // pixels)
+    message = f"the {what} would have {pixels * scale**2:,} pixels, more than {limit:,}"
     if not largest:
         raise UsageError(f"{message}; give fewer images", field="count")
     if scale > largest:

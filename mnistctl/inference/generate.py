@@ -19,7 +19,6 @@ _MAX_CELLS = 10_000  # images in a grid
 _DATASET_SIZE = 72_000  # of which 60,000 are for training
 _TRAIN_SHARE = 5 / 6  # of the images of a data set
 _FRAME_SECONDS = 0.08
-_MAX_ANIMATION_PIXELS = 200_000_000  # in all frames
 _MAX_NAME_BYTES, _MAX_DIGITS_BYTES = 180, 40  # in the default name of a picture
 
 
@@ -155,9 +154,7 @@ def generate_animation(options: GenerateOptions, out: Path) -> GenerationResult:
     """
     generator = options.load_generator()
     count, columns = options.layout(3, 6)
-    grids.check_size(
-        count, columns, options.scale, limit=_MAX_ANIMATION_PIXELS // count_frames(options.digits)
-    )
+    grids.check_size(count, columns, options.scale, frames=count_frames(options.digits))
     frames = generator.morph(count, options.seed, options.digits)
     pictures = [grids.enlarge(grids.make_grid(frame, columns), options.scale) for frame in frames]
     grids.write_gif(out, pictures, seconds=_FRAME_SECONDS)
@@ -188,7 +185,7 @@ def generate_dataset(
         path = load.find_reference_classifier(classifier, out_dir)
         _, net = load.load_classifier(path, options.recipes)
     elif classifier is not None:
-        message = f"the images of {generator.model} are labelled by the requested digits"
+        message = f"the images of {generator.model} are labelled by the requested digits; leave it out"
         raise UsageError(message, field="reference_classifier", value=classifier)
     samples = generator.draw(options.total() or _DATASET_SIZE, options.seed, options.digits)
     labels = samples.digits

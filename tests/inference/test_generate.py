@@ -219,7 +219,7 @@ REFUSED = {
     "generate cgan --seed 9223372036854775808": (2, "give 9223372036854775807 or less"),
     "eval cgan --seed 9223372036854775808 --judge conv": (2, "give 9223372036854775807 or less"),
     "generate cgan -n 10000 --scale 3": (2, "--scale 3: the picture would have 81,"),
-    "generate cgan --morph --scale 32": (2, "; give 9 or less"),
+    "generate cgan --morph --scale 32": (2, "2,057,502,720 pixels, more than 200,000,000; give 9 or less"),
     "generate cgan --idx d --judge conv": (2, "--judge conv: the images of cgan are labelled by"),
     "generate cgan --idx d --scale 2": (2, "--scale is only for image files"),
     "generate cgan --show --json": (2, "--show cannot be combined with --json"),
