@@ -70,7 +70,7 @@ def resolve(
     """
     path = options.journal_path
     if not resume:
-        options = _with_default_holdout(options)
+        options = _with_default_holdout(options, existing)
     if existing is None:
         if resume:
             raise CheckpointError(f"{path}: no trials to resume", remedies=("start",))
@@ -202,14 +202,17 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
     )
 
 
-def _with_default_holdout(options: TrialsOptions) -> TrialsOptions:
+def _with_default_holdout(options: TrialsOptions, existing: TrialsJournal | None) -> TrialsOptions:
     """The options, with a number of held-out digits if a sweep has none: 10,000 of MNIST.
+
+    Earlier versions held out none if the sweep ends when it is settled; their journals stay as they are.
 
     Raises:
         DataError: the data set is missing or damaged.
     """
     run = options.options
-    if options.sweep is None or run.holdout is not None:
+    earlier = existing is not None and existing.header.options.holdout is None
+    if options.sweep is None or run.holdout is not None or earlier:
         return options
     train, _ = datasets.load(run.get("dataset"), run.get("data_dir"), "train")
     return replace(options, options=replace(run, holdout=default_count(train.labels)))

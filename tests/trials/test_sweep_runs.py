@@ -261,3 +261,20 @@ def test_sweep_until_settled_scores_held_out_digits_unless_they_are_the_test_set
     events.close()
     assert started.scored == scored
     assert (started.holdout is None) == (holdout == 0)
+
+
+def test_earlier_sweep_until_settled_keeps_its_decision_by_the_test_set(sweeps, monkeypatch):
+    options = replace(sweeps.options(6, {"lr": "0.02"}), until="settled", margin=50.0)
+
+    def run(**arguments):
+        return run_trials(options, stubs.IN_PROCESS, run_trial=stubs.run_stub_trial, **arguments)
+
+    with monkeypatch.context() as earlier:  # which held out no digits
+        earlier.setattr("mnistctl.trials.config._with_default_holdout", lambda options, _: options)
+        events = run()
+        next(event for event in events if isinstance(event, TrialEnded))
+        events.close()
+    finished = list(run(resume=True))[-1].summary
+    assert (finished.holdout, finished.sequential.decision) == (None, "equivalent")
+    again = list(run())[-1]
+    assert (again.already, again.summary.sequential) == (True, finished.sequential)
