@@ -143,13 +143,13 @@ def test_data_folder_in_the_environment_is_ignored_for_images(mnistctl, tmp_path
 
 @pytest.mark.parametrize("model", models.CLASSIFIERS)
 def test_every_classifier_classifies_images(model, mnistctl, tmp_path):
-    enlarged(3).save(tmp_path / "three.png")
+    enlarged(3).save(tmp_path / "a.png")
     weights = models.load_classifier(model).net().state_dict()
     checkpoint.save(tmp_path / "out/net.safetensors", checkpoint.NET, {"model": model}, weights)
-    ran = mnistctl("eval", "net", "--image", "three.png", "--json")
+    ran = mnistctl("eval", "net", "--image", "a.png", "--json")
     assert ran.returncode == 0, ran.stderr
     report = json.loads(ran.stdout)
-    assert (report["model"], "paths" in report) == (model, False)  # no file was written
+    assert (report["model"], "paths" in report) == (model, False)  # of a file whose digit is not known
 
 
 def test_labelled_folder_gives_the_accuracy_and_a_picture_of_the_misread_ones(mnistctl, tmp_path):
