@@ -98,7 +98,8 @@ class TrialsOptions:
         check_distinct(self.models)
         for key in () if self.sweep is None else self.sweep.values:
             if getattr(self.options, key, None) is not None:
-                raise UsageError("is given as an option, too", field="vary", value=key)
+                message = "is given as an option of all arms, too"
+                raise UsageError(message, field="vary", value=key, remedies=("settings",))
         if self.count is not None and not 1 <= self.count <= MAX_TRIALS:
             raise UsageError(f"give 1 to {MAX_TRIALS:,}", field="count", value=self.count)
         if self.first_seed + (self.count or 1) >= 2**63:

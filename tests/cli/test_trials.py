@@ -43,7 +43,8 @@ def test_setting_of_the_unchanged_recipe_may_be_varied_and_an_option_of_all_arms
     models, options, sweep = _plan_sweep(models, options, ["batch_size=50"], given)
     with pytest.raises(UsageError) as error:
         TrialsOptions(models=tuple(models), count=2, options=options, sweep=sweep).check()
-    assert describe_error(error.value) == "--vary batch_size: is given as an option, too"
+    message = "--vary batch_size: is given as an option of all arms, too; use --set"
+    assert describe_error(error.value) == message
 
 
 def test_command_that_resumes_has_the_options_that_no_journal_holds():

@@ -115,7 +115,7 @@ def test_comparison_until_it_is_settled_may_be_of_a_varied_setting(command):
         (("logit", "--vary", "lr=-1"), "--vary lr=-1: give a number, above 0"),
         (("logit", "--vary", "lr=0.1,0.10"), "--vary lr=0.1,0.10: a value is given twice"),
         (("logit", "--vary", "lr=0.1", "--vary", "lr=0.2"), "--vary lr=0.2: lr is varied twice"),
-        (("logit", "--vary", "lr=0.1", "--lr", "0.2"), "--vary lr: is given as an option, too"),
+        (("logit", "--vary", "lr=0.1", "--lr", "0.2"), "--vary lr: is given as an option of all arms, too"),
         (("logit", "--vary", "seed=1,2"), "--vary seed=1,2: seed is an option, not a setting; use --seed"),
         (
             ("logit", "--vary", "lr=0.1", "--reference", "ktorch"),
