@@ -1,6 +1,7 @@
 """Four convolutions with batch norm, trained with augmentation: 150,890 parameters.
 
-After 40 epochs: 99.678 % of MNIST's test images, mean of 4 seeds (SD 0.021).
+After 80 epochs: 99.713 % of MNIST's test images, mean of 4 seeds (SD 0.022). The result is the average of
+the weights of the last 32 epochs.
 Records: records/best.json, records/best-1.json, records/best-2.json, records/best-3.json
 
 The recipe is this package's own. docs/fast-and-best.md says how it was chosen.
@@ -43,10 +44,11 @@ def block(
 recipe = ClassifierRecipe(
     net=net,
     optimizer=partial(AdamW, lr=0.003, weight_decay=0.05),
-    epochs=40,
+    epochs=80,
     peak_lr=0.003,
     lr_schedule=Cosine(),
     batch_size=100,
     label_smoothing=0.01,
     augment=Augmentation(shift=2, rotation=10, scale=0.1, shear=0.1, elastic=0.5, stroke=0.5),
+    swa_fraction=0.4,
 )

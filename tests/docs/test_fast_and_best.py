@@ -25,7 +25,9 @@ SEARCH = {
     "wide-15": "as the first, 32, 64, 128 channels",
     "wide-15-strong": "the same, more augmentation",
     "wide-15-swa": "the same, elastic 0.5, averaged",
-    "wide-15-swa-more": "from the fourth, constant rate, averaged",
+    "wide-15-swa-more": "12 more epochs of the fourth, elastic, stroke 0.5, constant rate 0.0007, averaged",
+    "wide-40-swa": "as the first, 48, 96, 192 channels, elastic and stroke 0.5, averaged",
+    "swa-80": "as the fourth, elastic and stroke 0.5, averaged",
 }
 
 
@@ -108,6 +110,10 @@ def test_search_is_the_recorded_one_and_never_scored_the_test_set():
         )
         minutes = f"{run['processor_seconds'] / 60:.0f}"
         assert f"| `{name}` | {' | '.join(map(str, cells))} | {minutes} |" in LINES
+    last, average = record("search/swa-80"), record("search/swa-80")["swa"][-1]
+    loss, accuracy = last["validation_losses"][-1], last["accuracies"][-1]
+    assert f"had a loss of {loss:.4f} and an accuracy of {accuracy:.2f} % there" in TEXT
+    assert f"there, the average {average['validation_loss']:.4f} and {average['accuracy']:.2f} %" in TEXT
 
 
 def test_accuracies_of_best_are_the_recorded_ones():
@@ -120,6 +126,8 @@ def test_accuracies_of_best_are_the_recorded_ones():
         assert all(recipe[key] == value for key, value in run["recipe"].items())
     assert f"four seeds have {', '.join(f'{a:.2f}' for a in accuracies)} % of the test images" in TEXT
     assert f"a mean of {statistics.mean(accuracies):.3f} (SD {statistics.stdev(accuracies):.3f};" in TEXT
+    first = [record(f"search/best-40{seed}")["accuracy"] for seed in ("", "-1", "-2", "-3")]
+    assert "had {:.2f}, {:.2f}, {:.2f} and {:.2f} % of the test images".format(*first) in TEXT
     minutes = statistics.mean(run["processor_seconds"] for run in runs) / 60
     assert f"about {minutes:.0f} minutes of processor time" in TEXT
 

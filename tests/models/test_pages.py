@@ -29,7 +29,7 @@ PARAMETERS = {
 }
 OWN_RECIPES = {  # which were not published before: batch size, epochs, peak rate, label smoothing, shuffled
     "fast": (125, 1, 0.01, 0.05, True),
-    "best": (100, 40, 0.003, 0.01, True),
+    "best": (100, 80, 0.003, 0.01, True),
 }
 GAN_PARAMETERS = {"gan": (837_504, 659_456), "cgan": (878_564, 700_964)}  # generator, discriminator
 
