@@ -114,11 +114,12 @@ def resolve(
 
 
 def default_threads(recipe: Recipe) -> int | None:
-    """The number of threads that is fastest for a step of `recipe`; None for as many as there are cores.
+    """The number of threads for a step of `recipe`; None for as many as there are cores.
 
-    A step of logit has 0.8 million multiply-adds in its forward pass. On two cores, a second thread makes it
-    slower: sharing the work takes longer than the work. The next recipe in size, linear, has 64 million and
-    is faster with two threads (bench/busy.py). That the others gain from more than two cores is an estimate.
+    A step of logit has 0.8 million multiply-adds in its forward pass. On two quiet cores, a second thread
+    saves an eighth of its time for twice the processor time; beside other work it saves nothing. The next
+    recipe in size, linear, has 64 million and is faster with two threads (records/busy.json). That the others
+    gain from more than two cores is an estimate.
     """
     if isinstance(recipe, GanRecipe):
         return None

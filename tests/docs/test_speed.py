@@ -106,6 +106,12 @@ def test_times_on_a_busy_machine_are_the_recorded_ones():
         cells += [f"{row['busy_over_quiet']['ours']['median']:.2f}"]
         cells += [f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"]
         assert f"| {name} | {' | '.join(cells)} |" in LINES
+    one, two = (
+        {state: row[variant] for state, row in busy["recipes"]["logit"]["milliseconds_of_a_step"].items()}
+        for variant in ("ours", "spinning")
+    )
+    assert f"a second one shortens its step from {one['quiet']:.2f} to {two['quiet']:.2f} ms" in TEXT
+    assert one["busy"] <= two["busy"]  # "beside other work it gains nothing"
 
 
 def test_times_of_two_versions_are_the_recorded_ones():
