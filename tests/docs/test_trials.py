@@ -38,6 +38,26 @@ def test_statistics_of_the_page_are_what_the_command_prints(capsys):
     assert "```text\n" + "\n".join(printed[:end]) + "\n```" in PAGE
 
 
+def test_sweep_of_the_page_is_the_recorded_one():
+    record = json.loads((ROOT / "records/search/sweep-conv-10.json").read_text())
+    sweep, arms = record["sweep"], {arm["label"]: arm for arm in record["arms"]}
+    labels = {tuple(settings.values()): label for label, settings in sweep["settings"].items()}
+    smoothings, decays = sweep["values"].values()
+    for smoothing in smoothings:
+        row = [arms[labels[smoothing, decay]] for decay in decays]
+        cells = " | ".join(f"{arm['mean']:.3f} ({arm['sd']:.3f})" for arm in row)
+        assert f"| {smoothing:g} | {cells} |" in PAGE
+    winner, compared = sweep["winner"], [row["p_adjusted"] for row in record["comparisons"]]
+    assert f"The highest mean, {winner['mean']:.3f}," in TEXT
+    assert f"a mean of {winner['test']['mean']:.3f} % of the test images" in TEXT
+    assert f"    {record['command']}\n" in PAGE
+    assert f"(lowest adjusted p {min(compared):.2f})" in TEXT
+    assert min(compared) >= 0.05
+    assert (ROOT / "docs/sweep-conv.png").read_bytes() == (
+        ROOT / "records/search/sweep-conv-10.png"
+    ).read_bytes()
+
+
 def test_speed_of_two_workers_is_the_recorded_one():
     trials = json.loads((ROOT / "records/trials-speed.json").read_text())
     conv, swa = (trials["ratios"][f"{name}_training"] for name in ("conv", "swa"))
