@@ -1,16 +1,18 @@
 """Time the training steps and the scoring of every model with this version and with an earlier one.
 
-    python bench/versions.py FOLDER [--rounds N] [--out FILE] [MODEL ...]
+    python bench/versions.py FOLDER [--precision bf16] [--rounds N] [--out FILE] [MODEL ...]
 
 FOLDER is a checkout of the earlier version (after the folders `training/` and `nn/` came to be). Each version
 has a process of its own, with the threads and the wait policy that its `mnistctl train` uses. They take
 turns, so that other work slows both equally. The result has, for each model, the median times, the median
-ratio of the rounds with its interval, and the largest memory of a process that trains and scores it.
+ratio of the rounds with its interval, and the largest memory of a process that trains and scores it. The time
+of an epoch of MNIST is that of its steps and of scoring 10,000 digits.
 """
 
 import argparse
 import itertools
 import json
+import math
 import os
 import resource
 import statistics
@@ -18,19 +20,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 from rounds import ratio
 
 ROOT = Path(__file__).parents[1]
 STEPS = {"logit": 600, "linear": 100, "conv": 2, "simple": 1, "lstm": 10, "gan": 2, "cgan": 2}  # per turn
-SCORED = {"logit": 5000, "linear": 5000, "conv": 1000, "simple": 100, "lstm": 1000}  # images per turn
+SCORED = {"logit": 5000, "linear": 5000, "conv": 1000, "simple": 500, "lstm": 1000}  # images per turn
 VERSIONS = ("before", "now")
 Work = Callable[[], object]
 
 
-def endless_steps(name: str) -> tuple[Iterator[object], Work | None, int | None]:
+def endless_steps(name: str, precision: str) -> tuple[Iterator[object], Work | None, int | None]:
     """Training steps of a model on the sample, a scoring of some images, and the model's own threads."""
     import torch
 
@@ -46,12 +48,13 @@ def endless_steps(name: str) -> tuple[Iterator[object], Work | None, int | None]
     default = getattr(config, "default_threads", None)  # the earlier version had one thread per core
     threads = default(recipe) if default else None
     if isinstance(recipe, GanRecipe):
-        adversarial, order = gan.GanTraining(recipe, 0, cpu), torch.arange(len(digits))
+        adversarial = gan.GanTraining(recipe, 0, cpu, precision=precision)
+        order = torch.arange(len(digits))
         pairs = itertools.chain.from_iterable(
             digits.batches(order, recipe.batch_size) for _ in itertools.count()
         )
         return (gan.train_step(adversarial, recipe, x, y) for x, y in pairs), None, threads
-    training = classifier.ClassifierTraining(recipe, 0, cpu)
+    training = classifier.ClassifierTraining(recipe, 0, cpu, precision=precision)
     some = Digits(digits.images[: SCORED[name]], digits.labels[: SCORED[name]])
     batches = itertools.chain.from_iterable(
         classifier.iterate_batches(training, recipe, digits, epoch) for epoch in itertools.count(1)
@@ -62,15 +65,20 @@ def endless_steps(name: str) -> tuple[Iterator[object], Work | None, int | None]
             training.net.train()
             yield classifier.train_step(training, recipe, x, y)
 
-    return steps(), lambda: compute_score(training.net, some), threads
+    def score() -> object:
+        # As `fit` does after an epoch. The earlier version scored in float32 whatever the precision was.
+        with training.autocast() if hasattr(training, "in_float32") else nullcontext():
+            return compute_score(training.net, some)
+
+    return steps(), score, threads
 
 
-def serve(name: str) -> None:
+def serve(name: str, precision: str) -> None:
     """For each line of stdin, take steps and score; print the seconds of a step and of an image as JSON."""
     from mnistctl.nn.device import tune_malloc
 
     tune_malloc()
-    steps, score, threads = endless_steps(name)
+    steps, score, threads = endless_steps(name, precision)
     if threads is not None:
         import torch
 
@@ -91,7 +99,7 @@ def serve(name: str) -> None:
         print(json.dumps([*times, peak]), flush=True)
 
 
-def start(version: str, folder: Path, name: str, stack: ExitStack) -> "subprocess.Popen[str]":
+def start(version: str, folder: Path, name: str, precision: str, stack: ExitStack) -> "subprocess.Popen[str]":
     """The process of one version, warmed up."""
     from mnistctl.__main__ import SPINS  # which the earlier version lacks
 
@@ -100,7 +108,7 @@ def start(version: str, folder: Path, name: str, stack: ExitStack) -> "subproces
         environment.pop(variable, None)
     if version == "now":
         environment["GOMP_SPINCOUNT"] = SPINS
-    command = [sys.executable, __file__, str(folder), "--serve", name]
+    command = [sys.executable, __file__, str(folder), "--serve", name, "--precision", precision]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True, cwd=folder)
     stack.callback(process.kill)
@@ -109,11 +117,11 @@ def start(version: str, folder: Path, name: str, stack: ExitStack) -> "subproces
     return process
 
 
-def measure(name: str, folders: dict[str, Path], rounds: int) -> dict[str, object]:
+def measure(name: str, precision: str, folders: dict[str, Path], rounds: int) -> dict[str, object]:
     """The result of one model."""
     times: dict[str, list[list[float]]] = {version: [] for version in VERSIONS}
     with ExitStack() as stack:
-        processes = {v: start(v, folder, name, stack) for v, folder in folders.items()}
+        processes = {v: start(v, folder, name, precision, stack) for v, folder in folders.items()}
         for turn in range(rounds):
             for version in VERSIONS[:: 1 if turn % 2 else -1]:
                 process = processes[version]
@@ -128,6 +136,13 @@ def measure(name: str, folders: dict[str, Path], rounds: int) -> dict[str, objec
             key = "milliseconds_of_a_step" if what == "step" else "microseconds_of_a_scored_image"
             body[key] = {v: round(unit * statistics.median(seconds[v]), 3) for v in VERSIONS}
             body[f"{what}_before_over_now"] = ratio(seconds["before"], seconds["now"], digits=3)
+    if name in SCORED:
+        from mnistctl import models
+
+        steps = math.ceil(60_000 / models.load(name).batch_size)
+        epochs = {v: [steps * step + 10_000 * score for step, score, _ in times[v]] for v in VERSIONS}
+        body["seconds_of_an_epoch"] = {v: round(statistics.median(epochs[v]), 3) for v in VERSIONS}
+        body["epoch_before_over_now"] = ratio(epochs["before"], epochs["now"], digits=3)
     return body
 
 
@@ -138,10 +153,11 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=list(STEPS))
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--precision", default="float32")
     parser.add_argument("--serve")
     options = parser.parse_intermixed_args()
     if options.serve:
-        serve(options.serve)
+        serve(options.serve, options.precision)
         return
     from mnistctl.nn.device import hardware_info
 
@@ -153,14 +169,15 @@ def main() -> None:
         check=True,
     ).stdout.strip()
     body = {
-        "command": f"python bench/versions.py FOLDER --rounds {options.rounds} {' '.join(options.models)}",
+        "command": f"python bench/versions.py FOLDER --precision {options.precision} "
+        f"--rounds {options.rounds} {' '.join(options.models)}",
         "before": commit,
         "machine": hardware_info(),
     }
     results: dict[str, object] = {}
     folders = {"before": options.folder.resolve(), "now": ROOT}
     for name in options.models:
-        results[name] = measure(name, folders, options.rounds)
+        results[name] = measure(name, options.precision, folders, options.rounds)
         print(name, json.dumps(results[name]), flush=True)
     if options.out:
         options.out.write_text(json.dumps(body | {"models": results}, indent=1) + "\n")
