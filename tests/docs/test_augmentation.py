@@ -41,7 +41,9 @@ def test_cost_of_each_example_is_the_recorded_one(name):
 def test_cost_of_all_together_is_the_recorded_one_and_at_most_a_third_of_a_step():
     costs = RECORD["microseconds_per_image"]
     one, two = (RECORD[f"share_of_step_on_{count}"]["all"] for count in ("one_thread", "two_threads"))
-    assert f"together take {costs['all']:.1f} us, beside {costs['step']:.1f} us for conv's step" in TEXT
+    assert (
+        f"together take {costs['all']:.1f} us, compared with {costs['step']:.1f} us for conv's step" in TEXT
+    )
     assert f"they add {100 * one:.1f} % on one thread, and {100 * two:.1f} % on two" in TEXT
     assert max(one, two) <= 1 / 3
 
