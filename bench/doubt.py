@@ -25,7 +25,8 @@ import no_digits
 
 from mnistctl.artifacts import checkpoint
 from mnistctl.data import datasets, photos
-from mnistctl.inference import detector, doubt, load
+from mnistctl.inference import detector, load
+from mnistctl.inference.confidence import MIN_CONFIDENCE, confidences, temperature_of
 from mnistctl.inference.forward import compute_image_logits
 from mnistctl.nn.device import hardware_info
 
@@ -56,7 +57,7 @@ def scores(
             softmax(detector.digit_logits(images), 1), logits.argmax(1)[:, None], 1
         )[:, 0],
         "agreement over shifts": shifted(images, logits),
-        "confidence": doubt.confidences(images, probabilities),
+        "confidence": confidences(images, probabilities),
     }
     return {name: np.where(found, values, -np.inf) for name, values in measures.items()}
 
@@ -150,7 +151,7 @@ def main() -> None:
     torch.set_num_threads(1)
     model, net = load.load_classifier(arguments.net)
     NET["net"] = net
-    temperature = doubt.temperature_of(model)
+    temperature = temperature_of(model)
     body: dict = {
         "command": " ".join(
             ["python bench/doubt.py HANDWRITING --held-out NET DATA --out records/doubt.json"]
@@ -182,9 +183,9 @@ def main() -> None:
     )
     body["folds"] = {name: cross_validate(ours[name], right, sources, others[name]) for name in ours}
     body["curve"] = {name: curve(ours[name], right) for name in ("probability", "confidence")}
-    unsure, refused = ours["confidence"] < doubt.MIN_CONFIDENCE, others["confidence"] < doubt.MIN_CONFIDENCE
+    unsure, refused = ours["confidence"] < MIN_CONFIDENCE, others["confidence"] < MIN_CONFIDENCE
     body["shipped"] = {
-        "min_confidence": doubt.MIN_CONFIDENCE,
+        "min_confidence": MIN_CONFIDENCE,
         "temperature": temperature,
         "marked": percent(unsure.mean()),
         "right_of_unmarked": percent(right[~unsure].mean()),

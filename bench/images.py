@@ -27,7 +27,7 @@ from mnistctl.artifacts.drawing import canvas
 from mnistctl.data import datasets
 from mnistctl.data.photos import load_image, to_grey, to_mnist
 from mnistctl.inference import load
-from mnistctl.inference.doubt import MIN_CONFIDENCE, confidences, temperature_of
+from mnistctl.inference.confidence import MIN_CONFIDENCE, confidences, temperature_of
 from mnistctl.inference.predict import compute_probabilities
 from mnistctl.nn.device import hardware_info
 

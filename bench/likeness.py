@@ -19,7 +19,7 @@ from mnistctl.data.datasets import Arrays
 from mnistctl.data.likeness import TURNS, Pictures, View
 from mnistctl.data.training_set import TrainingSet, describe_training_set, mean_pictures
 from mnistctl.evaluation.corruptions import CORRUPTIONS
-from mnistctl.evaluation.doubts import check_digits
+from mnistctl.evaluation.warnings import check_digits
 from mnistctl.inference.forward import classify_images
 from mnistctl.inference.load import load_classifier
 

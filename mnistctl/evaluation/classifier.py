@@ -11,7 +11,6 @@ from mnistctl.data.batches import Digits
 from mnistctl.data.datasets import LabelIssues
 from mnistctl.evaluation.calibration import Bin, compute_calibration
 from mnistctl.evaluation.corruptions import CorruptionScore, evaluate_corruptions
-from mnistctl.evaluation.doubts import check_digits
 from mnistctl.evaluation.metrics import (
     DigitMetrics,
     Mismatches,
@@ -27,6 +26,7 @@ from mnistctl.evaluation.predictions import (
     accuracy_without_label_issues,
     predict,
 )
+from mnistctl.evaluation.warnings import check_digits
 from mnistctl.inference.forward import ProgressCallback
 from mnistctl.schema import IN_MEMORY, Schema
 

@@ -18,7 +18,6 @@ from mnistctl.errors import UsageError
 from mnistctl.evaluation import statistics
 from mnistctl.evaluation.calibration import Calibration, compute_calibration
 from mnistctl.evaluation.corruptions import CorruptionScore, evaluate_corruptions
-from mnistctl.evaluation.doubts import check_digits
 from mnistctl.evaluation.predictions import (
     Classifier,
     LabelledSplit,
@@ -27,6 +26,7 @@ from mnistctl.evaluation.predictions import (
     accuracy_without_label_issues,
     predict,
 )
+from mnistctl.evaluation.warnings import check_digits
 from mnistctl.inference.forward import ProgressCallback
 from mnistctl.schema import IN_MEMORY, Schema
 

@@ -13,7 +13,6 @@ from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data.datasets import Arrays, is_sorted_by_label, mixed_order
 from mnistctl.data.likeness import Likeness
 from mnistctl.errors import DataError, UsageError
-from mnistctl.evaluation.doubts import check_digits, compare_with_training, describe_likeness
 from mnistctl.evaluation.fidelity import (
     NEAR_DUPLICATE_SHARE,
     Estimate,
@@ -27,6 +26,7 @@ from mnistctl.evaluation.fidelity import (
     nearest_training_digits,
 )
 from mnistctl.evaluation.predictions import Classifier, LabelledSplit
+from mnistctl.evaluation.warnings import check_digits, compare_with_training, describe_likeness
 from mnistctl.inference.forward import ProgressCallback, stage
 from mnistctl.inference.sampling import MAX_SAMPLES, Samples, TrainedGenerator
 from mnistctl.nn.seeding import check_seed, derive_seed

@@ -16,7 +16,7 @@ from mnistctl.data.photos import find_images, find_ink, load_grid, load_image
 from mnistctl.data.rows import Box
 from mnistctl.errors import CheckpointError, OutputError, UsageError
 from mnistctl.inference import load
-from mnistctl.inference.doubt import MIN_CONFIDENCE, confidences, temperature_of
+from mnistctl.inference.confidence import MIN_CONFIDENCE, confidences, temperature_of
 from mnistctl.inference.forward import compute_image_logits
 from mnistctl.inference.load import Recipes
 from mnistctl.inference.reading import FoundDigit, digits_of_grid, find_digits

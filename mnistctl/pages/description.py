@@ -15,7 +15,7 @@ from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data.batches import Digits
 from mnistctl.data.likeness import AS_THEY_ARE, TURNS, View
 from mnistctl.errors import CheckpointError
-from mnistctl.inference.doubt import temperature_of
+from mnistctl.inference.confidence import temperature_of
 from mnistctl.inference.forward import compute_image_logits
 from mnistctl.models.recipe import NOISE_SIZE
 from mnistctl.nn.layers import ConditionedNet

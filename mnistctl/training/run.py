@@ -14,7 +14,6 @@ from mnistctl.nn.device import autocast_for, check_threads, get_device, restored
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
 from mnistctl.training.config import RunConfig, resolve
-from mnistctl.training.doubts import check_loss
 from mnistctl.training.events import AveragedWeights, Epoch, Finished, GanEpoch, Started
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Resumption, RunRecord
@@ -27,6 +26,7 @@ from mnistctl.training.resume import (
     unfinished_error,
 )
 from mnistctl.training.tasks import Task, TaskEvent
+from mnistctl.training.warnings import check_loss
 
 Event = Started | TaskEvent | Warned | Finished
 

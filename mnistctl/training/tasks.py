@@ -28,10 +28,10 @@ from mnistctl.models.recipe import ClassifierRecipe, GanRecipe
 from mnistctl.models.sources import Model
 from mnistctl.training import classifier, gan
 from mnistctl.training.checkpoints import RunProgress
-from mnistctl.training.doubts import check_data
 from mnistctl.training.events import AveragedWeights, Epoch, GanEpoch, Progress, Scored
 from mnistctl.training.outputs import curves_path, grid_paths, write_log
 from mnistctl.training.record import Mismatch, RunMetrics
+from mnistctl.training.warnings import check_data
 
 _GRID_HEADER_BYTES = 200  # of a picture's tensor in the header of a checkpoint, at most
 TaskEvent = Progress | Epoch | AveragedWeights | GanEpoch | Mismatches | Saved

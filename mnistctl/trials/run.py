@@ -1,4 +1,4 @@
-"""Run trials: inspect the journal, resolve the options, run what is missing, and summarise."""
+"""Run trials: inspect the journal, resolve the options, run what is missing, and summarize."""
 
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -10,8 +10,8 @@ from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.tables import NO_TABLES, TableFiles
 from mnistctl.data.training_set import describe_training_set
 from mnistctl.training.config import load_training_data
-from mnistctl.training.doubts import check_data
 from mnistctl.training.environment import MachineInfo, versions
+from mnistctl.training.warnings import check_data
 from mnistctl.trials import journal
 from mnistctl.trials.comparisons import Requirement
 from mnistctl.trials.config import TrialsConfig, check_arguments, resolve
@@ -44,7 +44,7 @@ def run_trials(
     tables: TableFiles = NO_TABLES,
     run_trial: RunTrial = run_trial,
 ) -> Generator[Event, None, None]:
-    """Run the trials that are not in the journal yet, and summarise all of them.
+    """Run the trials that are not in the journal yet, and summarize all of them.
 
     Every trial that ends is written to the journal and flushed to disk before its event is yielded. So
     nothing is lost or repeated when the program stops in any way, and `resume` runs the rest.

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
-from mnistctl.inference.doubt import MIN_CONFIDENCE
+from mnistctl.inference.confidence import MIN_CONFIDENCE
 
 RECORDS = Path(__file__).parents[2] / "records"
 CONV = str(RECORDS / "conv.safetensors")

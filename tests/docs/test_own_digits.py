@@ -9,7 +9,7 @@ import pytest
 
 from mnistctl.data.likeness import TURNS
 from mnistctl.evaluation.corruptions import CORRUPTIONS
-from mnistctl.inference import doubt
+from mnistctl.inference import confidence
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/own-digits.md").read_text()
@@ -41,13 +41,13 @@ def test_accuracy_on_mnist_images_is_the_recorded_one():
 
 
 def test_temperature_and_minimum_confidence_are_the_recorded_ones():
-    assert doubt.temperature_of("conv") == pytest.approx(DOUBT["held_out"]["temperature"], abs=0.006)
+    assert confidence.temperature_of("conv") == pytest.approx(DOUBT["held_out"]["temperature"], abs=0.006)
     thresholds = DOUBT["folds"]["confidence"]["thresholds"]
-    assert sum(thresholds) / len(thresholds) == pytest.approx(doubt.MIN_CONFIDENCE, abs=0.006)
-    assert f"({doubt.MIN_CONFIDENCE:g} by default)" in TEXT
+    assert sum(thresholds) / len(thresholds) == pytest.approx(confidence.MIN_CONFIDENCE, abs=0.006)
+    assert f"({confidence.MIN_CONFIDENCE:g} by default)" in TEXT
 
 
-def test_doubt_is_the_recorded_one():
+def test_confidence_is_the_recorded_one():
     for name, fold in DOUBT["folds"].items():
         shares = ("marked", "right_of_unmarked", "wrong_marked", "no_digit_marked")
         assert f"| {name} | {' | '.join(f'{fold[share]:.2f}' for share in shares)} |" in PAGE

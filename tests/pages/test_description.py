@@ -11,7 +11,7 @@ from torch import nn
 
 from mnistctl.data.likeness import View
 from mnistctl.errors import CheckpointError
-from mnistctl.inference.doubt import temperature_of
+from mnistctl.inference.confidence import temperature_of
 from mnistctl.pages.computing import compute
 from mnistctl.pages.description import describe_classifier, describe_generator
 from mnistctl.pages.layers import UnknownLayerError

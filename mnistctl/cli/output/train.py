@@ -95,8 +95,8 @@ def print_run(
     _print_result(finished, mismatches, paths, say)
     if json:
         body = {"version": json_file.VERSION} | finished.record.to_json()
-        doubts = [each.to_json() for each in warnings]
-        print_line(jsons.dumps(body | {"already": finished.already, "paths": paths, "warnings": doubts}))
+        listed = [each.to_json() for each in warnings]
+        print_line(jsons.dumps(body | {"already": finished.already, "paths": paths, "warnings": listed}))
     elif quiet:
         print_line(_quiet_result(finished.record))
 

@@ -160,8 +160,8 @@ def _print_results(
     for path in paths:
         emit(f"see {path}" if event.already else f"wrote {path}")
     if json:
-        doubts = [each.to_json() for each in warnings]
-        added = {"already": event.already, "paths": paths, "warnings": doubts}
+        listed = [each.to_json() for each in warnings]
+        added = {"already": event.already, "paths": paths, "warnings": listed}
         print_line(jsons.dumps(summary.to_json() | added))
     elif quiet:
         for arm in summary.arms:

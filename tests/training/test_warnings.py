@@ -8,8 +8,8 @@ import pytest
 from mnistctl.artifacts import files
 from mnistctl.data import datasets, idx
 from mnistctl.data.datasets import is_sorted_by_label, mixed_order
-from mnistctl.training.doubts import check_loss
 from mnistctl.training.events import Epoch, GanEpoch
+from mnistctl.training.warnings import check_loss
 
 TRAIN, TEST = (datasets.load("sample", None, split)[0] for split in ("train", "test"))
 

@@ -11,7 +11,7 @@ from mnistctl.data import datasets, idx
 from mnistctl.data.datasets import Arrays
 from mnistctl.data.training_set import describe_training_set, find_known_training_set
 from mnistctl.evaluation.corruptions import CORRUPTIONS
-from mnistctl.evaluation.doubts import check_digits
+from mnistctl.evaluation.warnings import check_digits
 
 RECORDS = Path(__file__).parents[2] / "records"
 CONV = str(RECORDS / "conv.safetensors")

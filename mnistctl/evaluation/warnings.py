@@ -1,4 +1,4 @@
-"""Reasons to doubt an evaluation: digits that look unlike the training digits, or were used in training."""
+"""Warnings about an evaluation: digits that look unlike the training digits, or were used in training."""
 
 import numpy as np
 

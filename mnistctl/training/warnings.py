@@ -1,11 +1,11 @@
-"""Reasons to doubt a training: its digits, such as sorted ones, and its losses."""
+"""Warnings about a training: about its digits, such as sorted ones, and about its losses."""
 
 import math
 
 from mnistctl.artifacts.files import Warned
 from mnistctl.data.datasets import Arrays, is_sorted_by_label
 from mnistctl.data.training_set import TrainingSet
-from mnistctl.evaluation.doubts import check_digits
+from mnistctl.evaluation.warnings import check_digits
 from mnistctl.training.events import Epoch, GanEpoch
 
 _LARGE_LOSS = 100.0  # no training that learns has it; guessing one of ten digits has log(10)
