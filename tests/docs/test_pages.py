@@ -18,7 +18,8 @@ from mnistctl.errors import MnistctlError, StoppedError
 ROOT = Path(__file__).parents[2]
 PAGES = {
     page.relative_to(ROOT).as_posix(): page.read_text()
-    for page in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")))
+    for folder in (".", "docs", "records")
+    for page in sorted((ROOT / folder).glob("*.md"))
 }
 COMMANDS = get_command(app).commands
 OLD_PAGES = ("docs/results.md", "CHANGELOG.md")  # with commands as they were typed in older versions
@@ -39,15 +40,7 @@ def commands_of(page):
 
 @pytest.mark.parametrize(
     "line",
-    sorted(
-        {
-            line
-            for name, page in PAGES.items()
-            if name
-            not in ("docs/results.md", "CHANGELOG.md")  # commands as they were typed in older versions
-            for line in commands_of(page)
-        }
-    ),
+    sorted({line for name, page in PAGES.items() if name not in OLD_PAGES for line in commands_of(page)}),
 )
 def test_every_command_exists_with_its_options(line):
     _, command, *words = shlex.split(line)
