@@ -43,7 +43,8 @@ class MnistctlError(Exception):
 
     Attributes:
         commands: the command that carries out a remedy, by remedy; set by the command line.
-        variable: the environment variable that gave the field its value, if one did; set by the command line.
+        given_by: what gave the field its value, if it was not typed: an environment variable, or a key of a
+            configuration file; set by the command line.
     """
 
     exit_code = 1
@@ -64,7 +65,7 @@ class MnistctlError(Exception):
         self.remedies = tuple(remedies)
         self.options = dict(options or {})
         self.commands: dict[str, str] = {}
-        self.variable: str | None = None
+        self.given_by: str | None = None
 
     def __str__(self) -> str:
         value = "" if self.value is None else f" {self.value}"

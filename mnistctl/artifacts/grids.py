@@ -16,6 +16,7 @@ from mnistctl.errors import UsageError
 MAX_COLUMNS = 50  # errors in a row
 _MAX_PIXELS = 80_000_000  # of a picture; Pillow warns of larger ones
 _MAX_ANIMATION_PIXELS = 200_000_000  # in all frames
+_MAX_SCALE = 32  # how many times a pixel is repeated
 _GAP = 2  # white pixels around each cell
 _DARK = 64  # grey of a cell's corners and of most of its pixels at most
 _CAPTION = 18  # pixels of a line of text below a grid
@@ -71,6 +72,16 @@ def untile(picture: ImageArray) -> ImageArray | None:
         if dark and np.array_equal(tile(cells), small):
             return cells
     return None
+
+
+def check_scale(scale: int) -> None:
+    """Check how many times each pixel is repeated.
+
+    Raises:
+        UsageError: it is out of range.
+    """
+    if not 1 <= scale <= _MAX_SCALE:
+        raise UsageError(f"give 1 to {_MAX_SCALE}", field="scale", value=scale)
 
 
 def check_size(count: int, columns: int, scale: int, *, frames: int = 1) -> None:

@@ -13,6 +13,7 @@ from mnistctl.cli.commands import expand_home, resume_unfinished_command
 from mnistctl.cli.errors import describe_error, option_of
 from mnistctl.cli.help import DESCRIPTIONS, Group, Tidy
 from mnistctl.cli.output import terminal
+from mnistctl.cli.recipes import list_keys
 from mnistctl.errors import MnistctlError, UnfinishedRunError, UsageError
 
 app = typer.Typer(
@@ -83,7 +84,7 @@ class Command(Tidy, TyperCommand):
             parameters = {parameter.name: parameter for parameter in self.params}
             ctx.params = {name: _expand_home(parameters[name], value) for name, value in ctx.params.items()}
         except UsageError as error:
-            error.variable = self._variable_of(error, ctx)
+            error.given_by = self._source_of(error, ctx)
             raise
         return rest
 
@@ -102,23 +103,28 @@ class Command(Tidy, TyperCommand):
         except MnistctlError as error:
             if isinstance(error, UnfinishedRunError):
                 error.commands["resume"] = resume_unfinished_command(error)
-            error.variable = self._variable_of(error, ctx)
+            error.given_by = self._source_of(error, ctx)
             message = describe_error(error)
             for current, old in ctx.meta.get(_TYPED, {}).items():
                 if current in message:
                     error.add_note(f"{old} is an earlier name of {current}")
             raise
 
-    def _variable_of(self, error: MnistctlError, ctx: Any) -> str | None:
-        """The environment variable that has the value of the error's field; None if that was typed."""
+    def _source_of(self, error: MnistctlError, ctx: Any) -> str | None:
+        """What has the value of the error's field: an environment variable, or a key of a configuration file.
+
+        None if the value was typed, or is a default value.
+        """
         for parameter in self.params:
-            named = error.field is not None and option_of(error.field) in parameter.opts
-            if named and isinstance(parameter.envvar, str):
-                source = ctx.get_parameter_source(parameter.name)
-                from_variable = source is not None and source.name == "ENVIRONMENT"
-                # An address that may have a password in it is shown as dots.
-                if from_variable and str(error.value) in (os.environ.get(parameter.envvar), "..."):
-                    return parameter.envvar
+            if error.field is None or option_of(error.field) not in parameter.opts:
+                continue
+            source = getattr(ctx.get_parameter_source(parameter.name), "name", None)
+            # An address that may have a password in it is shown as dots.
+            if source == "ENVIRONMENT" and str(error.value) in (os.environ.get(str(parameter.envvar)), "..."):
+                return str(parameter.envvar)
+            config = ctx.params.get("config")
+            if source == "DEFAULT" and config is not None and error.field in list_keys(config):
+                return f"{config}: {error.field}"
         return None
 
 

@@ -82,7 +82,7 @@ def describe_error(error: MnistctlError) -> str:
     if error.field is not None:
         value = "" if error.value is None else f" {_quote(str(error.value))}"
         option = f"{option_of(error.field)}{value}"
-        where = f"{option}: " if error.variable is None else f"{error.variable}={error.value}: "
+        where = f"{option}: " if error.given_by is None else f"{error.given_by}={error.value}: "
     sentence = f"{where}{error.message}"
     hints = "; ".join(_hints(error))
     if not hints:

@@ -203,7 +203,7 @@ Json = Annotated[bool, flag("--json", help="Print one JSON object.", rich_help_p
 Scale = Annotated[
     int,
     typer.Option(
-        min=1, max=32, help="Enlarge each pixel of the picture N times.", metavar="N", rich_help_panel=OUTPUT
+        metavar="N", help="Enlarge each pixel of the picture N times, 1 to 32.", rich_help_panel=OUTPUT
     ),
 ]
 CsvFile = Annotated[

@@ -187,8 +187,17 @@ def read_config(
     try:
         return check_settings(model.load(), settings), _check_options(options)
     except UsageError as error:
-        value = "" if error.value is None else f"{error.value}: "
+        key = "" if error.field == "settings" else f"{error.field}="
+        value = "" if error.value is None else f"{key}{error.value}: "
         raise UsageError(f"{path}: {value}{error.message}", remedies=error.remedies) from None
+
+
+def list_keys(path: Path) -> Container[str]:
+    """The keys in a configuration file that was read before; none if it cannot be read again."""
+    try:
+        return _read_toml(path) if path.is_file() else ()
+    except UsageError:
+        return ()
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -241,7 +250,8 @@ def _check_options(options: Mapping[str, object]) -> dict[str, Any]:
     if "dataset" in options:
         get_dataset(str(options["dataset"]))
     if options.get("precision", "float32") not in ("float32", "bf16"):
-        raise UsageError(f"precision {options['precision']!r:.40}: choose float32 or bf16")
+        message = "choose one of float32, bf16"
+        raise UsageError(message, field="precision", value=f"{options['precision']:.40}")
     folders = {}
     for field in {"data_dir", "out_dir"} & options.keys():
         try:

@@ -112,6 +112,9 @@ def show(
     refuse_ignored(context, subject, _USED[subject])
     if png is not None:
         refuse_ignored(context, "--png", _USED[subject] - {"style", "json"})
+        from mnistctl.artifacts.grids import check_scale
+
+        check_scale(scale)
     if json:
         refuse_ignored(context, "--json", _USED[subject] - {"style"})
     if index is not None and not set_:  # an augmentation has a seed, too

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
+from mnistctl.artifacts.bounds import Digest
 from mnistctl.data.datasets import Arrays
 from mnistctl.errors import UsageError, plural
 from mnistctl.schema import Schema
@@ -34,7 +35,7 @@ class HeldOut(Schema):
 
     count: Annotated[int, Meta(ge=1)]
     rule: Rule
-    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    sha256: Digest
 
 
 @dataclass(frozen=True)

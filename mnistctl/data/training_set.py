@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from mnistctl.artifacts.bounds import Count
 from mnistctl.data.datasets import Arrays, load
 from mnistctl.data.holdout import HeldOut
 from mnistctl.schema import Schema
@@ -58,7 +59,7 @@ class TrainingSet(Schema):
     pictures: str
     variance: Annotated[float, Meta(ge=0)]
     digests: str
-    limit: Annotated[int, Meta(ge=0)] | None
+    limit: Count | None
     holdout: HeldOut | None = None
 
     def __post_init__(self) -> None:

@@ -207,7 +207,7 @@ def check_sample(count: int, seed: int) -> None:
         UsageError: one is out of range.
     """
     if not _MIN_IMAGES <= count <= MAX_SAMPLES:
-        raise UsageError(f"give {_MIN_IMAGES} to {MAX_SAMPLES}", field="count", value=count)
+        raise UsageError(f"give {_MIN_IMAGES} to {MAX_SAMPLES:,}", field="count", value=count)
     check_seed(seed)
 
 

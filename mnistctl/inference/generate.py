@@ -59,10 +59,11 @@ class GenerateOptions:
             UsageError: a number is below 1, or options exclude each other.
             CheckpointError: the checkpoint is missing, damaged, or not a generator's.
         """
-        for name in ("count", "each", "rows", "columns", "scale"):
+        for name in ("count", "each", "rows", "columns"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError("give 1 or more", field=name, value=value)
+        grids.check_scale(self.scale)
         if self.each is not None and self.count is not None:
             raise UsageError("cannot be combined with a number of images", field="each", value=self.each)
         generator = TrainedGenerator.load(self.path, self.device, self.threads, self.recipes)
@@ -89,6 +90,11 @@ class GenerateOptions:
         """The number of images, if the options set it."""
         return self.count if self.each is None else self.each * len(self.digits or range(10))
 
+    def _too_many(self, message: str) -> UsageError:
+        """The error that there are too many images, at the option that says how many."""
+        field = next(name for name in ("each", "count", "rows", "columns") if getattr(self, name) is not None)
+        return UsageError(message, field=field, value=getattr(self, field))
+
     def layout(self, default_rows: int, default_columns: int) -> tuple[int, int]:
         """The number of images in a grid, and the number of columns.
 
@@ -102,9 +108,9 @@ class GenerateOptions:
             count = columns * (self.rows or default_rows)
         elif self.rows is not None and count > self.rows * columns:
             cells = f"{self.rows} rows of {columns} have {self.rows * columns} cells"
-            raise UsageError(cells, field="count", value=count)
+            raise self._too_many(cells)
         if count > _MAX_CELLS:
-            raise UsageError(f"a grid has at most {_MAX_CELLS} images", field="count", value=count)
+            raise self._too_many(f"a grid has at most {_MAX_CELLS:,} images, and this would have {count:,}")
         return count, min(columns, count)
 
 

@@ -150,7 +150,7 @@ class TrainedGenerator:
 
     def _check(self, count: int, seed: int, digits: Sequence[int] | None) -> None:
         if not 1 <= count <= MAX_SAMPLES:
-            raise UsageError(f"give 1 to {MAX_SAMPLES}", field="count", value=count)
+            raise UsageError(f"give 1 to {MAX_SAMPLES:,}", field="count", value=count)
         check_seed(seed)
         if digits is not None:
             self.require_conditional()

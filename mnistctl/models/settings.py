@@ -17,8 +17,9 @@ from mnistctl.errors import UsageError, suggest
 from mnistctl.models.recipe import ClassifierRecipe, Recipe
 from mnistctl.models.sources import SettingValue, format_value
 from mnistctl.nn.augmentation import Augmentation
+from mnistctl.nn.known import is_known
 from mnistctl.nn.optim import OPTIMIZERS
-from mnistctl.nn.schedules import SCHEDULES
+from mnistctl.nn.schedules import MAX_EPOCHS, SCHEDULES
 
 # Which settings a recipe has itself, and the fields that hold them.
 _FIELDS = {"epochs": "epochs", "batch_size": "batch_size", "lr": "peak_lr"}
@@ -60,7 +61,7 @@ class Range:
 
 
 _ANY = Range()
-_NOT_NEGATIVE, _POSITIVE, _COUNT = Range(0), Range(0, open_low=True), Range(1, 1_000_000)
+_NOT_NEGATIVE, _POSITIVE = Range(0), Range(0, open_low=True)
 _SHARE, _SHARE_BELOW_1 = Range(0, 1), Range(0, 1, open_high=True)
 # By the key, or by its last part in what torch and mnistctl define: what is the user's own has arguments of
 # its own, which may have any value of their type.
@@ -80,7 +81,7 @@ _RANGES = {
     "channels": Range(1, 10_000),
     "dampening": _SHARE,
     "dropout": _SHARE_BELOW_1,
-    "epochs": _COUNT,
+    "epochs": Range(1, MAX_EPOCHS),
     "eps": _NOT_NEGATIVE,
     "features": Range(1, 10_000),
     "floor": _NOT_NEGATIVE,
@@ -243,12 +244,12 @@ def _settings(recipe: Recipe) -> Iterator[Setting]:
     yield Setting("schedule", _name_of(kind, SCHEDULES), choices=tuple(SCHEDULES))
     for each in fields(schedule) if is_dataclass(schedule) else ():
         if _is_value(value := getattr(schedule, each.name)):
-            yield _setting(f"schedule.{each.name}", value, known=_is_known(kind))
+            yield _setting(f"schedule.{each.name}", value, known=is_known(kind, "torch.optim"))
     optimizer = recipe.optimizer.func if isinstance(recipe.optimizer, partial) else recipe.optimizer
     yield Setting("optimizer", _name_of(optimizer, OPTIMIZERS), choices=tuple(OPTIMIZERS))
     for setting in _arguments("optimizer", recipe.optimizer, _TECHNICAL):
         # torch writes some of its numbers, as a momentum of 0, without a point.
-        whole = _is_known(optimizer) and type(setting.value) is int
+        whole = is_known(optimizer, "torch.optim") and type(setting.value) is int
         yield replace(setting, value=float(setting.value)) if whole else setting  # type: ignore[arg-type]
     classifier = isinstance(recipe, ClassifierRecipe)
     for key in _CLASSIFIER_FIELDS if classifier else _GAN_FIELDS:
@@ -258,12 +259,6 @@ def _settings(recipe: Recipe) -> Iterator[Setting]:
         yield from _amounts(recipe.augment)
     for net in _CLASSIFIER_NETS if classifier else _GAN_NETS:
         yield from _arguments(net, getattr(recipe, net), frozenset())
-
-
-def _is_known(function: Any) -> bool:
-    """Whether a function or a class is torch's or mnistctl's, so that the ranges hold for its arguments."""
-    module = getattr(getattr(function, "func", function), "__module__", None)
-    return str(module).startswith(("torch.optim.", "mnistctl."))
 
 
 def _setting(key: str, value: Any, *, known: bool = True) -> Setting:
@@ -291,7 +286,7 @@ def _arguments(prefix: str, function: Callable[..., object], leave_out: frozense
     for name, parameter in parameters.items():
         positional_only = parameter.kind is parameter.POSITIONAL_ONLY
         if name not in leave_out and not positional_only and _is_value(parameter.default):
-            yield _setting(f"{prefix}.{name}", parameter.default, known=_is_known(function))
+            yield _setting(f"{prefix}.{name}", parameter.default, known=is_known(function, "torch.optim"))
 
 
 def _is_value(value: object) -> bool:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mnistctl.nn.known import is_known
 from mnistctl.nn.layers import ConditionedNet
 
 _DROPPED = -1e38  # added to dropped elements, so that the relu makes them 0; bfloat16 can represent it
@@ -150,7 +151,7 @@ def _is_plain(pool: nn.MaxPool2d) -> bool:
 
 def has_only_known_layers(net: nn.Module) -> bool:
     """Whether all modules of `net` are torch's or mnistctl's, and none is of a user's own class."""
-    return all(type(module).__module__.startswith(("torch.nn.", "mnistctl.")) for module in net.modules())
+    return all(is_known(type(module), "torch.nn") for module in net.modules())
 
 
 def has_batch_norm(net: nn.Module) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RAdam, RMSprop
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
+from mnistctl.nn.known import is_known
 from mnistctl.nn.lamb import LAMB
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -84,7 +85,7 @@ def has_known_step(optimizer: Optimizer) -> bool:
         or optimizer._optimizer_step_post_hooks
         or _global_optimizer_pre_hooks
         or _global_optimizer_post_hooks
-    ) and type(optimizer).__module__.startswith(("torch.optim.", "mnistctl."))
+    ) and is_known(type(optimizer), "torch.optim")
 
 
 @cache

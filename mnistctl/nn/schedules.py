@@ -13,6 +13,7 @@ from mnistctl.errors import UsageError
 
 Schedule = Callable[[float, int], Iterable[float]]  # (peak learning rate, number of rates) to the rates
 
+MAX_EPOCHS = 1_000_000  # of a run
 MAX_RATE = 1e30  # of learning; torch's optimizers cannot take a step with a rate beyond float32
 
 

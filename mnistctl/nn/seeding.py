@@ -16,7 +16,7 @@ def check_seed(seed: int) -> None:
     if seed < 0:
         raise UsageError("give 0 or more", field="seed", value=seed)
     if seed > MAX_SEED:
-        raise UsageError(f"give {MAX_SEED} or less", field="seed", value=seed)
+        raise UsageError(f"give {MAX_SEED:,} or less", field="seed", value=seed)
 
 
 def derive_seed(seed: int, *indices: int) -> int:

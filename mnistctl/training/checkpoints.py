@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from mnistctl.artifacts import checkpoint, files
+from mnistctl.artifacts.bounds import Seconds
 from mnistctl.errors import CheckpointError, OutputError
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import Epoch, GanEpoch
 from mnistctl.training.options import RunOptions, saved_options
-from mnistctl.training.record import Resumption, RunSettings, Seconds
+from mnistctl.training.record import Resumption, RunSettings
 
 _KEEP = 2  # the newest checkpoints; older ones are deleted
 # The rows of the epochs are not in the header, whose size is limited, but in this tensor: the bytes of JSON.

@@ -8,7 +8,7 @@ from mnistctl import models
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models.pretrained import PRETRAINED
 from mnistctl.models.sources import Model, to_model
-from mnistctl.nn.schedules import MAX_RATE
+from mnistctl.nn.schedules import MAX_EPOCHS, MAX_RATE
 from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 
 DEFAULTS = {"seed": 0, "dataset": "mnist", "data_dir": Path("data"), "device": "auto", "precision": "float32"}
-MAX_EPOCHS = 1_000_000
 MAX_INT = 2**63 - 1
 _MAX_NAME_BYTES = 255 - len(".safetensors")  # most file systems allow 255; no other ending of a run is longer
 _MAX_SHOWN = 40  # characters of a name in a message
@@ -120,17 +119,14 @@ class RunOptions(Schema):
         """
         from mnistctl.models.recipe import wrong_learning_rates
 
-        for field, low, high in (
-            ("epochs", 1, MAX_EPOCHS),
-            ("batch_size", 1, MAX_INT),
-            ("seed", 0, MAX_INT),
-            ("holdout", 0, MAX_INT),
-        ):
+        if self.epochs is not None and not 1 <= self.epochs <= MAX_EPOCHS:
+            raise UsageError(f"give 1 to {MAX_EPOCHS:,}", field="epochs", value=self.epochs)
+        for field, low in (("batch_size", 1), ("seed", 0), ("holdout", 0)):
             value = getattr(self, field)
             if value is not None and value < low:
                 raise UsageError(f"give {low} or more", field=field, value=value)
-            if value is not None and value > high:
-                raise UsageError(f"give {high} or less", field=field, value=value)
+            if value is not None and value > MAX_INT:
+                raise UsageError(f"give {MAX_INT:,} or less", field=field, value=value)
         if self.lr is not None and not 0 < self.lr <= MAX_RATE:
             limit = f"{MAX_RATE:g} or less" if self.lr > MAX_RATE else "a number above 0"
             raise UsageError(f"give {limit}", field="lr", value=f"{self.lr:g}")

@@ -7,21 +7,18 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from mnistctl.artifacts import json_file
+from mnistctl.artifacts.bounds import Count, Digest, Digit, Percent, Seconds
 from mnistctl.data.holdout import HeldOut
 from mnistctl.data.training_set import DigitStyle
 from mnistctl.errors import CheckpointError
 from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
+from mnistctl.nn.schedules import MAX_EPOCHS
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import AveragedWeights
-from mnistctl.training.options import MAX_EPOCHS, MAX_INT
+from mnistctl.training.options import MAX_INT
 
-Count = Annotated[int, Meta(ge=0)]
-Digit = Annotated[int, Meta(ge=0, le=9)]
-Percent = Annotated[float, Meta(ge=0, le=100)]
-Seconds = Annotated[float, Meta(ge=0)]
-Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Precision = Annotated[str, Meta(pattern="^(float32|bf16)$")]
 Change = tuple[str | int | None, str | int | None]  # a value before and now; None where it is missing
 

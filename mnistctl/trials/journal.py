@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta
 
 from mnistctl.artifacts import files
+from mnistctl.artifacts.bounds import Count, Percent
 from mnistctl.data.holdout import HeldOut
 from mnistctl.errors import CheckpointError, OutputError, plural
 from mnistctl.evaluation.sequential import StoppingRule
@@ -98,11 +99,11 @@ class JournalHeader(Schema):
     command: str = ""
     started: str
     models: tuple[str, ...]
-    seed: Annotated[int, Meta(ge=0)]
+    seed: Count
     count: Annotated[int, Meta(ge=1, le=MAX_TRIALS)]
     options: RunOptions
     settings: SharedSettings
-    support: tuple[Annotated[int, Meta(ge=0)], ...]
+    support: tuple[Count, ...]
     machine: MachineInfo
     stopping: StoppingRule | None = None
     sweep: Sweep | None = None
@@ -191,7 +192,7 @@ class ResumeNote(Schema):
         mismatched_settings: the settings that differ from the header, as [saved value, new value].
     """
 
-    after: Annotated[int, Meta(ge=0)]
+    after: Count
     count: Annotated[int, Meta(ge=0, le=MAX_TRIALS)]
     mismatched_settings: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
@@ -214,7 +215,7 @@ class WinnerScores(Schema):
     model: str
     images: Annotated[int, Meta(ge=1)]
     seeds: tuple[int, ...]
-    accuracies: tuple[Annotated[float, Meta(ge=0, le=100)], ...]
+    accuracies: tuple[Percent, ...]
 
     def __post_init__(self) -> None:
         if not self.seeds or len(self.seeds) != len(self.accuracies):

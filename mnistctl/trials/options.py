@@ -9,7 +9,7 @@ from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.evaluation.sequential import StoppingRule
 from mnistctl.models.sources import Model, check_distinct, to_model
-from mnistctl.training.options import RunOptions
+from mnistctl.training.options import MAX_INT, RunOptions
 from mnistctl.trials.journal import MAX_TRIALS, JournalHeader, TrialsJournal
 from mnistctl.trials.scheduler import TrialKey
 from mnistctl.trials.sweep import Sweep
@@ -102,8 +102,8 @@ class TrialsOptions:
                 raise UsageError(message, field="vary", value=key, remedies=("settings",))
         if self.count is not None and not 1 <= self.count <= MAX_TRIALS:
             raise UsageError(f"give 1 to {MAX_TRIALS:,}", field="count", value=self.count)
-        if self.first_seed + (self.count or 1) >= 2**63:
-            raise UsageError("too large", field="seed", value=self.first_seed)
+        if self.first_seed > (most := MAX_INT - (self.count or 1)):
+            raise UsageError(f"give {most:,} or less", field="seed", value=self.first_seed)
         self._check_stopping()
 
     def _check_stopping(self) -> None:

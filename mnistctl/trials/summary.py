@@ -5,11 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
-
-from msgspec import Meta
+from typing import Any
 
 from mnistctl.artifacts import files
+from mnistctl.artifacts.bounds import Percent
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.data.holdout import HeldOut
 from mnistctl.errors import FailedTrialsError, UnmetError
@@ -75,7 +74,7 @@ class ArmSummary(Schema):
     arm: str
     recipe: str
     seeds: tuple[int, ...]
-    accuracies: tuple[Annotated[float, Meta(ge=0, le=100)], ...]
+    accuracies: tuple[Percent, ...]
     n: int
     mean: float | None = None
     sd: float | None = None

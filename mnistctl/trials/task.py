@@ -3,20 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated
 
-from msgspec import Meta
-
+from mnistctl.artifacts.bounds import Count, Digest, Digit, Percent, Seconds
 from mnistctl.data.holdout import HeldOut
 from mnistctl.errors import UsageError
 from mnistctl.models.sources import Model, find
 from mnistctl.schema import Schema
-
-_Index = Annotated[int, Meta(ge=0)]
-_Digit = Annotated[int, Meta(ge=0, le=9)]
-_Percent = Annotated[float, Meta(ge=0, le=100)]
-_Seconds = Annotated[float, Meta(ge=0)]
-_Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +72,11 @@ class TrialResult(Schema):
         machine: hardware and system of the worker; None if it is the one in the journal's header.
     """
 
-    accuracies: dict[str, _Percent]
-    digests: dict[str, _Digest]
-    mismatches: dict[str, tuple[tuple[_Index, _Digit, _Digit], ...]]
-    seconds: _Seconds
-    processor_seconds: _Seconds | None = None
+    accuracies: dict[str, Percent]
+    digests: dict[str, Digest]
+    mismatches: dict[str, tuple[tuple[Count, Digit, Digit], ...]]
+    seconds: Seconds
+    processor_seconds: Seconds | None = None
     machine: dict[str, str | int] | None = None
 
     def __post_init__(self) -> None:

@@ -119,8 +119,10 @@ CONV, CGAN = (str(Path(__file__).parents[2] / f"records/{name}.safetensors") for
         (("show", "--digit", "11"), "--digit 11: give 0 to 9"),
         (("show", "--index", "-1"), "--index -1: give 0 or more"),
         (("show", "-n", "0"), "-n 0: give 1 or more"),
+        (("show", "--png", "a.png", "--scale", "500"), "--scale 500: give 1 to 32"),
+        (("show", "--glyphs", "--png", "a.png", "--scale", "0"), "--scale 0: give 1 to 32"),
         (("show", "--seed", "-1"), "--seed -1: give 0 or more"),
-        (("train", "logit", "--epochs", "0"), "--epochs 0: give 1 or more"),
+        (("train", "logit", "--epochs", "0"), "--epochs 0: give 1 to 1,000,000"),
         (("train", "logit", "--device", "cuda:99"), "--device cuda:99: "),
         (("train", "logit", "--threads", "0"), "--threads 0: "),
         (("train", "logit", "--name", "a/b"), "--name 'a/b': "),
@@ -131,6 +133,7 @@ CONV, CGAN = (str(Path(__file__).parents[2] / f"records/{name}.safetensors") for
         ),
         (("trials", "logit"), "missing number of trials"),
         (("trials", "logit", "-n", "0"), "-n 0: give 1 to 1,000,000"),
+        (("trials", "logit", "-n", "2", "--seed", str(2**63 - 1)), "give 9,223,372,036,854,775,805 or less"),
         (("trials", "logit", "-n", "2", "--lr", "0"), "--lr 0: give a number above 0"),
         (("trials", "logit", "-n", "2", "--device", "tpu"), "--device tpu: "),
         (("trials", "logit", "-n", "2", "--require", "same"), "--require same: "),
@@ -150,3 +153,12 @@ def test_arguments_are_checked_before_the_data_are_looked_for(words, expected, m
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1), ran.stderr
     assert expected in ran.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_option_leaves_its_range_to_the_command_line_library():
+    """Its messages do not say what to give."""
+    for command in COMMANDS.values():
+        for parameter in command.params:
+            owners = parameter, getattr(parameter, "type", None)  # by the version of Typer
+            bounds = [getattr(owner, name, None) for owner in owners for name in ("min", "max")]
+            assert bounds == [None] * 4, parameter.name
