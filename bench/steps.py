@@ -1,4 +1,4 @@
-"""The picture of docs/own-digits.md that shows what each step of `eval --image` does to an image.
+"""The picture of docs/digit-reading.md that shows what each step of `eval --image` does to an image.
 
 python bench/steps.py [--out docs/own-digits-steps.png]
 """

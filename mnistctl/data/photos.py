@@ -236,7 +236,7 @@ def find_ink(grey: Grey) -> tuple[Grey, int] | None:
 
 
 def to_mnist(grey: Grey) -> NDArray[np.uint8] | None:
-    """The digit in an image, in the style of MNIST; docs/own-digits.md describes the steps.
+    """The digit in an image, in the style of MNIST; docs/digit-reading.md describes the steps.
 
     Args:
         grey: an image as `to_grey` gives it.

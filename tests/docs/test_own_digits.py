@@ -1,4 +1,4 @@
-"""docs/own-digits.md: accuracy on images of one's own equals the record."""
+"""docs/own-digits.md and docs/digit-reading.md: every figure equals its record."""
 
 import json
 import re
@@ -12,7 +12,8 @@ from mnistctl.evaluation.corruptions import CORRUPTIONS
 from mnistctl.inference import confidence
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/own-digits.md").read_text()
+OWN_DIGITS = (ROOT / "docs/own-digits.md").read_text()
+PAGE = (ROOT / "docs/digit-reading.md").read_text()
 TEXT = " ".join(PAGE.split())
 DOUBT = json.loads((ROOT / "records/doubt.json").read_text())
 HANDWRITING = json.loads((ROOT / "records/handwriting.json").read_text())
@@ -44,7 +45,8 @@ def test_temperature_and_minimum_confidence_are_the_recorded_ones():
     assert confidence.temperature_of("conv") == pytest.approx(DOUBT["held_out"]["temperature"], abs=0.006)
     thresholds = DOUBT["folds"]["confidence"]["thresholds"]
     assert sum(thresholds) / len(thresholds) == pytest.approx(confidence.MIN_CONFIDENCE, abs=0.006)
-    assert f"({confidence.MIN_CONFIDENCE:g} by default)" in TEXT
+    for page in (OWN_DIGITS, PAGE):
+        assert f"({confidence.MIN_CONFIDENCE:g} by default)" in page
 
 
 def test_confidence_is_the_recorded_one():
@@ -61,7 +63,7 @@ def test_confidence_is_the_recorded_one():
 def test_prediction_is_printed_as_the_page_shows(mnistctl):
     words = ("eval", str(ROOT / "records/conv.safetensors"), "--image", str(ROOT / "docs/own-digit.jpg"))
     answer = mnistctl(*words).stdout.splitlines()[0].rpartition("own-digit.jpg")[2]
-    assert f"docs/own-digit.jpg{answer}\n" in PAGE
+    assert f"docs/own-digit.jpg{answer}\n" in OWN_DIGITS
 
 
 def test_table_of_warnings_has_the_measured_ones():
@@ -103,12 +105,20 @@ def test_real_handwriting_is_the_recorded_one():
     for name, column in columns.items():
         shares = (*column["kinds"].values(), column["accuracy"], column["mean_over_sources"])
         start = {
-            "steps": "the steps below",
+            "steps": "the steps above",
             "whole picture": "whole picture resized",
             "before": "earlier steps",
         }
         cells = " | ".join(f"{share:.2f}" for share in shares)
         assert re.search(rf"^\| {start.get(name, name)}[^|]* \| {re.escape(cells)} \|$", PAGE, re.MULTILINE)
+
+
+def test_accuracy_on_handwriting_is_the_recorded_one_on_both_pages():
+    steps = HANDWRITING["columns"]["steps"]
+    assert (
+        f"reads {steps['accuracy']:.2f} % of [{steps['pictures']:,} pictures that people made]" in OWN_DIGITS
+    )
+    assert f"conv reads {steps['accuracy']:.2f} % right" in TEXT
 
 
 def test_kinds_of_pictures_are_explained_with_their_number():
