@@ -73,6 +73,7 @@ def import_pictures(
     `source` has folders called 0 to 9, or the folders train and test that have them. Without these, a share
     of the pictures of each digit is drawn for the test split. The images of each split are in random order.
     A picture whose image equals that of an earlier one is left out: no test image is also a training image.
+    So are files and folders beside those of the digits.
 
     Args:
         source: the folder of pictures.
@@ -83,7 +84,8 @@ def import_pictures(
         progress: is called after each picture.
 
     Raises:
-        UsageError: a number is out of range, `source` has no such folders, or `folder` has a data set.
+        UsageError: a number is out of range, `source` has no such folders, or has some of both kinds, or
+            `folder` has a data set.
         DataError: too few pictures can be used.
         OutputError: a folder cannot be read, or a file cannot be written.
     """
@@ -98,7 +100,14 @@ def import_pictures(
     outputs = [Output(folder / file.name, IDX) for file in wanted]
     check_outputs(outputs)
 
-    pictures, left_out = _read_pictures(_find_pictures(source), as_is, progress)
+    roots = _find_roots(source)
+    beside = [
+        LeftOut(str(path), "not in a folder called 0, 1, ... 9")
+        for path in _list_beside(source, roots)
+        if path.resolve() != folder.resolve()
+    ]
+    pictures, unusable = _read_pictures(_find_pictures(source, roots), as_is, progress)
+    left_out = [*beside, *unusable]
     splits = _split(pictures, test_share, np.random.default_rng(seed))
     for split, chosen in splits.items():
         if not chosen:
@@ -125,31 +134,57 @@ def _count_digits(pictures: list[_Picture]) -> tuple[int, ...]:
     return tuple(sum(picture.digit == digit for picture in pictures) for digit in _DIGITS)
 
 
-def _find_pictures(source: Path) -> list[tuple[Path, int, Split | None]]:
-    """The files in the folders of the digits, in order of their names, with digit and split.
+def _find_roots(source: Path) -> dict[Split | None, Path]:
+    """The folders that have the folders of the digits: `source`, or those of the two splits.
 
     Raises:
-        UsageError: there are no such folders.
-        OutputError: a folder cannot be read.
+        UsageError: there are no such folders, or it is unclear which are meant.
     """
     if not source.is_dir():
         raise UsageError(f"{source}: no such folder")
-    roots: dict[Split | None, Path] = {None: source}
-    found_splits: list[Split] = [split for split in _SPLITS if _digit_folders(source / split)]
-    if len(found_splits) == 2:
-        roots = {split: source / split for split in _SPLITS}
-    elif found_splits and not _digit_folders(source):
-        (has,), (lacks,) = found_splits, {*_SPLITS} - {*found_splits}
+    found: list[Split] = [split for split in _SPLITS if _digit_folders(source / split)]
+    if found and _digit_folders(source):
+        message = f"{source}: has folders of digits itself, and in {' and '.join(found)}"
+        raise UsageError(f"{message}; move all into train and test, or all out of them")
+    if len(found) == 1:
+        (has,), (lacks,) = found, {*_SPLITS} - {*found}
         message = f"{source}: {has} has folders of digits, but {lacks} has none"
         raise UsageError(f"{message}; make both, or name {source / has}, which is then split")
-    found = []
-    for split, root in roots.items():
-        for digit, folder in _digit_folders(root):
-            try:
-                inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-            except OSError as error:
-                raise OutputError(f"{folder}: cannot be read ({files.reason(error)})") from None
-            found += [(path, digit, split) for path in inside]
+    return {split: source / split for split in found} if found else {None: source}
+
+
+def _list_beside(source: Path, roots: dict[Split | None, Path]) -> list[Path]:
+    """What lies beside the folders of the digits, and beside those of the splits."""
+    digits = {path for root in roots.values() for _, path in _digit_folders(root)}
+    entries = [path for folder in {source, *roots.values()} for path in _visible(folder)]
+    return sorted({*entries} - digits - {*roots.values()})
+
+
+def _visible(folder: Path) -> list[Path]:
+    """The files and folders in a folder that are not hidden, in order of their names.
+
+    Raises:
+        OutputError: it cannot be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be read ({files.reason(error)})") from None
+
+
+def _find_pictures(source: Path, roots: dict[Split | None, Path]) -> list[tuple[Path, int, Split | None]]:
+    """The files in the folders of the digits, in order of their names, with digit and split.
+
+    Raises:
+        UsageError: there are none.
+        OutputError: a folder cannot be read.
+    """
+    found = [
+        (path, digit, split)
+        for split, root in roots.items()
+        for digit, folder in _digit_folders(root)
+        for path in _visible(folder)
+    ]
     if not found:
         raise UsageError(f"{source}: has no pictures in folders called 0, 1, ... 9")
     return found

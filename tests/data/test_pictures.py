@@ -75,6 +75,43 @@ def test_split_without_folders_of_digits_is_named(tmp_path):
         pictures.import_pictures(tmp_path, tmp_path / "data")
 
 
+@pytest.mark.parametrize(
+    ("folders", "where"),
+    [
+        (("3", "train/3", "test/3"), "train and test"),
+        (("3", "train/4"), "train"),
+        (("3", "test/3"), "test"),
+    ],
+)
+def test_folders_of_digits_beside_those_of_the_splits_are_refused(folders, where, mnistctl, tmp_path):
+    for folder in folders:
+        (tmp_path / "pics" / folder).mkdir(parents=True)
+        Image.new("L", (28, 28), 9).save(tmp_path / "pics" / folder / "a.png")
+    ran = mnistctl("import", "pics", "--as-is")
+    message = f"pics: has folders of digits itself, and in {where}; move all into train and test, or all out"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"mnistctl: {message} of them\n")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("splits", [("",), ("train", "test")])
+def test_what_lies_beside_the_folders_of_the_digits_is_left_out_and_listed(splits, tmp_path):
+    source, beside = tmp_path / "pics", {"notes.txt", "10", "A"}
+    for split in splits:
+        save_digits(source / split, 2, split=split or "train")
+    for name in ("10", "A"):
+        (source / name).mkdir()
+    (source / "notes.txt").touch()
+    (source / ".hidden").touch()
+    if "train" in splits:
+        (source / "train/index.csv").touch()
+        beside.add("train/index.csv")
+    result = pictures.import_pictures(source, source / "data", as_is=True)
+    assert {(each.file, each.reason) for each in result.left_out} == {
+        (str(source / name), "not in a folder called 0, 1, ... 9") for name in beside
+    }
+    assert sum(result.train) + sum(result.test) == 20 * len(splits)
+
+
 def test_what_is_left_out_is_said_with_its_reason(folder, tmp_path):
     (folder / "3/notes.txt").write_text("no image")
     (folder / "3/.hidden").write_text("ignored")
