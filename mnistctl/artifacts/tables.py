@@ -10,6 +10,7 @@ from mnistctl.artifacts import files
 from mnistctl.artifacts.outputs import LATEX, MARKDOWN, TABLE, Format, Output, check_outputs
 
 Cell = str | int | float | None
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -62,12 +63,26 @@ class Table:
 
 
 def to_csv(table: Table) -> str:
-    """The table as CSV with a line of names, numbers in full precision, and empty fields for no value."""
+    """The table as CSV with a line of names, numbers in full precision, and empty fields for no value.
+
+    A spreadsheet would compute a text that begins like a formula, such as the name of somebody's run. An
+    apostrophe before it makes it plain text there.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows(table.rows)
+    writer.writerows([_as_text(cell) for cell in row] for row in [table.columns, *table.rows])
     return text.getvalue()
+
+
+def _as_text(cell: Cell) -> Cell:
+    """The cell; with an apostrophe before it, if it is a text that a spreadsheet would compute."""
+    if not isinstance(cell, str) or not cell.startswith(_FORMULA_STARTS):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return f"'{cell}"
+    return cell
 
 
 def to_markdown(table: Table) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Self
 
 from mnistctl.data.holdout import HeldOut
 from mnistctl.evaluation.sequential import Look, StoppingRule
@@ -10,6 +11,7 @@ from mnistctl.models.sources import Origin
 from mnistctl.trials.sweep import Sweep
 
 if TYPE_CHECKING:
+    from mnistctl.trials.journal import JournalHeader
     from mnistctl.trials.summary import TrialsSummary
 
 
@@ -48,6 +50,50 @@ class TrialsStarted:
     holdout: HeldOut | None
     stopping: StoppingRule | None = None
     sweep: Sweep | None = None
+
+    @classmethod
+    def of(
+        cls, header: "JournalHeader", *, device: str | None = None, done: int = 0, workers: int | None = None
+    ) -> Self:
+        """The event for trials with this header of their journal.
+
+        Args:
+            header: the header.
+            device: the device of the trials; None for the kind of device in the header.
+            done: number of trials that ended in previous sessions.
+            workers: number of trials at a time; None if the executor decides.
+        """
+        settings = header.settings
+        return cls(
+            models=header.models,
+            origins=settings.origins,
+            arms={model: tuple(arms) for model, arms in settings.arms.items()},
+            trials=len(header.models) * header.count,
+            done=done,
+            workers=workers,
+            device=settings.device if device is None else device,
+            precision=settings.precision,
+            dataset=settings.dataset.name,
+            seed=header.seed,
+            count=header.count,
+            scored=sum(header.support),
+            holdout=settings.holdout,
+            stopping=header.stopping,
+            sweep=header.sweep,
+        )
+
+
+@dataclass(frozen=True)
+class TrialsJoined:
+    """Recorded trials become one record. Nothing is trained.
+
+    Args:
+        trials: all trials, as if they were to start.
+        parts: the path of each part's journal and its seeds, in the order of the first seeds.
+    """
+
+    trials: TrialsStarted
+    parts: tuple[tuple[Path, range], ...]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mnistctl.artifacts.outputs import kind_of
 from mnistctl.artifacts.tables import NO_TABLES, TableFiles
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.trials import journal
-from mnistctl.trials.events import TrialsFinished
+from mnistctl.trials.events import TrialsFinished, TrialsJoined, TrialsStarted
 from mnistctl.trials.journal import TrialRecord, TrialsJournal
 from mnistctl.trials.nets import KeptNets
 from mnistctl.trials.outputs import check_tables, check_trials_outputs, write_results
@@ -45,8 +45,8 @@ def join_trials(
     command: str = "",
     overwrite: bool = False,
     tables: TableFiles = NO_TABLES,
-) -> Iterator[Saved | Warned | TrialsFinished]:
-    """Write one journal of several, with its summary and histogram, and yield the paths of the files.
+) -> Iterator[Saved | Warned | TrialsJoined | TrialsFinished]:
+    """Write one journal of several, with its summary and histogram; yield what is joined and the files.
 
     Args:
         paths: the journals of the parts. Their trials differ in nothing but the seeds.
@@ -75,6 +75,8 @@ def join_trials(
         check_tables(tables, overwrite=overwrite)
         KeptNets(run_path).delete()  # of trials that are overwritten
         journal.write(path, joined)
+        seeds = tuple((part.path, part.seeds) for part in parts)
+        yield TrialsJoined(TrialsStarted.of(joined.header), seeds)
         result = summarize_trials(joined)
         yield from write_results(run_path, result, tables, already=False)
     raise_failures(result, len(joined.trials), remedy="join_again")

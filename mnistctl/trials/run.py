@@ -111,7 +111,9 @@ def execute(
     with SlotPool(slots, run_trial, settings) as pool:
         entries = _prepare_journal(config, command)
         yield from _check_data(config)
-        yield _started_event(config, settings, sum(slot.width for slot in slots) if backend.local else None)
+        done = len(config.options.keys()) - len(config.remaining)
+        workers = sum(slot.width for slot in slots) if backend.local else None
+        yield TrialsStarted.of(config.header, device=settings.device, done=done, workers=workers)
         for record in entries.trials.values():
             if (record.model, record.seed) not in config.remaining:
                 yield _ended_event(record, from_previous_session=True)
@@ -205,28 +207,6 @@ def _check_data(config: TrialsConfig) -> Iterator[Warned]:
     shuffle = all(recipe.shuffle for recipe in recipes)
     training_set = describe_training_set(data.train, "own", data.holdout)
     yield from check_data(training_set, data.train, data.scored, shuffle=shuffle)
-
-
-def _started_event(config: TrialsConfig, settings: TrialSettings, workers: int | None) -> TrialsStarted:
-    options = config.options
-    trials = len(options.keys())
-    return TrialsStarted(
-        models=options.names,
-        origins=config.header.settings.origins,
-        arms={model: tuple(arms) for model, arms in config.header.settings.arms.items()},
-        trials=trials,
-        done=trials - len(config.remaining),
-        workers=workers,
-        device=settings.device,
-        precision=settings.precision,
-        dataset=settings.dataset,
-        seed=options.first_seed,
-        count=options.count or 0,
-        stopping=options.stopping,
-        sweep=options.sweep,
-        scored=sum(config.header.support),
-        holdout=config.header.settings.holdout,
-    )
 
 
 def _record(key: TrialKey, outcome: Outcome, machine: MachineInfo) -> TrialRecord:

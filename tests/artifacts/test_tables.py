@@ -26,6 +26,15 @@ def test_csv_has_every_digit_and_survives_commas_and_quotes():
     assert rows[2][0] == 'x\\y "quoted", {z}'
 
 
+def test_text_that_a_spreadsheet_would_compute_is_written_as_text_and_numbers_stay_numbers():
+    cells = ('=HYPERLINK("http://a")', "+aug", "-x", "@a", "\tb", "-0.01", "+3", "1e-3", -0.01, None)
+    (row,) = csv.reader(io.StringIO(to_csv(Table(tuple("abcdefghij"), (cells,))).partition("\n")[2]))
+    assert row[:5] == ['\'=HYPERLINK("http://a")', "'+aug", "'-x", "'@a", "'\tb"]
+    assert row[5:] == ["-0.01", "+3", "1e-3", "-0.01", ""]
+    (header, _) = csv.reader(io.StringIO(to_csv(Table(("=1+1",), ((2,),)))))
+    assert header == ["'=1+1"]
+
+
 def test_markdown_is_aligned_and_its_bars_are_escaped():
     assert to_markdown(TABLE.filled()).splitlines() == [
         "| arm | n | mean | p |",

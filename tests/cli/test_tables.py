@@ -82,6 +82,15 @@ def test_trials_that_ran_apart_are_joined_and_compared(mnistctl):
         assert mnistctl(*TRIALS, "--workers", "1", "--seed", seed, "--name", f"part{seed}").returncode == 0
     ran = mnistctl("trials", "--join", "part2", "part0", "--name", "all")
     assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines()[:7] == [
+        "trials: logit; seeds 0 to 3",
+        "data: sample",
+        "scored after every epoch: the 1,000 test images",
+        "device: cpu, threads: 1 each",
+        "joined from",
+        "  out/trials/part0.jsonl, seeds 0 to 1",
+        "  out/trials/part2.jsonl, seeds 2 to 3",
+    ]
     assert "logit 4 " in ran.stdout
     assert ran.stdout.endswith("wrote out/trials/all.json\n")
     body = json.loads(mnistctl("trials", "--compare", "all", "part0", "--json").stdout)

@@ -10,7 +10,7 @@ import stubs
 from mnistctl.artifacts.tables import TableFiles
 from mnistctl.errors import CheckpointError, FailedTrialsError, UsageError
 from mnistctl.trials import journal
-from mnistctl.trials.events import TrialsFinished
+from mnistctl.trials.events import TrialsFinished, TrialsJoined
 from mnistctl.trials.join import join_parts, join_trials, read_parts
 
 RECORDS = Path(__file__).parents[2] / "records"
@@ -48,6 +48,9 @@ def test_joined_parts_equal_one_run_of_all_seeds(parts, stub_trials, tmp_path):
     stub_trials.run(5)
     events = list(join_trials([later, first], stub_trials.folder / "all", command="mnistctl trials --join"))
     assert isinstance(events[-1], TrialsFinished)
+    (told,) = [event for event in events if isinstance(event, TrialsJoined)]
+    assert (told.trials.models, told.trials.seed, told.trials.count) == (("logit",), 0, 5)
+    assert told.parts == ((first, range(2)), (later, range(2, 5)))
     assert results(stub_trials.folder / "all.json") == results(stub_trials.folder / "t.json")
     joined = journal.read(stub_trials.folder / "all.jsonl")
     assert joined.trials == journal.read(stub_trials.folder / "t.jsonl").trials

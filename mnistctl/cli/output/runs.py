@@ -1,7 +1,5 @@
 """Print what stands in a folder of results: a table, JSON or CSV."""
 
-import csv as csvs
-import io
 import json as jsons
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -28,15 +26,13 @@ def print_runs(listed: "RunList", *, json: bool, csv: bool) -> None:
 
 
 def _print_csv(listed: "RunList") -> None:
+    from mnistctl.artifacts.tables import Table, to_csv
     from mnistctl.trials.listing import RunEntry
 
-    buffer = io.StringIO()
-    names = [field.name for field in fields(RunEntry)]
-    writer = csvs.DictWriter(buffer, names, lineterminator="\n")
-    writer.writeheader()
-    for entry in listed.runs:
-        writer.writerow(entry.to_json() | {"models": " ".join(entry.models)})
-    for line in buffer.getvalue().splitlines():
+    names = tuple(field.name for field in fields(RunEntry))
+    bodies = [entry.to_json() | {"models": " ".join(entry.models)} for entry in listed.runs]
+    rows = tuple(tuple(body[name] for name in names) for body in bodies)
+    for line in to_csv(Table(names, rows)).splitlines():
         print_line(line)
 
 

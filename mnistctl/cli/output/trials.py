@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mnistctl.trials.sweep import Sweep
 
 _MAX_IMAGES = 5  # images with wrong predictions that are printed for each arm
+_MAX_PARTS = 5  # of joined trials that are printed
 _TESTS = {"paired": "paired t", "welch": "Welch's t", "one_sample": "t against a single run"}
 
 
@@ -43,11 +44,13 @@ class Print(Protocol):
     def __call__(self, text: str, style: str = "") -> None: ...
 
 
-def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, resume_command: str) -> None:
+def print_trials(
+    trial_events: Iterable["Event | events.TrialsJoined"], *, quiet: bool, json: bool, resume_command: str
+) -> None:
     """Print a header, a row for each trial as it ends, the statistics, and the paths of the files.
 
     Args:
-        trial_events: the events of `run_trials`.
+        trial_events: the events of `run_trials` or `join_trials`.
         quiet: print only the mean accuracies.
         json: print only one JSON object, the summary.
         resume_command: command that continues the trials, for errors and interruptions.
@@ -67,6 +70,9 @@ def print_trials(trial_events: Iterable["Event"], *, quiet: bool, json: bool, re
                     names = _Names(event.models, event.sweep)
                     emit(names.row("model", "seed", "seconds", "accuracy"), "bold")
                     bar.start(event.trials - event.done, event.workers, most=event.stopping is not None)
+                case events.TrialsJoined():
+                    for text in [*_header(event.trials), *_parts(event)]:
+                        emit(text)
                 case events.TrialEnded():
                     seconds = "" if event.seconds is None else f"{event.seconds:.1f}"
                     emit(names.row(event.model, str(event.seed), seconds, _outcome(event)))
@@ -169,8 +175,7 @@ def _print_results(
 
 
 def _header(event: events.TrialsStarted) -> list[str]:
-    last = event.seed + event.count - 1
-    seeds = f"seeds {event.seed} to {last}" if event.count > 1 else f"seed {event.seed}"
+    seeds = _format_seeds(range(event.seed, event.seed + event.count))
     precision = "" if event.precision == "float32" else f", precision: {event.precision}"
     workers = "" if event.workers is None else f", workers: {event.workers}"
     if event.sweep is None:
@@ -191,6 +196,18 @@ def _header(event: events.TrialsStarted) -> list[str]:
         f"device: {event.device}{workers}, threads: 1 each{precision}",
         *([f"resuming after {event.done} of {event.trials} trials"] if event.done else []),
     ]
+
+
+def _format_seeds(seeds: range) -> str:
+    return f"seeds {seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else f"seed {seeds[0]}"
+
+
+def _parts(event: events.TrialsJoined) -> list[str]:
+    """The parts, at most five of them: a cluster may have run a thousand."""
+    parts = [f"{path}, {_format_seeds(seeds)}" for path, seeds in event.parts]
+    more = len(parts) - _MAX_PARTS
+    lines = parts if more <= 0 else [*parts[:_MAX_PARTS], f"and {more} more"]
+    return ["joined from", *(f"  {line}" for line in lines)]
 
 
 def _stopping(event: events.TrialsStarted) -> list[str]:
