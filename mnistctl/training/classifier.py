@@ -19,7 +19,7 @@ from mnistctl.artifacts import checkpoint
 from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError
 from mnistctl.evaluation.metrics import Score, compute_score
-from mnistctl.models.recipe import ClassifierRecipe
+from mnistctl.models.recipe import ClassifierRecipe, Loss
 from mnistctl.nn.augmentation import Augmenter, Labels, MixedLabels
 from mnistctl.nn.device import autocast_for
 from mnistctl.nn.fusion import has_batch_norm, micro_batch_size, optimize_for
@@ -73,7 +73,9 @@ class ClassifierTraining:
             if recipe.loss is None  # another loss need not be a sum over the images
             else recipe.batch_size
         )
-        self.loss = recipe.loss
+        self.loss: Loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
+        if recipe.loss is not None:
+            self.loss = recipe.loss
         if isinstance(recipe.loss, nn.Module):  # it may have tensors, and other runs need it unchanged
             self.loss = copy.deepcopy(recipe.loss).to(device)
         self.params = list(self.net.parameters())
@@ -251,13 +253,13 @@ def train_step(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor
         param.grad = None  # what optimizer.zero_grad() does, in a tenth of its time
 
     if len(y) <= training.micro_batch_size:
-        loss = _loss(training, recipe, x, y)
+        loss = _loss(training, x, y)
         loss.backward()
     else:
         size = training.micro_batch_size
         loss = torch.zeros((), device=x.device)
         for micro_x, micro_y in zip(x.split(size), y.split(size), strict=True):
-            micro_loss = _loss(training, recipe, micro_x, micro_y) * (len(micro_y) / len(y))
+            micro_loss = _loss(training, micro_x, micro_y) * (len(micro_y) / len(y))
             micro_loss.backward()
             loss += micro_loss.detach()
 
@@ -265,15 +267,13 @@ def train_step(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor
     return loss.detach()
 
 
-def _loss(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: Labels) -> Tensor:
+def _loss(training: ClassifierTraining, x: Tensor, y: Labels) -> Tensor:
+    """The mean loss of a batch or a part of it, with a gradient."""
     with training.autocast():
         logits = training.net(x)  # [B, 10]
     # In float32 under bf16, too: a loss in bfloat16 has two or three digits.
-    logits = logits.float()
-    loss = training.loss
-    if loss is None:
-        loss = partial(F.cross_entropy, label_smoothing=recipe.label_smoothing)
-    return y.weigh(partial(loss, logits)) if isinstance(y, MixedLabels) else loss(logits, y)
+    loss = partial(training.loss, logits.float())
+    return y.weigh(loss) if isinstance(y, MixedLabels) else loss(y)
 
 
 def _score_average(
