@@ -166,16 +166,24 @@ class Setting:
             UsageError: it is not a value of this setting.
         """
         try:
-            return self.check(self._read(text.strip()), text)
+            value: SettingValue = self._with_type(self._read(text.strip()))
         except ValueError:
-            return self.check(..., text)
+            raise self._error(text) from None
+        return value
 
-    def _read(self, text: str) -> Any:
+    def _read(self, text: str) -> SettingValue:
+        """The value in a text, whose range is not checked.
+
+        Raises:
+            ValueError: the text has another type.
+        """
         value = self.value
         if self.optional and text.lower() == "none":
             return None
         if isinstance(value, bool):
-            return {"true": True, "false": False}.get(text.lower(), ...)
+            if text.lower() not in ("true", "false"):
+                raise ValueError(text)
+            return text.lower() == "true"
         if isinstance(value, int):
             return int(text)
         if isinstance(value, float) or self.optional:
@@ -187,48 +195,63 @@ class Setting:
             return tuple(read(part) for part in text.split(","))
         return text
 
-    def check(self, value: Any, text: str | None = None) -> SettingValue:
+    def check(self, value: Any) -> SettingValue:
         """`value`, as read from a file, with the type of this setting.
 
         Raises:
             UsageError: it is not a value of this setting.
         """
-        typed = self._with_type(value)
-        if typed is not ...:
-            return typed  # type: ignore[no-any-return]
-        if text is None:
-            text = format_value(value)
+        try:
+            typed: SettingValue = self._with_type(value)
+        except ValueError:
+            raise self._error(format_value(value)) from None
+        return typed
+
+    def _error(self, text: str) -> UsageError:
+        """The error for a text that is not a value of this setting."""
         message = f"give {self.values}"
         if self.choices:
             message = f"{suggest(text, self.choices)} choose one of {self.values}".lstrip("; ")
-        raise UsageError(message, field="settings", value=f"{f'{self.key}={text}':.80}")
+        return UsageError(message, field="settings", value=f"{f'{self.key}={text}':.80}")
 
     def _with_type(self, value: Any) -> Any:
-        """`value` with this setting's type; an ellipsis if it is none of its values."""
-        if value is None or (self.optional and value == "none"):
-            return None if self.optional else ...
-        if self.choices or isinstance(self.value, str):
-            known = isinstance(value, str) and (not self.choices or value.lower() in self.choices)
-            return (value.lower() if self.choices else value) if known else ...
-        if isinstance(self.value, bool):
-            return value if isinstance(value, bool) else ...
-        if isinstance(self.value, tuple):
-            return self._with_types(value)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value not in self.range:
-            return ...
-        if isinstance(self.value, int):
-            return value if isinstance(value, int) else ...
-        return float(value)
+        """`value` with this setting's type.
 
-    def _with_types(self, values: Any) -> Any:
-        assert isinstance(self.value, tuple)
+        Raises:
+            ValueError: it is none of the setting's values.
+        """
+        current = self.value
+        if self.optional and value in (None, "none"):
+            return None
+        if isinstance(current, tuple):
+            return self._with_types(current, value)
+        if isinstance(current, str) and isinstance(value, str):
+            if not self.choices:
+                return value
+            if value.lower() in self.choices:
+                return value.lower()
+        elif isinstance(current, bool) or isinstance(value, bool):  # which are numbers, too
+            if isinstance(current, bool) and isinstance(value, bool):
+                return value
+        elif not isinstance(current, str) and isinstance(value, int | float) and value in self.range:
+            if not isinstance(current, int):
+                return float(value)
+            if isinstance(value, int):
+                return value
+        raise ValueError(value)
+
+    def _with_types(self, current: tuple[int | float, ...], values: Any) -> tuple[int | float, ...]:
+        """`values` as numbers of the type of the `current` ones.
+
+        Raises:
+            ValueError: they are not numbers, out of range, or of another number than the current ones.
+        """
         if not isinstance(values, tuple | list) or not values:
-            return ...
-        if len(values) != len(self.value) and self.key != "schedule.fractions":
-            return ...
-        one = replace(self, value=self.value[0])
-        typed: list[Any] = [one._with_type(value) for value in values]
-        return ... if ... in typed else tuple(typed)
+            raise ValueError(values)
+        if len(values) != len(current) and self.key != "schedule.fractions":
+            raise ValueError(values)
+        one = replace(self, value=current[0])
+        return tuple(one._with_type(value) for value in values)
 
 
 def list_settings(recipe: Recipe) -> dict[str, Setting]:
