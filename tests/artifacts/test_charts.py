@@ -8,6 +8,7 @@ import pytest
 
 from mnistctl.artifacts import charts, drawing
 from mnistctl.artifacts.charts import LearningCurves, ReliabilityCurve
+from mnistctl.artifacts.image_charts import Block, Cell, digits_chart, grid_chart
 
 COUNTS = [
     [90 if row == column else int((row, column) == (4, 9)) * 7 for column in range(10)] for row in range(10)
@@ -19,7 +20,7 @@ CURVES = LearningCurves([0.5, 0.2], [0.3, 0.25], [90.0, 95.0], [0.1, 0.05], aver
 
 
 def cells(*framed):
-    return [charts.Cell(np.full((28, 28), 17 * n, np.uint8), str(n), n in framed) for n in range(3)]
+    return [Cell(np.full((28, 28), 17 * n, np.uint8), str(n), n in framed) for n in range(3)]
 
 
 NAMED = {  # the kinds of charts, as functions of a name
@@ -31,10 +32,8 @@ NAMED = {  # the kinds of charts, as functions of a name
         name, [replace(RELIABILITY, label=name), RELIABILITY]
     ),
     "histogram": lambda name: charts.histogram_chart([("regular", [99.5, 99.5, 99.52]), (name, [99.51])]),
-    "digits": lambda name: charts.digits_chart(name, ["a", name], [charts.Block(name, [cells(), cells(1)])]),
-    "grid": lambda name: charts.grid_chart(
-        name, np.zeros((64, 32), np.uint8), legend=[name], rows=["a", name]
-    ),
+    "digits": lambda name: digits_chart(name, ["a", name], [Block(name, [cells(), cells(1)])]),
+    "grid": lambda name: grid_chart(name, np.zeros((64, 32), np.uint8), legend=[name], rows=["a", name]),
 }
 CHARTS = {kind: make(NAME) for kind, make in NAMED.items()}
 
@@ -71,17 +70,6 @@ def test_the_colours_of_a_confusion_matrix_are_those_of_the_colour_map():
     assert (np.abs(chart - exact).max(2) <= 1).sum() > 1000
 
 
-def test_images_in_a_chart_are_unchanged_and_have_a_frame_if_requested():
-    chart = charts.digits_chart("", ["row"], [charts.Block("", [cells(1)])]).pixels()
-    for cell in cells()[1:]:
-        assert (chart == cell.image[0, 0]).all(axis=2).sum() >= (2 * 28) ** 2
-    framed = (chart == charts._FRAME).all(axis=2)
-    assert framed.sum() == 62**2 - 56**2
-    grid = np.random.default_rng(0).integers(0, 256, (64, 32), np.uint8)
-    shown = charts.grid_chart("", grid).pixels()[-8 - 128 : -8, 8 : 8 + 64]
-    assert np.array_equal(shown, np.broadcast_to(grid.repeat(2, 0).repeat(2, 1)[..., None], shown.shape))
-
-
 def texts_of(chart):
     """The texts that are drawn in a chart, with their boxes in pixels: (text, left, bottom, right, top)."""
     from matplotlib.text import Text
@@ -101,15 +89,15 @@ def texts_of(chart):
 
 LONG = "a classifier with quite a long name"
 TIGHT = {
-    "one error": charts.digits_chart(
+    "one error": digits_chart(
         f"{LONG} on mnist, test; framed: disputed label",
         ["0", "1"],
         [
-            charts.Block("most confident errors: prediction", [[], cells()[:1]]),
-            charts.Block("least confident correct predictions", [cells()[:1], []]),
+            Block("most confident errors: prediction", [[], cells()[:1]]),
+            Block("least confident correct predictions", [cells()[:1], []]),
         ],
     ),
-    "small grid": charts.grid_chart(f"{LONG} on mnist", np.zeros((32, 32), np.uint8), legend=[2 * LONG]),
+    "small grid": grid_chart(f"{LONG} on mnist", np.zeros((32, 32), np.uint8), legend=[2 * LONG]),
     "short run": charts.curves_chart("a", LearningCurves([0.41], [0.4], [99.1], [1e-5])),
     "narrow range": charts.curves_chart("a", LearningCurves([0.41, 0.4], [0.4, 0.4], [99.1, 99.1], [1, 1])),
     "seven runs": charts.compared_curves_chart(LONG, {f"{LONG} {n}": CURVES for n in range(7)}),
