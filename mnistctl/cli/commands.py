@@ -73,7 +73,7 @@ def location_fields(options: "RunOptions") -> frozenset[str]:
 
 def setting_words(model: "Model") -> list[str]:
     """The settings of a model as options: `--set net.dropout=0.2`."""
-    from mnistctl.models.sources import format_value
+    from mnistctl.models.values import format_value
 
     words = (f"{key}={format_value(value)}" for key, value in model.settings.items())
     return [f"--set {shlex.quote(word)}" for word in words]

@@ -12,7 +12,8 @@ from mnistctl.models import CLASSIFIERS, GENERATORS
 
 if TYPE_CHECKING:
     from mnistctl.inference.load import Recipes
-    from mnistctl.models.sources import Model, SettingValue
+    from mnistctl.models.sources import Model
+    from mnistctl.models.values import SettingValue
     from mnistctl.training.options import RunOptions
     from mnistctl.training.record import RunRecord
 

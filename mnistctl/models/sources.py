@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models import CLASSIFIERS, GENERATORS, unknown_model_error
 from mnistctl.models.pretrained import PRETRAINED
+from mnistctl.models.values import SettingValue, format_value
 from mnistctl.schema import Schema
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "mnistctl.models"  # the group of entry points by which packages offer recipes
 ENDING = ".py"
-SettingValue = bool | int | float | str | tuple[int | float, ...] | None
 _MAX_BYTES = 1 << 20  # of a recipe file
 _SHIPPED = CLASSIFIERS | GENERATORS
 _SLUG = re.compile(r"[A-Za-z0-9._=,+-]{1,80}")
@@ -148,15 +148,6 @@ def _slug(settings: Mapping[str, SettingValue]) -> str:
     """The settings as a part of a file name; a digest of them if they are long or have other characters."""
     slug = "-".join(f"{key}={format_value(value)}" for key, value in sorted(settings.items()))
     return slug if _SLUG.fullmatch(slug) else f"set-{hashlib.sha256(slug.encode()).hexdigest()[:12]}"
-
-
-def format_value(value: SettingValue) -> str:
-    """A value as it is typed: `0.1`, `true`, `none`, `0.9,0.999`."""
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple | list):
-        return ",".join(map(format_value, value))
-    return str(value)
 
 
 def find(reference: str, *, title: str | None = None) -> Model:

@@ -9,7 +9,8 @@ from mnistctl.artifacts import files
 from mnistctl.artifacts.outputs import owner_of
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.errors import CheckpointError, UsageError, plural, suggest
-from mnistctl.models.sources import Model, format_value
+from mnistctl.models.sources import Model
+from mnistctl.models.values import format_value
 from mnistctl.schema import Schema
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import RunCheckpoint, RunCheckpoints

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mnistctl.artifacts import charts
 from mnistctl.artifacts.drawing import Chart
 from mnistctl.artifacts.sweep_charts import SweepAxis, SweepPoint, sweep_grid_chart, sweep_line_chart
-from mnistctl.models.sources import SettingValue, format_value
+from mnistctl.models.values import SettingValue, format_value
 from mnistctl.trials.summary import SweepSummary, TrialsSummary
 
 

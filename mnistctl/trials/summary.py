@@ -15,8 +15,9 @@ from mnistctl.errors import FailedTrialsError, UnmetError
 from mnistctl.evaluation import statistics
 from mnistctl.evaluation.statistics import Summary
 from mnistctl.models.published import load_published
-from mnistctl.models.sources import Origin, SettingValue
+from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
+from mnistctl.models.values import SettingValue
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
 from mnistctl.training.record import DatasetFiles

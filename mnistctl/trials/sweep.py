@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from mnistctl.errors import UsageError
-from mnistctl.models.sources import Model, SettingValue, format_value
+from mnistctl.models.sources import Model
+from mnistctl.models.values import SettingValue, format_value
 from mnistctl.schema import Schema
 
 MAX_ARMS = 1000

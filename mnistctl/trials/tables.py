@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mnistctl.artifacts.tables import Cell, Table
-from mnistctl.models.sources import format_value
+from mnistctl.models.values import format_value
 
 if TYPE_CHECKING:
-    from mnistctl.models.sources import SettingValue
+    from mnistctl.models.values import SettingValue
     from mnistctl.trials.comparisons import Comparison
     from mnistctl.trials.recorded import RecordsComparison
     from mnistctl.trials.sequential import SequentialComparison

@@ -8,9 +8,10 @@ from torch.optim import SGD
 
 from mnistctl import models
 from mnistctl.errors import UsageError
-from mnistctl.models.settings import Range, list_settings, parse_settings
-from mnistctl.models.sources import find, format_value
+from mnistctl.models.settings import list_settings, parse_settings
+from mnistctl.models.sources import find
 from mnistctl.models.summary import summarize_nets, summarize_recipe
+from mnistctl.models.values import Range, format_value
 from mnistctl.nn.augmentation import Augmentation
 
 ALL = [*models.CLASSIFIERS, *models.GENERATORS]

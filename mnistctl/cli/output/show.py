@@ -11,7 +11,7 @@ from mnistctl.cli.output.terminal import JSON_VERSION, get_console, plain_table,
 from mnistctl.cli.output.train import describe_origin
 from mnistctl.errors import plural
 from mnistctl.models import CLASSIFIERS, GENERATORS
-from mnistctl.models.sources import format_value
+from mnistctl.models.values import format_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from mnistctl.data.download import FileStatus
     from mnistctl.models.listing import ModelSummary, PublishedAccuracy
-    from mnistctl.models.settings import Setting
     from mnistctl.models.sources import Model
     from mnistctl.models.summary import LayerSummary, RecipeSummary
+    from mnistctl.models.values import Setting
     from mnistctl.training.environment import DataReport, EnvironmentReport
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mnistctl.artifacts.rounding import format_percent, format_percent_interval
 from mnistctl.cli.output.terminal import plain_table, print_line, print_table
 from mnistctl.errors import plural
-from mnistctl.models.sources import format_value
+from mnistctl.models.values import format_value
 
 if TYPE_CHECKING:
     from mnistctl.trials import events

@@ -22,7 +22,7 @@ from mnistctl.cli.output.terminal import (
     silence_stdout,
 )
 from mnistctl.errors import OutputError, StoppedError, plural
-from mnistctl.models.sources import format_value
+from mnistctl.models.values import format_value
 from mnistctl.training import events
 
 if TYPE_CHECKING:
