@@ -17,8 +17,8 @@ from mnistctl.data.batches import Digits
 from mnistctl.data.training_set import TrainingSet
 from mnistctl.errors import CheckpointError
 from mnistctl.evaluation.metrics import Score, compute_score
-from mnistctl.evaluation.statistics import wilson
 from mnistctl.inference import load
+from mnistctl.inference.accuracy import wilson
 from mnistctl.inference.forward import ProgressCallback, stage
 from mnistctl.inference.load import Recipes
 from mnistctl.nn.device import get_device, set_threads

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from mnistctl.evaluation.statistics import LEVEL
+from mnistctl.inference.accuracy import LEVEL
 from mnistctl.schema import Schema
 
 _MAX_LOG = 700.0  # of an e-value; a larger one is no finite number

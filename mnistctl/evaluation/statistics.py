@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-LEVEL = 0.95  # confidence level of every interval; a p-value below 1 - LEVEL is significant
+from mnistctl.inference.accuracy import LEVEL
+
 POWER = 0.8
 ROUNDING = 1e-9  # standard deviations and differences below this are rounding errors
 _DECIMALS = 9  # sums of differences are rounded to these, so that the permutation test sees ties
@@ -196,32 +197,6 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
     both = only_first + only_second
     return float(stats.binomtest(only_first, both, 0.5).pvalue) if both else 1.0
-
-
-def wilson(successes: int, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """Wilson's confidence interval of a proportion (J. Am. Stat. Assoc. 22, 1927), as fractions.
-
-    It is of the probability that one more image of the same kind is classified correctly.
-
-    Args:
-        successes: number of correct predictions.
-        n: number of predictions; for 0 the interval is 0 to 1.
-        level: confidence level.
-
-    Raises:
-        ValueError: there are more successes than predictions, or less than 0.
-    """
-    if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes of {n}")
-    if n == 0:
-        return 0.0, 1.0
-    z2 = statistics.NormalDist().inv_cdf((1 + level) / 2) ** 2
-    centre = (successes + z2 / 2) / (n + z2)
-    half = math.sqrt(z2 * (successes * (n - successes) / n + z2 / 4)) / (n + z2)
-    # The ends are exact in theory. Rounding must not move them past the proportion.
-    low = 0.0 if successes == 0 else centre - half
-    high = 1.0 if successes == n else centre + half
-    return low, high
 
 
 def holm(p: Sequence[float | None]) -> list[float | None]:

@@ -16,6 +16,7 @@ from mnistctl.data.photos import find_images, find_ink, load_grid, load_image
 from mnistctl.data.rows import Box
 from mnistctl.errors import CheckpointError, OutputError, UsageError
 from mnistctl.inference import load
+from mnistctl.inference.accuracy import wilson
 from mnistctl.inference.confidence import MIN_CONFIDENCE, confidences, temperature_of
 from mnistctl.inference.forward import compute_image_logits
 from mnistctl.inference.load import Recipes
@@ -175,14 +176,12 @@ def predict_images(
 
 def _accuracy(predictions: Sequence[Prediction]) -> ImageAccuracy | None:
     """None if no digit is known."""
-    from scipy import stats
-
     known = [each for each in predictions if each.label is not None and each.error is None]
     if not known:
         return None
     right = sum(each.digit == each.label for each in known)
-    low, high = stats.binomtest(right, len(known)).proportion_ci(method="wilson")
-    return ImageAccuracy(len(known), right, 100 * right / len(known), 100 * float(low), 100 * float(high))
+    low, high = wilson(right, len(known))
+    return ImageAccuracy(len(known), right, 100 * right / len(known), 100 * low, 100 * high)
 
 
 def _prepare(path: Path, label: int | None, expect: int | None) -> tuple[Prediction, tuple[FoundDigit, ...]]:

@@ -13,7 +13,6 @@ from mnistctl.artifacts.files import Warned
 from mnistctl.data.datasets import LabelIssues
 from mnistctl.data.likeness import AS_THEY_ARE, view_of_mnist
 from mnistctl.errors import plural
-from mnistctl.evaluation import statistics
 from mnistctl.evaluation.calibration import Bin, compute_calibration
 from mnistctl.evaluation.comparison import Comparison, Pair, Scores
 from mnistctl.evaluation.metrics import DigitMetrics, compute_confusion, compute_digit_metrics
@@ -23,6 +22,7 @@ from mnistctl.evaluation.predictions import (
     ModelPredictions,
     accuracy_without_label_issues,
 )
+from mnistctl.inference.accuracy import wilson
 from mnistctl.pages.description import NetDescription, describe_classifier
 from mnistctl.pages.document import PageContent, check_size, encode, max_bytes, render
 from mnistctl.schema import Schema
@@ -237,7 +237,7 @@ def _net_report(
         net=net.description.to_json(),
         loss=predictions.score.loss,
         accuracy=predictions.score.accuracy,
-        interval=statistics.wilson(int((~wrong).sum()), len(labels)),
+        interval=wilson(int((~wrong).sum()), len(labels)),
         accuracy_without_label_issues=accuracy_without_label_issues(predicted, labelled),
         ece=calibration.ece,
         calibration=calibration.bins,

@@ -2,7 +2,8 @@
 
 from mnistctl.errors import plural
 from mnistctl.evaluation.sequential import Look, StoppingRule
-from mnistctl.evaluation.statistics import LEVEL, ROUNDING, Difference
+from mnistctl.evaluation.statistics import ROUNDING, Difference
+from mnistctl.inference.accuracy import LEVEL
 
 
 def conclusion(difference: Difference, first: str, second: str, p: float | None, comparisons: int = 1) -> str:

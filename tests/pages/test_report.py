@@ -7,7 +7,7 @@ import pytest
 from page_files import DISPUTED, Record, classifier_page, digits, fitted, untrained
 from pen import seen, settle
 
-from mnistctl.evaluation.statistics import wilson
+from mnistctl.inference.accuracy import wilson
 
 NET = fitted(100)  # it misreads some of 200 digits
 RECORD = {

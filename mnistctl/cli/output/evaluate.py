@@ -23,7 +23,7 @@ from mnistctl.cli.output.terminal import (
 )
 from mnistctl.cli.output.train import print_mismatches
 from mnistctl.errors import plural
-from mnistctl.evaluation.statistics import LEVEL
+from mnistctl.inference.accuracy import LEVEL
 
 if TYPE_CHECKING:
     from mnistctl.data.datasets import LabelIssues
