@@ -10,7 +10,7 @@ from mnistctl.evaluation.statistics import Difference, Summary
 from mnistctl.models.published import Published
 from mnistctl.schema import Schema
 from mnistctl.trials.conclusions import conclusion
-from mnistctl.trials.journal import JournalHeader
+from mnistctl.trials.entries import JournalHeader
 
 Requirement = Literal["same", "better"]
 

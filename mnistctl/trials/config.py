@@ -16,9 +16,9 @@ from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import autocast_for, get_device
 from mnistctl.training.config import TrainingData, load_training_data
 from mnistctl.training.environment import machine_info, versions
-from mnistctl.trials import journal
+from mnistctl.trials.entries import VERSION, JournalHeader, ResumeNote, SharedSettings, compare_settings
 from mnistctl.trials.executors import Backend
-from mnistctl.trials.journal import JournalHeader, ResumeNote, SharedSettings, TrialsJournal
+from mnistctl.trials.journal import TrialsJournal
 from mnistctl.trials.nets import KeptNets
 from mnistctl.trials.options import TrialsOptions
 from mnistctl.trials.scheduler import TrialKey
@@ -80,7 +80,7 @@ def resolve(
         options.check()
         check_reference(options, reference)
     header = _new_header(options, backend)
-    mismatched = journal.compare_settings(existing.header.settings, header.settings)
+    mismatched = compare_settings(existing.header.settings, header.settings)
     remaining = _remaining(existing, options)
     already = not resume or not (remaining or lacks_winner(existing))
     config = TrialsConfig(options, header, existing, remaining, already=already)
@@ -93,7 +93,7 @@ def resolve(
         )
         message = f"{path}: its trials have other settings ({changes})"
         raise CheckpointError(message, remedies=("allow_mixed", "overwrite"))
-    if remaining and existing.header.version != journal.VERSION:
+    if remaining and existing.header.version != VERSION:
         message = f"{path}: trials of an earlier version cannot be resumed"
         raise CheckpointError(message, remedies=("overwrite", "name"))
     return config if already else replace(config, note=_resume_note(existing, options, mismatched))

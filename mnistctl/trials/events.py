@@ -11,7 +11,7 @@ from mnistctl.models.sources import Origin
 from mnistctl.trials.sweep import Sweep
 
 if TYPE_CHECKING:
-    from mnistctl.trials.journal import JournalHeader
+    from mnistctl.trials.entries import JournalHeader
     from mnistctl.trials.summary import TrialsSummary
 
 

@@ -13,12 +13,13 @@ from mnistctl.artifacts.outputs import kind_of
 from mnistctl.artifacts.tables import NO_TABLES, TableFiles
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.trials import journal
+from mnistctl.trials.entries import VERSION, TrialRecord, find_differences, without_texts
 from mnistctl.trials.events import TrialsFinished, TrialsJoined, TrialsStarted
-from mnistctl.trials.journal import TrialRecord, TrialsJournal
+from mnistctl.trials.journal import TrialsJournal
 from mnistctl.trials.nets import KeptNets
 from mnistctl.trials.outputs import check_tables, check_trials_outputs, write_results
 from mnistctl.trials.scheduler import TrialKey
-from mnistctl.trials.summary import raise_failures, summarize_trials
+from mnistctl.trials.summarize import raise_failures, summarize_trials
 
 # What may differ between the headers of parts: which seeds they have, and when and where they ran.
 # Options determine settings, and these are compared.
@@ -109,7 +110,7 @@ def read_parts(paths: Sequence[Path]) -> list[Part]:
 
 def _check_part(path: Path, entries: TrialsJournal) -> None:
     header = entries.header
-    if header.version != journal.VERSION:
+    if header.version != VERSION:
         raise CheckpointError(f"{path}: trials of an earlier version cannot be joined")
     if header.stopping is not None:
         raise CheckpointError(f"{path}: ends when its comparison is settled; such trials cannot be joined")
@@ -150,7 +151,7 @@ def join_parts(parts: Sequence[Part], command: str = "") -> TrialsJournal:
 
 
 def _check_equal(first: Part, part: Part) -> None:
-    differences = journal.find_differences(_comparable(first), _comparable(part))
+    differences = find_differences(_comparable(first), _comparable(part))
     for name, (one, other) in differences.items():
         values = f"{first.path} has {one!s:.60}, {part.path} has {other!s:.60}"
         raise CheckpointError(f"the parts differ in {name}: {values}")
@@ -160,7 +161,7 @@ def _comparable(part: Part) -> object:
     """The header of a part as JSON, without what may differ."""
     header = part.entries.header
     same = {key: value for key, value in header.to_json().items() if key not in _OWN_FIELDS}
-    return same | {"settings": journal.without_texts(header.settings)}
+    return same | {"settings": without_texts(header.settings)}
 
 
 def _join_results(parts: Sequence[Part]) -> dict[TrialKey, TrialRecord]:

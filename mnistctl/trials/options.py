@@ -10,7 +10,8 @@ from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.evaluation.sequential import StoppingRule
 from mnistctl.models.sources import Model, check_distinct, to_model
 from mnistctl.training.options import MAX_INT, RunOptions
-from mnistctl.trials.journal import MAX_TRIALS, JournalHeader, TrialsJournal
+from mnistctl.trials.entries import MAX_TRIALS, JournalHeader
+from mnistctl.trials.journal import TrialsJournal
 from mnistctl.trials.scheduler import TrialKey
 from mnistctl.trials.sweep import Sweep
 from mnistctl.trials.worker import arms_of

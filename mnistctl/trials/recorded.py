@@ -16,7 +16,8 @@ from mnistctl.trials import journal, summary
 from mnistctl.trials.comparisons import Comparison, count_tests
 from mnistctl.trials.conclusions import conclusion
 from mnistctl.trials.listing import TRIALS_FOLDER
-from mnistctl.trials.summary import ArmSummary, TrialsSummary, summarize_trials
+from mnistctl.trials.summarize import summarize_trials
+from mnistctl.trials.summary import ArmSummary, TrialsSummary
 
 VERSION = 1  # of the printed object
 _ENDINGS = ("jsonl", "json")  # the journal is complete, the summary may be older

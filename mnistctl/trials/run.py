@@ -15,15 +15,16 @@ from mnistctl.training.warnings import check_data
 from mnistctl.trials import journal
 from mnistctl.trials.comparisons import Requirement
 from mnistctl.trials.config import TrialsConfig, check_arguments, resolve
+from mnistctl.trials.entries import SharedSettings, TrialRecord
 from mnistctl.trials.events import PairCompared, TrialEnded, TrialsFinished, TrialsStarted, WorkerDied
 from mnistctl.trials.executors import Backend
-from mnistctl.trials.journal import SharedSettings, TrialRecord, TrialsJournal
+from mnistctl.trials.journal import TrialsJournal
 from mnistctl.trials.nets import KeptNets
 from mnistctl.trials.options import TrialsOptions
 from mnistctl.trials.outputs import check_tables, check_trials_outputs, write_results
 from mnistctl.trials.scheduler import Outcome, SlotPool, TrialFailure, TrialKey, run_tasks
 from mnistctl.trials.sequential import PairSequence
-from mnistctl.trials.summary import raise_failures, summarize_trials
+from mnistctl.trials.summarize import raise_failures, summarize_trials
 from mnistctl.trials.task import RunTrial, TrialSettings, TrialWithNet
 from mnistctl.trials.winner import choose_winner, score_winner
 from mnistctl.trials.worker import run_trial

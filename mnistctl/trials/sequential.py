@@ -13,7 +13,7 @@ from mnistctl.schema import Schema
 from mnistctl.trials.conclusions import conclude_sequential
 
 if TYPE_CHECKING:
-    from mnistctl.trials.journal import JournalHeader, TrialRecord
+    from mnistctl.trials.entries import JournalHeader, TrialRecord
     from mnistctl.trials.scheduler import TrialKey
 
 

@@ -12,7 +12,8 @@ from mnistctl.evaluation.metrics import compute_score
 from mnistctl.inference.load import Recipes, load_classifier
 from mnistctl.models.sources import Model
 from mnistctl.nn.device import set_threads
-from mnistctl.trials.journal import TrialsJournal, WinnerScores
+from mnistctl.trials.entries import WinnerScores
+from mnistctl.trials.journal import TrialsJournal
 from mnistctl.trials.nets import KeptNets
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from mnistctl.cli.output.trials import print_conclusions
 from mnistctl.trials.journal import read
-from mnistctl.trials.summary import TrialsSummary, summarize_trials
+from mnistctl.trials.summarize import summarize_trials
+from mnistctl.trials.summary import TrialsSummary
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/trials.md").read_text()

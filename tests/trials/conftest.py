@@ -9,6 +9,7 @@ import torch
 
 from mnistctl.training.options import RunOptions
 from mnistctl.trials import journal
+from mnistctl.trials.entries import TrialRecord
 from mnistctl.trials.events import TrialEnded
 from mnistctl.trials.options import TrialsOptions
 from mnistctl.trials.run import run_trials
@@ -81,7 +82,7 @@ def _without_times(records):
 def _stub_results(count):
     """What `results` gives for this number of stub trials."""
     records = {
-        ("logit", seed): journal.TrialRecord(model="logit", seed=seed, result=stubs.stub_result(seed))
+        ("logit", seed): TrialRecord(model="logit", seed=seed, result=stubs.stub_result(seed))
         for seed in range(count)
     }
     return _without_times(records)

@@ -7,8 +7,9 @@ import pytest
 from mnistctl.models.published import Published, PublishedModel, load_published
 from mnistctl.trials import comparisons
 from mnistctl.trials.comparisons import ArmAccuracies, Requirement, compare_arms, failed_requirements
-from mnistctl.trials.journal import JournalHeader, TrialRecord, TrialsJournal
-from mnistctl.trials.summary import summarize_trials
+from mnistctl.trials.entries import JournalHeader, TrialRecord
+from mnistctl.trials.journal import TrialsJournal
+from mnistctl.trials.summarize import summarize_trials
 from mnistctl.trials.task import TrialResult
 
 PUBLISHED = load_published("ktorch")
@@ -84,7 +85,7 @@ def test_differences_from_the_published_runs_are_listed():
 
 def test_model_without_published_accuracies_meets_no_requirement(monkeypatch):
     only_swa = Published(source="", dataset="mnist", models={"swa": PublishedModel(accuracies=(99.6,))})
-    monkeypatch.setattr("mnistctl.trials.summary.load_published", lambda _: only_swa)
+    monkeypatch.setattr("mnistctl.trials.summarize.load_published", lambda _: only_swa)
     summary = summarize_trials(make_journal([99.5, 99.6]), "some", "same")
     assert (summary.reference, summary.not_compared) == ((), ("conv",))
     assert summary.failed_requirements == ("conv: nothing to compare with",)

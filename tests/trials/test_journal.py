@@ -9,7 +9,7 @@ import stubs
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, OutputError
 from mnistctl.trials import journal
-from mnistctl.trials.journal import JournalHeader, ResumeNote, TrialRecord
+from mnistctl.trials.entries import VERSION, JournalHeader, ResumeNote, TrialRecord
 
 RECORDS = Path(__file__).parents[2] / "records"
 
@@ -98,7 +98,7 @@ def test_deleted_journal_is_not_created_again(stub_trials):
 def test_journal_has_no_folders_but_that_of_the_data(stub_trials, own):
     stub_trials.run(1)
     header = json.loads((stub_trials.folder / "t.jsonl").read_text().splitlines()[0])
-    assert header["version"] == journal.VERSION == 2
+    assert header["version"] == VERSION == 2
     assert header["options"]["data_dir"] == str(own)
     assert "out_dir" not in header["options"]
     assert header["settings"]["arms"] == {"logit": {"logit": "logit"}}

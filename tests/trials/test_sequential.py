@@ -12,6 +12,7 @@ from trials.processes import Session, running
 
 from mnistctl.errors import CheckpointError, FailedTrialsError, UsageError
 from mnistctl.trials import journal
+from mnistctl.trials.entries import TrialRecord
 from mnistctl.trials.events import PairCompared, TrialEnded
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.listing import list_results
@@ -93,7 +94,7 @@ def test_results_of_later_seeds_stay_in_the_journal_and_out_of_the_record(sequen
     entries, path = stub_trials.journal(), stub_trials.folder / "t.jsonl"
     for seed in (last + 1, last + 3):  # as if other workers had been faster
         result = stubs.stub_result(seed, "linear", -50)
-        record = journal.TrialRecord(model="linear", seed=seed, result=result)
+        record = TrialRecord(model="linear", seed=seed, result=result)
         journal.append(path, entries, record)
     assert list(sequential(gap=1.0))[-1].already
     assert read_summary(stub_trials) == before

@@ -8,7 +8,8 @@ import pytest
 
 from mnistctl.artifacts import files
 from mnistctl.trials import journal, summary
-from mnistctl.trials.summary import TrialsSummary, summarize_trials
+from mnistctl.trials.summarize import summarize_trials
+from mnistctl.trials.summary import TrialsSummary
 
 RECORDS = Path(__file__).parents[2] / "records"
 

@@ -16,9 +16,10 @@ from mnistctl.artifacts.drawing import Chart
 from mnistctl.cli.output.trials import print_conclusions
 from mnistctl.errors import CheckpointError
 from mnistctl.trials import executors, journal
-from mnistctl.trials.journal import ResumeNote, TrialRecord
+from mnistctl.trials.entries import ResumeNote, TrialRecord
 from mnistctl.trials.run import run_trials
-from mnistctl.trials.summary import TrialsSummary, summarize_trials
+from mnistctl.trials.summarize import summarize_trials
+from mnistctl.trials.summary import TrialsSummary
 
 RECORDS = Path(__file__).parents[2] / "records"
 CASES = [20, pytest.param(1000, marks=pytest.mark.long)]
