@@ -45,7 +45,7 @@ def downsampling(inputs: int, features: int, slope: float) -> nn.Sequential:
         down(inputs, a, 4, 2, 1), nn.LeakyReLU(slope),                #  64 x 14 x 14
         down(a, b, 4, 2, 1), nn.BatchNorm2d(b), nn.LeakyReLU(slope),  # 128 x 7 x 7
         down(b, c, 4, 2, 1), nn.BatchNorm2d(c), nn.LeakyReLU(slope),  # 256 x 3 x 3
-        down(c, 1, 3, 1, 0), nn.Flatten(0),                         #   1
+        down(c, 1, 3, 1, 0), nn.Flatten(0),                           #   1
     )  # fmt: skip
 
 

@@ -26,8 +26,8 @@ def derive_seed(seed: int, *indices: int) -> int:
 
     Args:
         seed: the seed of the run.
-        indices: the part: (0,) for the initial weights, (e,) for the order and the dropout masks of epoch e,
-            counted from 1, (e, 1) and (e, 2) for its augmentation.
+        indices: the part: (0,) for the initial weights, (0, 1) for the inputs of a GAN's grids, (e,) for the
+            order and the dropout masks of epoch e, counted from 1, (e, 1) and (e, 2) for its augmentation.
     """
     # Seeds of neighbouring epochs must give unrelated streams. NumPy's SeedSequence is built for that.
     return int(np.random.SeedSequence((seed, *indices)).generate_state(1, np.uint64)[0])
