@@ -217,6 +217,12 @@ def iterate_batches(
 
     The order is drawn from (seed, epoch), whatever the caller drew in between. The dropout masks of the
     epoch's steps continue the same stream of random numbers. The augmentation has streams of its own.
+
+    Args:
+        training: the state, which has the seed.
+        recipe: the recipe that `training` was made of.
+        digits: the digits to train on.
+        epoch: number of the epoch, counted from 1.
     """
     torch.manual_seed(derive_seed(training.seed, epoch))
     order = torch.randperm(len(digits)) if recipe.shuffle else torch.arange(len(digits))

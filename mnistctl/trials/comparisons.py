@@ -115,7 +115,14 @@ def count_tests(differences: Iterable[Difference]) -> int:
 def compare_with_published(
     name: str, published: Published, header: JournalHeader, arms: Sequence[ArmAccuracies]
 ) -> tuple[ReferenceComparison, ...]:
-    """Compare each arm with the published accuracies of its recipe. Arms without either are left out."""
+    """Compare each arm with the published accuracies of its recipe. Arms without either are left out.
+
+    Args:
+        name: what errors and tables call the published accuracies: "ktorch".
+        published: the published accuracies.
+        header: the header of the trials' journal, whose options may differ from those of the published runs.
+        arms: the arms.
+    """
     comparisons = []
     for arm in arms:
         reference = published.accuracies(arm.recipe)
