@@ -9,11 +9,11 @@ import typer
 from mnistctl.cli.errors import option_of
 from mnistctl.cli.evaluations import (
     EvalOptions,
-    classify_pictures,
     evaluate_generated,
     evaluate_one,
     evaluate_several,
 )
+from mnistctl.cli.image_files import classify_images
 from mnistctl.cli.options import (
     DATA,
     DATA_DIR,
@@ -170,7 +170,7 @@ def evaluate(
         _CLASSIFIER: evaluate_one,
         _CLASSIFIERS: evaluate_several,
         _GENERATOR: evaluate_generated,
-        _IMAGES: classify_pictures,
+        _IMAGES: classify_images,
     }[subject]
     with recipes.reporting_errors():
         run(options)

@@ -1,11 +1,9 @@
-"""The four evaluations of the command `eval`: of one classifier, several, a generator, and of image files."""
+"""The evaluations of the command `eval`: of one classifier, of several, and of a generator."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import typer
 
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.commands import check_stdout, name_part
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from mnistctl.evaluation.figures import FigureFiles
     from mnistctl.evaluation.predictions import Classifier, LabelledSplit, ModelPredictions
     from mnistctl.inference.load import Recipes
-    from mnistctl.inference.predict import Predictions
     from mnistctl.pages.classifiers import PageNet
 
 _MAX_NAME_BYTES = 180  # of a figure's name before its ending
@@ -85,6 +82,75 @@ class EvalOptions:
         return {} if self.no_charts else {target.path_of(ending): chart for ending, chart in drawn.items()}
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """What an evaluation of classifiers needs. All that can fail before it has been done.
+
+    Args:
+        options: the options of the command.
+        target: where the charts are written.
+        classifiers: the classifiers.
+        labelled: the digits to evaluate on.
+        nets: the nets of the page, if one is requested.
+    """
+
+    options: EvalOptions
+    target: "FigureFiles"
+    classifiers: "Sequence[Classifier]"
+    labelled: "LabelledSplit"
+    nets: "Sequence[PageNet]"
+
+    @classmethod
+    def of(cls, options: EvalOptions, figures: Sequence[str]) -> "_Prepared":
+        """Check the outputs, load the nets and the digits, and describe the nets for the page.
+
+        Args:
+            options: the options of the command.
+            figures: the ends of the names of all figures that there may be.
+        """
+        from mnistctl.evaluation.splits import load_split_for
+
+        names = "-".join(path.stem for path in options.paths)
+        target = options.figure_files(f"{names}-eval-{options.dataset}-{options.split}")
+        _check_outputs(options, target.planned(figures))
+        classifiers = _load(options.paths, options)
+        ensure(options.dataset, options.data_dir, options.offline)
+        labelled = load_split_for(classifiers, options.dataset, options.data_dir, options.split)
+        nets: Sequence[PageNet] = ()
+        if options.page is not None:
+            from mnistctl.pages.classifiers import describe_nets
+            from mnistctl.training.record import find_record
+
+            records = [
+                find_record(path, each.digest) for path, each in zip(options.paths, classifiers, strict=True)
+            ]
+            nets = describe_nets(classifiers, labelled, records)
+        return cls(options, target, classifiers, labelled, nets)
+
+    def write_page(
+        self,
+        predictions: "Sequence[ModelPredictions]",
+        warnings: "Sequence[Warned]",
+        comparison: "Comparison | None" = None,
+    ) -> list[Path]:
+        """Write the page with the results of its nets, if one is requested, and return its path.
+
+        Raises:
+            OutputError: the file cannot be written.
+            UsageError: the page is too large.
+        """
+        if self.options.page is None:
+            return []
+        from mnistctl.artifacts import files
+        from mnistctl.pages.classifiers import render_classifiers
+
+        page = render_classifiers(
+            self.nets, predictions, self.labelled, warnings=warnings, comparison=comparison
+        )
+        files.write(self.options.page, page)
+        return [self.options.page]
+
+
 def evaluate_one(options: EvalOptions) -> None:
     """Evaluate one classifier: print its results, then write the files."""
     from mnistctl.artifacts import files
@@ -94,24 +160,18 @@ def evaluate_one(options: EvalOptions) -> None:
     from mnistctl.evaluation.classifier import evaluate_classifier
     from mnistctl.evaluation.figures import CLASSIFIER_FIGURES, draw_figures
     from mnistctl.evaluation.predictions import save_predictions
-    from mnistctl.evaluation.splits import load_split_for
     from mnistctl.inference.export import export_onnx, require_installed
 
     if options.onnx is not None:
         require_installed()  # before any work
-    (path,) = options.paths
-    target = options.figure_files(f"{path.stem}-eval-{options.dataset}-{options.split}")
-    _check_outputs(options, target.planned(CLASSIFIER_FIGURES))
-    (classifier,) = _load([path], options)
-    ensure(options.dataset, options.data_dir, options.offline)
-    labelled = load_split_for([classifier], options.dataset, options.data_dir, options.split)
-    page = _Page.prepare(options, [classifier], labelled)
+    prepared = _Prepared.of(options, CLASSIFIER_FIGURES)
+    (classifier,), labelled = prepared.classifiers, prepared.labelled
     with evaluation_progress() as on_progress:
         evaluation = evaluate_classifier(
             classifier, labelled, corrupt=options.corrupt, on_progress=on_progress
         )
-    curves, notes = _learning_curves([path], [classifier])
-    figures = options.figures(draw_figures(evaluation, curves), target)
+    curves, notes = _find_curves(prepared.classifiers)
+    figures = options.figures(draw_figures(evaluation, curves), prepared.target)
     export, failure, paths = None, None, []
     try:
         if options.predictions is not None:
@@ -121,8 +181,7 @@ def evaluate_one(options: EvalOptions) -> None:
             digits = Digits.of(labelled.arrays, classifier.device)
             export = export_onnx(options.onnx, classifier.net, digits, evaluation.predictions.logits)
             paths.append(options.onnx)
-        if page is not None:
-            paths.append(page.write([evaluation.predictions], evaluation.warnings))
+        paths += prepared.write_page([evaluation.predictions], evaluation.warnings)
     except MnistctlError as error:  # after the results are printed
         failure = error
     with results_on_stderr(any(map(files.is_stdout, (options.predictions, options.onnx, options.page)))):
@@ -137,51 +196,68 @@ def evaluate_one(options: EvalOptions) -> None:
         if failure is not None:
             raise failure
         _write_figures(options, paths, figures)
-    _check_accuracy(options, {evaluation.name: evaluation.accuracy})
+    check_accuracy(options, {evaluation.name: evaluation.accuracy})
 
 
-@dataclass(frozen=True)
-class _Page:
-    """The page that is to be written: its file, its nets, and the digits of the evaluation."""
+def evaluate_several(options: EvalOptions) -> None:
+    """Evaluate several classifiers on the same digits, and compare them."""
+    from mnistctl.artifacts import files
+    from mnistctl.cli.output.evaluate import evaluation_progress, print_comparison
+    from mnistctl.cli.output.terminal import results_on_stderr
+    from mnistctl.evaluation.comparison import compare
+    from mnistctl.evaluation.figures import COMPARISON_FIGURES, draw_figures
+    from mnistctl.evaluation.tables import comparison_table
 
-    path: Path
-    nets: "Sequence[PageNet]"
-    labelled: "LabelledSplit"
-
-    @classmethod
-    def prepare(
-        cls, options: EvalOptions, classifiers: "Sequence[Classifier]", labelled: "LabelledSplit"
-    ) -> "_Page | None":
-        """The page, if one is requested: all about it that can fail before the evaluation."""
-        if options.page is None:
-            return None
-        from mnistctl.pages.classifiers import describe_nets
-        from mnistctl.training.record import find_record
-
-        paths = (path.with_suffix(".json") for path in options.paths)
-        records = [find_record(path, each.digest) for path, each in zip(paths, classifiers, strict=True)]
-        return cls(options.page, describe_nets(classifiers, labelled, records), labelled)
-
-    def write(
-        self,
-        predictions: "Sequence[ModelPredictions]",
-        warnings: "Sequence[Warned]",
-        comparison: "Comparison | None" = None,
-    ) -> Path:
-        """Write the page with the results of its nets.
-
-        Raises:
-            OutputError: the file cannot be written.
-            UsageError: the page is too large.
-        """
-        from mnistctl.artifacts import files
-        from mnistctl.pages.classifiers import render_classifiers
-
-        page = render_classifiers(
-            self.nets, predictions, self.labelled, warnings=warnings, comparison=comparison
+    prepared = _Prepared.of(options, COMPARISON_FIGURES)
+    classifiers, labelled = prepared.classifiers, prepared.labelled
+    with evaluation_progress() as on_progress:
+        comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
+    curves, notes = _find_curves(classifiers)
+    figures = options.figures(draw_figures(comparison, curves), prepared.target)
+    tables, failure, paths = options.tables(), None, []
+    try:
+        paths += prepared.write_page(comparison.predictions, comparison.warnings, comparison)
+        paths += tables.write(comparison_table(comparison))
+    except MnistctlError as error:  # after the results are printed
+        failure = error
+    with results_on_stderr(tables.uses_stdout or files.is_stdout(options.page)):
+        print_comparison(
+            comparison, notes=notes, paths=[*paths, *figures], quiet=options.quiet, json=options.json
         )
-        files.write(self.path, page)
-        return self.path
+        if failure is not None:
+            raise failure
+        _write_figures(options, paths, figures)
+    check_accuracy(options, {net.name: net.accuracy for net in comparison.nets})
+
+
+def evaluate_generated(options: EvalOptions) -> None:
+    """Evaluate a generator by its images."""
+    from mnistctl.cli.output.evaluate import evaluation_progress, print_generator_evaluation
+    from mnistctl.evaluation.figures import GENERATOR_FIGURES, draw_figures
+    from mnistctl.evaluation.generator import check_sample, evaluate_generator
+    from mnistctl.evaluation.predictions import load_split
+    from mnistctl.inference import load
+    from mnistctl.inference.sampling import TrainedGenerator
+
+    (path,) = options.paths
+    reference_path = load.find_reference_classifier(options.judge, options.out_dir)
+    given = {"n": options.count, "seed": options.seed, "judge-": options.judge and reference_path.stem}
+    target = options.figure_files(f"{path.stem}-eval-{options.dataset}{name_part(given)}")
+    _check_outputs(options, target.planned(GENERATOR_FIGURES))
+    generator = TrainedGenerator.load(path, options.device, options.threads, options.recipes)
+    (reference,) = _load([reference_path], options)
+    count, seed = 10_000 if options.count is None else options.count, options.seed or 0
+    check_sample(count, seed)
+    ensure(options.dataset, options.data_dir, options.offline)
+    train = load_split(options.dataset, options.data_dir, "train").arrays
+    test = load_split(options.dataset, options.data_dir, "test")
+    with evaluation_progress() as on_progress:
+        evaluation = evaluate_generator(
+            generator, reference, train, test, count=count, seed=seed, on_progress=on_progress
+        )
+    figures = options.figures(draw_figures(evaluation), target)
+    print_generator_evaluation(evaluation, paths=[*figures], quiet=options.quiet, json=options.json)
+    _write_figures(options, [], figures)
 
 
 def _load(paths: Sequence[Path], options: EvalOptions) -> "list[Classifier]":
@@ -195,40 +271,16 @@ def _load(paths: Sequence[Path], options: EvalOptions) -> "list[Classifier]":
     return [replace(each, training_set=find_training_set(each)) for each in classifiers]
 
 
-def learning_curves(record_path: Path, digest: str) -> "LearningCurves | None":
-    """The learning curves in the record of a run, if it is that of the net with this digest."""
-    from mnistctl.artifacts.charts import LearningCurves
-    from mnistctl.training.record import find_record
-
-    record = find_record(record_path, digest)
-    if record is None:
-        return None
-    scored = record.test_losses or record.validation_losses
-    if not (record.losses and scored and record.accuracies):
-        return None
-    averages = [(average.first, average.last, average.accuracy) for average in record.swa or ()]
-    try:
-        return LearningCurves(
-            record.losses,
-            scored,
-            record.accuracies,
-            record.recipe.lr_schedule,
-            averages[-1] if averages else None,
-            "test" if record.holdout is None else "validation",
-        )
-    except ValueError:
-        return None
-
-
-def _learning_curves(
-    paths: Sequence[Path], classifiers: "Sequence[Classifier]"
-) -> "tuple[dict[str, LearningCurves], list[str]]":
+def _find_curves(classifiers: "Sequence[Classifier]") -> "tuple[dict[str, LearningCurves], list[str]]":
     """The learning curves of the classifiers that have a record, by name, and a note for each other one."""
+    from mnistctl.training.provenance import find_curves
+
     curves, notes = {}, []
-    for path, classifier in zip(paths, classifiers, strict=True):
-        record_path = path.with_suffix(".json")
-        found = learning_curves(record_path, classifier.digest)
-        if found is None and path.parent != WEIGHTS:
+    for classifier in classifiers:
+        assert classifier.path is not None
+        found = find_curves(classifier.path, classifier.digest)
+        if found is None and classifier.path.parent != WEIGHTS:
+            record_path = classifier.path.with_suffix(".json")
             what = "is not the record of this net" if record_path.exists() else "is missing"
             notes.append(f"no learning curves: {record_path} {what}")
         if found is not None:
@@ -271,115 +323,7 @@ def _check_outputs(options: EvalOptions, figures: "Sequence[Output]") -> None:
     check_stdout(named, json=options.json)
 
 
-def evaluate_several(options: EvalOptions) -> None:
-    """Evaluate several classifiers on the same digits, and compare them."""
-    from mnistctl.artifacts import files
-    from mnistctl.cli.output.evaluate import evaluation_progress, print_comparison
-    from mnistctl.cli.output.terminal import results_on_stderr
-    from mnistctl.evaluation.comparison import compare
-    from mnistctl.evaluation.figures import COMPARISON_FIGURES, draw_figures
-    from mnistctl.evaluation.splits import load_split_for
-    from mnistctl.evaluation.tables import comparison_table
-
-    names = "-".join(path.stem for path in options.paths)
-    target = options.figure_files(f"{names}-eval-{options.dataset}-{options.split}")
-    _check_outputs(options, target.planned(COMPARISON_FIGURES))
-    classifiers = _load(options.paths, options)
-    ensure(options.dataset, options.data_dir, options.offline)
-    labelled = load_split_for(classifiers, options.dataset, options.data_dir, options.split)
-    page = _Page.prepare(options, classifiers, labelled)
-    with evaluation_progress() as on_progress:
-        comparison = compare(classifiers, labelled, corrupt=options.corrupt, on_progress=on_progress)
-    curves, notes = _learning_curves(options.paths, classifiers)
-    figures = options.figures(draw_figures(comparison, curves), target)
-    tables, failure, paths = options.tables(), None, []
-    try:
-        if page is not None:
-            paths.append(page.write(comparison.predictions, comparison.warnings, comparison))
-        paths += tables.write(comparison_table(comparison))
-    except MnistctlError as error:  # after the results are printed
-        failure = error
-    with results_on_stderr(tables.uses_stdout or files.is_stdout(options.page)):
-        print_comparison(
-            comparison, notes=notes, paths=[*paths, *figures], quiet=options.quiet, json=options.json
-        )
-        if failure is not None:
-            raise failure
-        _write_figures(options, paths, figures)
-    _check_accuracy(options, {net.name: net.accuracy for net in comparison.nets})
-
-
-def evaluate_generated(options: EvalOptions) -> None:
-    """Evaluate a generator by its images."""
-    from mnistctl.cli.output.evaluate import evaluation_progress, print_generator_evaluation
-    from mnistctl.evaluation.figures import GENERATOR_FIGURES, draw_figures
-    from mnistctl.evaluation.generator import check_sample, evaluate_generator
-    from mnistctl.evaluation.predictions import load_split
-    from mnistctl.inference import load
-    from mnistctl.inference.sampling import TrainedGenerator
-
-    (path,) = options.paths
-    reference_path = load.find_reference_classifier(options.judge, options.out_dir)
-    given = {"n": options.count, "seed": options.seed, "judge-": options.judge and reference_path.stem}
-    target = options.figure_files(f"{path.stem}-eval-{options.dataset}{name_part(given)}")
-    _check_outputs(options, target.planned(GENERATOR_FIGURES))
-    generator = TrainedGenerator.load(path, options.device, options.threads, options.recipes)
-    (reference,) = _load([reference_path], options)
-    count, seed = 10_000 if options.count is None else options.count, options.seed or 0
-    check_sample(count, seed)
-    ensure(options.dataset, options.data_dir, options.offline)
-    train = load_split(options.dataset, options.data_dir, "train").arrays
-    test = load_split(options.dataset, options.data_dir, "test")
-    with evaluation_progress() as on_progress:
-        evaluation = evaluate_generator(
-            generator, reference, train, test, count=count, seed=seed, on_progress=on_progress
-        )
-    figures = options.figures(draw_figures(evaluation), target)
-    print_generator_evaluation(evaluation, paths=[*figures], quiet=options.quiet, json=options.json)
-    _write_figures(options, [], figures)
-
-
-def classify_pictures(options: EvalOptions) -> None:
-    """Classify image files."""
-    from mnistctl.artifacts.outputs import PICTURE, Output, check_outputs
-    from mnistctl.cli.output.evaluate import print_predictions
-    from mnistctl.cli.output.terminal import results_on_stderr
-    from mnistctl.inference.boxes import save_boxes
-    from mnistctl.inference.predict import predict_images
-
-    errors_path = options.out_dir / f"{options.paths[0].stem}-eval-images-errors.png"
-    outputs = [Output(errors_path, PICTURE)]
-    outputs += [] if options.boxes is None else [Output(options.boxes, PICTURE, "boxes")]
-    check_outputs(outputs, overwrite=options.overwrite)
-    check_stdout(outputs, json=options.json)
-
-    predictions = predict_images(
-        options.paths[0],
-        options.image or [],
-        min_confidence=options.min_confidence,
-        expect=options.expect,
-        labels=options.labels,
-        device=options.device,
-        threads=options.threads,
-        recipes=options.recipes,
-    )
-    paths, failure = list[Path](), None
-    try:
-        paths += [] if options.boxes is None else save_boxes(options.boxes, predictions)
-        paths += [errors_path] if _save_misread(predictions, errors_path) else []
-    except MnistctlError as error:  # after the predictions are printed
-        failure = error
-    with results_on_stderr(any(output.is_stdout for output in outputs)):
-        print_predictions(predictions, paths=paths, quiet=options.quiet, json=options.json)
-    if failure is not None:
-        raise failure
-    if any(image.error is not None for image in predictions.images):
-        raise typer.Exit(1)
-    accuracy = predictions.accuracy
-    _check_accuracy(options, {} if accuracy is None else {options.paths[0].stem: accuracy.accuracy})
-
-
-def _check_accuracy(options: EvalOptions, accuracies: Mapping[str, float]) -> None:
+def check_accuracy(options: EvalOptions, accuracies: Mapping[str, float]) -> None:
     """Check the accuracies in percent, by the names of the nets, after the results were printed.
 
     Raises:
@@ -394,22 +338,3 @@ def _check_accuracy(options: EvalOptions, accuracies: Mapping[str, float]) -> No
     below = [f"{name} has {format_percent(a)} %" for name, a in accuracies.items() if a < options.require]
     if below:
         raise UnmetError(", ".join(below), field="require", value=value)
-
-
-def _save_misread(predictions: "Predictions", path: Path) -> bool:
-    """Write the digits that were misread as a grid; False if there are none, or their labels are unknown."""
-    import numpy as np
-
-    from mnistctl.artifacts.grids import mismatch_grid, write_png
-
-    cells, true, predicted = [], [], []
-    for n in predictions.misread():
-        digit, label = predictions.images[n].digit, predictions.images[n].label
-        if digit is not None and label is not None:
-            cells.append(predictions.inputs[n][0])
-            true.append(label)
-            predicted.append(digit)
-    if not cells:
-        return False
-    write_png(path, mismatch_grid(np.stack(cells), np.array(true), np.array(predicted)))
-    return True

@@ -177,7 +177,7 @@ def _generate_page(options: "GenerateOptions", path: Path) -> "GenerationResult"
     model, net = load.load_generator(options.path, options.recipes)
     digest = checkpoint.digest(net.state_dict())
     _, weights = checkpoint.load(options.path, checkpoint.NET)  # with the discriminator's, as in the record
-    record = find_record(options.path.with_suffix(".json"), checkpoint.digest(weights))
+    record = find_record(options.path, checkpoint.digest(weights))
     content = render_generator(net, name=options.path.stem, model=model, digest=digest, record=record)
     files.write(path, content)
     return GenerationResult(

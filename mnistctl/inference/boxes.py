@@ -1,4 +1,4 @@
-"""A picture of images with a box around each digit that was read, and what it was read as."""
+"""Pictures of what was read in images: a box around each digit, and a grid of the misread ones."""
 
 from pathlib import Path
 
@@ -34,6 +34,27 @@ def save_boxes(path: Path, predictions: Predictions) -> list[Path]:
         sheet.paste(image, (0, top))
         top += image.height
     grids.write_png(path, np.asarray(sheet))
+    return [path]
+
+
+def save_misread(path: Path, predictions: Predictions) -> list[Path]:
+    """Write the digits that were misread as a grid, with what they are and what they were read as.
+
+    Returns:
+        The files that were written: none if there are no such digits, or their labels are unknown.
+
+    Raises:
+        OutputError: `path` cannot be written.
+    """
+    digits = [
+        (predictions.inputs[n][0], image.label, image.digit)
+        for n, image in ((n, predictions.images[n]) for n in predictions.misread())
+        if image.digit is not None and image.label is not None
+    ]
+    if not digits:
+        return []
+    cells, true, predicted = map(np.array, zip(*digits, strict=True))
+    grids.write_png(path, grids.mismatch_grid(cells, true, predicted))
     return [path]
 
 

@@ -215,9 +215,12 @@ def read_record(path: Path) -> RunRecord | None:
 
 
 def find_record(path: Path, digest: str) -> RunRecord | None:
-    """The record at `path` if it can be read and its run ended with the weights of this digest, else None."""
+    """The record next to the checkpoint at `path`, if its run ended with the weights of this digest.
+
+    Else, and if it cannot be read, it is None.
+    """
     try:
-        record = read_record(path)
+        record = read_record(path.with_suffix(".json"))
     except CheckpointError:
         return None
     return record if record is not None and record.digest == digest else None

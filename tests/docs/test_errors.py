@@ -8,9 +8,9 @@ import numpy as np
 from PIL import Image
 
 from mnistctl.artifacts import charts, checkpoint
-from mnistctl.cli.evaluations import learning_curves
 from mnistctl.evaluation import corruptions
 from mnistctl.inference import load
+from mnistctl.training.provenance import find_curves
 
 ROOT = Path(__file__).parents[2]
 ERRORS = (ROOT / "docs/errors.md").read_text()
@@ -75,7 +75,7 @@ def test_disputed_labels_are_the_recorded_ones():
 
 def test_charts_of_the_pages_are_made_from_the_records():
     evaluation = record("conv-eval")
-    curves = learning_curves(ROOT / "records/conv.json", evaluation["digest"])
+    curves = find_curves(ROOT / "records/conv.safetensors", evaluation["digest"])
     title = f"conv on mnist, test: {len(evaluation['mismatches']['indices'])} errors in 10,000 images"
     for path, chart in (
         ("docs/confusion.png", charts.confusion_chart(title, evaluation["confusion"])),

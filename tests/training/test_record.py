@@ -99,11 +99,11 @@ def test_weights_of_an_older_format_are_read(name):
 
 def test_record_is_matched_by_the_digest_of_its_weights(tmp_path):
     path = RECORDS / "conv.json"
-    assert find_record(path, read_record(path).digest) == read_record(path)
+    assert find_record(path.with_suffix(".safetensors"), read_record(path).digest) == read_record(path)
     assert find_record(path, "0" * 64) is None
-    assert find_record(tmp_path / "missing.json", "0" * 64) is None
+    assert find_record(tmp_path / "missing.safetensors", "0" * 64) is None
     (tmp_path / "damaged.json").write_text("{}")
-    assert find_record(tmp_path / "damaged.json", "0" * 64) is None
+    assert find_record(tmp_path / "damaged.safetensors", "0" * 64) is None
 
 
 def test_environment_change_of_version_2_is_read():
