@@ -170,7 +170,7 @@ def load_classifier(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.
     """
     header, weights = _load_weights(path)
     if header.is_generator:
-        raise CheckpointError(f"{path}: {_wrong_kind(header)}")
+        raise CheckpointError(f"{path}: {models.describe_kind(header.model, generator=True)}")
     recipe = _load_recipe(path, header, recipes)
     if not isinstance(recipe, ClassifierRecipe):
         raise _wrong_weights(path, header.model)
@@ -190,7 +190,8 @@ def load_generator(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.M
     header, weights = _load_weights(path)
     if not header.is_generator:
         remedies = ["pretrained_cgan"] if path.parent == WEIGHTS else []
-        raise CheckpointError(f"{path}: {_wrong_kind(header)}", remedies=remedies)
+        message = f"{path}: {models.describe_kind(header.model, generator=False)}"
+        raise CheckpointError(message, remedies=remedies)
     recipe = _load_recipe(path, header, recipes)
     try:
         generator, _ = checkpoint.split_state(weights, "generator", "discriminator")
@@ -227,12 +228,6 @@ def _load_recipe(path: Path, header: NetHeader, recipes: Recipes) -> Recipe:
         raise
     except UsageError as error:  # a setting that this version does not have
         raise CheckpointError(f"{path}: {error}") from None
-
-
-def _wrong_kind(header: NetHeader) -> str:
-    if header.is_generator:
-        return f"{header.model} is a generator; classifiers are {', '.join(models.CLASSIFIERS)}"
-    return f"{header.model} is a classifier; generators are {', '.join(models.GENERATORS)}"
 
 
 def _set_weights(path: Path, model: str, net: nn.Module, weights: dict[str, Tensor]) -> nn.Module:

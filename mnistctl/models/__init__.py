@@ -36,7 +36,7 @@ def check_name(name: str, among: Mapping[str, str] = CLASSIFIERS | GENERATORS) -
     if name in among:
         return
     if name in CLASSIFIERS | GENERATORS:
-        raise UsageError(wrong_kind_error(name))
+        raise UsageError(describe_kind(name, generator=name in GENERATORS))
     raise unknown_model_error(name, among)
 
 
@@ -46,9 +46,14 @@ def unknown_model_error(name: str, among: Iterable[str]) -> UsageError:
     return UsageError(f"no model is called {name!r}{hint} choose one of {', '.join(among)}")
 
 
-def wrong_kind_error(name: str) -> str:
-    """The message for a generator where a classifier is needed, or the other way round."""
-    if name in GENERATORS:
+def describe_kind(name: str, *, generator: bool) -> str:
+    """The message for a generator where a classifier is needed, or the other way round.
+
+    Args:
+        name: the model's name.
+        generator: whether it is a generator.
+    """
+    if generator:
         return f"{name} is a generator; classifiers are {', '.join(CLASSIFIERS)}"
     return f"{name} is a classifier; generators are {', '.join(GENERATORS)}"
 

@@ -151,7 +151,7 @@ class RunOptions(Schema):
         recipe = self.recipe(model)
         if not isinstance(recipe, ClassifierRecipe):
             name = to_model(model).name
-            raise UsageError(f"{name} is a generator; classifiers are {', '.join(models.CLASSIFIERS)}")
+            raise UsageError(models.describe_kind(name, generator=True))
         return recipe
 
     def to_dict(self) -> dict[str, Any]:

@@ -110,6 +110,8 @@ def test_search_is_the_recorded_one_and_never_scored_the_test_set():
         )
         minutes = f"{run['processor_seconds'] / 60:.0f}"
         assert f"| `{name}` | {' | '.join(map(str, cells))} | {minutes} |" in LINES
+    error = 100 * (0.9965 * 0.0035 / 10_000) ** 0.5
+    assert f"99.65 % over 10,000 images has a standard error of {error:.2f} points" in TEXT
     last, average = record("search/swa-80"), record("search/swa-80")["swa"][-1]
     loss, accuracy = last["validation_losses"][-1], last["accuracies"][-1]
     assert f"had a loss of {loss:.4f} and an accuracy of {accuracy:.2f} % there" in TEXT
