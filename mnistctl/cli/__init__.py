@@ -10,10 +10,10 @@ from typer.core import TyperCommand
 from mnistctl import __version__
 from mnistctl.cli import download, evaluate, generate, pictures, show, train, trials
 from mnistctl.cli.commands import expand_home, resume_unfinished_command
+from mnistctl.cli.config_file import list_keys
 from mnistctl.cli.errors import describe_error, option_of
 from mnistctl.cli.help import DESCRIPTIONS, Group, Tidy
 from mnistctl.cli.output import terminal
-from mnistctl.cli.recipes import list_keys
 from mnistctl.errors import MnistctlError, UnfinishedRunError, UsageError
 
 app = typer.Typer(

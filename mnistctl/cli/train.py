@@ -8,6 +8,7 @@ import typer
 
 from mnistctl.cli import completion
 from mnistctl.cli.commands import resume_command, start_command, train_command, train_more_command
+from mnistctl.cli.config_file import OPTION_FIELDS
 from mnistctl.cli.copies import copy_recipe
 from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import with_commands
@@ -37,7 +38,7 @@ from mnistctl.cli.options import (
     flag,
     refuse_ignored,
 )
-from mnistctl.cli.recipes import OPTION_FIELDS, choose_run
+from mnistctl.cli.recipes import choose_run
 from mnistctl.models import CLASSIFIERS, GENERATORS
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import typer
 
 from mnistctl.cli import completion, recorded
 from mnistctl.cli.commands import FOLDERS, check_stdout, location_fields, option_words, setting_words
+from mnistctl.cli.config_file import OPTION_FIELDS, SETTINGS_WITH_OPTION
 from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import option_of, with_commands
 from mnistctl.cli.options import (
@@ -39,7 +40,7 @@ from mnistctl.cli.options import (
     Set,
     flag,
 )
-from mnistctl.cli.recipes import OPTION_FIELDS, SETTINGS_WITH_OPTION, configure_all, parse_assignments
+from mnistctl.cli.recipes import configure_all, parse_assignments
 from mnistctl.errors import UsageError
 from mnistctl.models import CLASSIFIERS
 

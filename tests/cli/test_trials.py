@@ -2,8 +2,8 @@
 
 import pytest
 
+from mnistctl.cli.config_file import OPTION_FIELDS
 from mnistctl.cli.errors import describe_error
-from mnistctl.cli.recipes import OPTION_FIELDS
 from mnistctl.cli.trials import (
     _SESSION_FIELDS,
     _configure,
