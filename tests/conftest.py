@@ -14,9 +14,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is one process per core already
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
 import pytest
 import torch
+from white_charts import white
 
 from mnistctl.__main__ import main
 from mnistctl.artifacts import drawing, files
@@ -37,12 +37,15 @@ def mnistctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
     """A function that runs the program with these arguments in an empty folder, with these variables set.
 
     It runs `main` in this process. A process of its own would take two seconds to import torch. Charts are
-    white, except in tests marked `charts`: drawing takes most of the time of a short run.
+    white, except in tests marked `charts`: drawing takes most of the time of a short run. The variable
+    PYTHONIOENCODING has its effect, as in a new process.
     """
     drawn = request.node.get_closest_marker("charts") is not None
 
     def program(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        out, err, code = io.StringIO(), io.StringIO(), 0
+        encoding, code = environment.get("PYTHONIOENCODING", "utf-8"), 0
+        out = io.TextIOWrapper(io.BytesIO(), encoding)
+        err = io.TextIOWrapper(io.BytesIO(), encoding, "backslashreplace", write_through=True)
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         threads = torch.get_num_threads()
         with monkeypatch.context() as patched, redirect_stdout(out), redirect_stderr(err):
@@ -63,14 +66,11 @@ def mnistctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fi
                 torch.set_num_threads(threads)
                 for number, handler in handlers.items():
                     signal.signal(number, handler)
-        return subprocess.CompletedProcess(args, code, out.getvalue(), err.getvalue())
+        out.flush()
+        printed = (stream.buffer.getvalue().decode() for stream in (out, err))
+        return subprocess.CompletedProcess(args, code, *printed)
 
     return program
-
-
-def white(chart: drawing.Chart) -> np.ndarray:
-    """White pixels in the size of a chart."""
-    return np.full((round(chart.height), round(chart.width), 3), 255, np.uint8)
 
 
 @pytest.fixture(scope="session")

@@ -13,12 +13,14 @@ import time
 from dataclasses import dataclass, field
 
 import pyte
+from white_charts import white
 
 ROWS = 400  # of the terminal, so that nothing scrolls away
 BAR = re.compile("[\u2501\u2578\u257a]")  # the characters of a progress bar
 _CONTEXT = multiprocessing.get_context("forkserver")
-# Each command runs in a process of its own that has loaded torch already.
-_CONTEXT.set_forkserver_preload(["mnistctl.__main__", "mnistctl.training.run", "torch"])
+# Each command runs in a process of its own that has loaded torch already, and what else takes long.
+_LOADED = ("cli.program", "cli.evaluations", "evaluation.figures", "inference.generate", "trials.run")
+_CONTEXT.set_forkserver_preload(["torch", "scipy.stats", *(f"mnistctl.{name}" for name in _LOADED)])
 
 
 @dataclass
@@ -42,16 +44,15 @@ class Seen:
         return set(" ".join(self.lines).split())
 
 
-def run(*words, columns, folder, pause=0.0, environment=None):
+def run(*words, columns, folder, pause=0.0):
     """Run mnistctl with these arguments in `folder`, on a terminal with so many columns.
 
     Args:
         pause: seconds to wait before each step of training.
-        environment: variables of the environment.
     """
     leader, follower = pty.openpty()
     fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, columns, 0, 0))
-    arguments = (os.ttyname(follower), words, str(folder), pause, environment or {})
+    arguments = (os.ttyname(follower), words, str(folder), pause)
     process = _CONTEXT.Process(target=_command, args=arguments)
     process.start()
     screen, wide = pyte.Screen(columns, ROWS), pyte.Screen(1000, ROWS)
@@ -64,7 +65,9 @@ def run(*words, columns, folder, pause=0.0, environment=None):
             content = os.read(leader, 1 << 16)
             for stream in streams:
                 stream.feed(content)
-            bars += [line.rstrip() for line in screen.display if BAR.search(line)]
+            changed = [_line(screen, number) for number in sorted(screen.dirty)]
+            bars += [line for line in changed if BAR.search(line)]
+            screen.dirty.clear()
         process.join()
     finally:
         process.kill()
@@ -74,10 +77,16 @@ def run(*words, columns, folder, pause=0.0, environment=None):
 
 
 def _lines(screen):
-    return [line.rstrip() for line in screen.display if line.strip()]
+    return [line for number in range(ROWS) if (line := _line(screen, number))]
 
 
-def _command(terminal, words, folder, pause, environment):
+def _line(screen, number):
+    """One line of the screen. `screen.display` takes a tenth of a second for all lines."""
+    row = screen.buffer[number]
+    return "".join(row[column].data for column in range(max(row, default=-1) + 1)).rstrip()
+
+
+def _command(terminal, words, folder, pause):
     """In the new process: take the terminal, and run the command."""
     os.setsid()
     descriptor = os.open(terminal, os.O_RDWR)
@@ -90,14 +99,24 @@ def _command(terminal, words, folder, pause, environment):
         del os.environ[name]
     os.environ.pop("COLUMNS", None)
     os.environ.pop("NO_COLOR", None)
-    os.environ |= {"TERM": "xterm-256color", "MNISTCTL_OFFLINE": "1", **environment}
+    os.environ |= {"TERM": "xterm-256color", "MNISTCTL_OFFLINE": "1"}
     os.chdir(folder)
     sys.argv = ["mnistctl", *words]
+    _shorten()
     if pause:
         _slow_down(pause)
     from mnistctl.__main__ import main
 
     main()
+
+
+def _shorten():
+    """Leave out what takes long and changes no word on the screen: the charts, and most resamples."""
+    from mnistctl.artifacts import drawing
+    from mnistctl.evaluation import fidelity
+
+    drawing.Chart.pixels = white
+    fidelity.FRECHET_RESAMPLES = 2
 
 
 def _slow_down(pause):

@@ -44,6 +44,7 @@ def folder(tmp_path_factory):
     """A folder with digits, trained models, finished runs and trials."""
     folder = tmp_path_factory.mktemp("screens")
     few_digits(folder / "data", 600, 200)
+    few_digits(folder / "few", 120, 50)
     (folder / "out").mkdir()
     for name in ("conv", "cgan"):
         shutil.copy(ROOT / f"records/{name}.safetensors", folder / "out")
@@ -103,8 +104,8 @@ def test_output_has_whole_words_at_every_width(command, columns, folder, whole_w
 @pytest.mark.parametrize("columns", WIDTHS)
 @pytest.mark.parametrize("model", ["logit", "gan"])
 def test_rows_of_training_and_its_bar_are_lines_of_their_own(model, columns, folder):
-    words = f"train {model} --dataset own --epochs 2 --batch-size 60 --name {model}-{columns} --overwrite"
-    seen = screens.run(*words.split(), columns=columns, folder=folder, pause=0.05)
+    words = f"train {model} --dataset own --data-dir few --epochs 2 --batch-size 20 --name {model}-{columns}"
+    seen = screens.run(*words.split(), "--overwrite", columns=columns, folder=folder, pause=0.1)
     assert seen.code == 0, seen.lines
     assert_fits(seen, columns)
     rows = [line for line in seen.lines if re.match(r" +[12]  ?[\d.:]+ ", line)]
