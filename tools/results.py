@@ -4,15 +4,16 @@ python tools/results.py [RECORDS [DOCS]]
 """
 
 import json
-import math
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loss_curves import draw_curves, read_curves
+
 from mnistctl import models
-from mnistctl.artifacts import drawing, files, grids
+from mnistctl.artifacts import files
 from mnistctl.evaluation import statistics
 from mnistctl.models.published import load_published
 from mnistctl.models.summary import RecipeSummary, summarize_recipe
@@ -23,22 +24,6 @@ from mnistctl.trials.journal import TrialsJournal
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "ktorch"  # of the published accuracies
-# A model's colour in every chart of the documents: those of Okabe and Ito, which colour-blind readers can
-# tell apart. Their yellow is too pale for a line on white; linear and swa have a grey and a dark yellow, and
-# fast has the wine red of Tol's muted colours.
-COLOURS = {
-    "logit": "#000000",
-    "linear": "#7F7F7F",
-    "conv": "#0072B2",
-    "swa": "#948700",
-    "simple": "#D55E00",
-    "wsimple": "#E69F00",
-    "lstm": "#009E73",
-    "fast": "#882255",
-    "best": "#332288",
-    "gan": "#CC79A7",
-    "cgan": "#56B4E9",
-}
 _SAME_TRAINING = {"swa": "conv", "wsimple": "simple"}  # averaged recipes train as these, which were timed
 
 
@@ -78,22 +63,12 @@ class Cost:
     processor_type: str
 
 
-@dataclass(frozen=True)
-class Curve:
-    """The training losses of a run, one per epoch. `part` is the net of a generator's run, else empty."""
-
-    record: str
-    model: str
-    part: str
-    losses: list[float]
-
-
 def main() -> None:
     """Write the page and its picture."""
     records = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "records"
     docs = Path(sys.argv[2]) if len(sys.argv) > 2 else ROOT / "docs"
     files.write(docs / "results.md", make_page(records))
-    draw_curves(read_curves(records), docs / "results.png")
+    draw_curves(read_curves(records, read_runs(records)), docs / "results.png")
 
 
 def make_page(records: Path) -> str:
@@ -398,69 +373,6 @@ def _total(costs: Sequence[Cost]) -> str:
         f"A plain loop would take about {plain_loop:.1f} hours for the runs with an estimate, "
         f"{plain_loop / ours:.2f} times as long."
     )
-
-
-def read_curves(records: Path) -> list[Curve]:
-    """The losses of every run on MNIST of more than one epoch, from its log."""
-    curves = []
-    for name, run in read_runs(records).items():
-        if run.dataset.name != "mnist":
-            continue
-        lines = [json.loads(line) for line in (records / f"{name}.jsonl").read_text().splitlines()]
-        epochs = [line for line in lines if "event" not in line]
-        if len(epochs) < 2:
-            continue
-        if run.model in models.CLASSIFIERS:
-            curves.append(Curve(name, run.model, "", [epoch["loss"] for epoch in epochs]))
-        else:
-            for part in ("discriminator", "generator"):
-                # Logs of older versions have a shorter key.
-                losses = [epoch.get(f"{part}_loss", epoch.get(part)) for epoch in epochs]
-                curves.append(Curve(name, run.model, part, losses))
-    return curves
-
-
-def draw_curves(curves: Sequence[Curve], path: Path) -> None:
-    """Write a chart with one panel per model of the curves.
-
-    All classifiers share one scale, and the generators another.
-    """
-    drawn = [model for model in COLOURS if any(curve.model == model for curve in curves)]
-    rows = math.ceil(len(drawn) / 3)
-    with drawing.canvas(10, 1 + 2 * rows) as (figure, images):
-        panels = figure.subplots(rows, 3).flat
-        for panel in panels[len(drawn) :]:
-            panel.set_axis_off()
-        for panel, model in zip(panels, drawn, strict=False):
-            runs = [curve for curve in curves if curve.model == model]
-            for curve in runs:
-                epochs = range(1, len(curve.losses) + 1)
-                style, label_offset = ("--", -9) if curve.part == "discriminator" else ("-", 13)
-                panel.plot(epochs, curve.losses, style, color=COLOURS[model], linewidth=1.3)
-                if curve.part:
-                    middle = len(curve.losses) // 2
-                    panel.annotate(
-                        curve.part,
-                        (middle, curve.losses[middle - 1]),
-                        (0, label_offset),
-                        textcoords="offset points",
-                        ha="center",
-                        va="center",
-                    )
-            seeds = f", {len(runs)} seeds" if model in models.CLASSIFIERS and len(runs) > 1 else ""
-            longest = max(len(curve.losses) for curve in runs)
-            panel.set_title(f"{model}, {longest} epochs{seeds}", color=COLOURS[model], weight="bold")
-            panel.set_xlim(0, longest + 1)
-            panel.xaxis.get_major_locator().set_params(integer=True)
-            if model in models.CLASSIFIERS:
-                panel.set(yscale="log", ylim=(3e-5, 2))
-                panel.yaxis.set_major_formatter("{x:g}")
-            else:
-                panel.set_ylim(0, 4)
-        figure.supxlabel("epoch", fontsize=10)
-        figure.supylabel("training loss", fontsize=10)
-        figure.subplots_adjust(left=0.09, right=0.98, top=0.95, bottom=0.08, hspace=0.38, wspace=0.25)
-    grids.write_png(path, images[0])
 
 
 if __name__ == "__main__":

@@ -3,18 +3,19 @@
 import shutil
 from pathlib import Path
 
+import loss_curves
 import PIL.Image
 import pytest
 import results
+
+from mnistctl import models
 
 ROOT = Path(__file__).parents[2]
 
 
 def records_of_the_page():
     runs, trials = results.read_runs(ROOT / "records"), results.read_trials(ROOT / "records")
-    evaluations = {
-        f"{name}-eval.json" for name, run in runs.items() if run.model in results.models.GENERATORS
-    }
+    evaluations = {f"{name}-eval.json" for name, run in runs.items() if run.model in models.GENERATORS}
     paths = {path.name for path in (ROOT / "records").glob("paths*.json")}
     return sorted(
         {f"{name}.json" for name in runs} | {f"{name}.jsonl" for name in trials} | evaluations | paths
@@ -55,7 +56,7 @@ def test_page_changes_without_any_one_of_its_records(name, records):
 def test_missing_log_of_a_run_is_an_error(records):
     (records / "conv.jsonl").unlink()
     with pytest.raises(FileNotFoundError):
-        results.read_curves(records)
+        loss_curves.read_curves(records, results.read_runs(records))
 
 
 def test_model_without_published_accuracies_has_empty_cells():
@@ -74,15 +75,15 @@ def test_model_without_published_accuracies_has_empty_cells():
 
 
 def test_chart_has_as_many_rows_as_its_models_need(tmp_path):
-    curves = [results.Curve(name, name, "", [1.0, 0.1]) for name in results.models.CLASSIFIERS]
+    curves = [loss_curves.Curve(name, name, "", [1.0, 0.1]) for name in models.CLASSIFIERS]
     heights = []
     for count in (3, 4, 8):
-        results.draw_curves(curves[:count], tmp_path / "curves.png")
+        loss_curves.draw_curves(curves[:count], tmp_path / "curves.png")
         with PIL.Image.open(tmp_path / "curves.png") as chart:
             heights.append(chart.height)
     assert heights[0] < heights[1] < heights[2]
 
 
 def test_every_model_has_one_colour_of_its_own():
-    assert results.COLOURS.keys() == results.models.CLASSIFIERS.keys() | results.models.GENERATORS.keys()
-    assert len(set(results.COLOURS.values())) == len(results.COLOURS)
+    assert loss_curves.COLOURS.keys() == models.CLASSIFIERS.keys() | models.GENERATORS.keys()
+    assert len(set(loss_curves.COLOURS.values())) == len(loss_curves.COLOURS)

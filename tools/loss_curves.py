@@ -1,0 +1,101 @@
+"""The training losses of the runs in records/, and their chart, docs/results.png."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistctl import models
+from mnistctl.artifacts import drawing, grids
+from mnistctl.training.record import RunRecord
+
+# A model's colour in every chart of the documents: those of Okabe and Ito, which colour-blind readers can
+# tell apart. Their yellow is too pale for a line on white; linear and swa have a grey and a dark yellow, and
+# fast has the wine red of Tol's muted colours.
+COLOURS = {
+    "logit": "#000000",
+    "linear": "#7F7F7F",
+    "conv": "#0072B2",
+    "swa": "#948700",
+    "simple": "#D55E00",
+    "wsimple": "#E69F00",
+    "lstm": "#009E73",
+    "fast": "#882255",
+    "best": "#332288",
+    "gan": "#CC79A7",
+    "cgan": "#56B4E9",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The training losses of a run, one per epoch. `part` is the net of a generator's run, else empty."""
+
+    record: str
+    model: str
+    part: str
+    losses: list[float]
+
+
+def read_curves(records: Path, runs: Mapping[str, RunRecord]) -> list[Curve]:
+    """The losses of those `runs` on MNIST with more than one epoch, from their logs in `records`."""
+    curves = []
+    for name, run in runs.items():
+        if run.dataset.name != "mnist":
+            continue
+        lines = [json.loads(line) for line in (records / f"{name}.jsonl").read_text().splitlines()]
+        epochs = [line for line in lines if "event" not in line]
+        if len(epochs) < 2:
+            continue
+        if run.model in models.CLASSIFIERS:
+            curves.append(Curve(name, run.model, "", [epoch["loss"] for epoch in epochs]))
+        else:
+            for part in ("discriminator", "generator"):
+                # Logs of older versions have a shorter key.
+                losses = [epoch.get(f"{part}_loss", epoch.get(part)) for epoch in epochs]
+                curves.append(Curve(name, run.model, part, losses))
+    return curves
+
+
+def draw_curves(curves: Sequence[Curve], path: Path) -> None:
+    """Write a chart with one panel per model of the curves.
+
+    All classifiers share one scale, and the generators another.
+    """
+    drawn = [model for model in COLOURS if any(curve.model == model for curve in curves)]
+    rows = math.ceil(len(drawn) / 3)
+    with drawing.canvas(10, 1 + 2 * rows) as (figure, images):
+        panels = figure.subplots(rows, 3).flat
+        for panel in panels[len(drawn) :]:
+            panel.set_axis_off()
+        for panel, model in zip(panels, drawn, strict=False):
+            runs = [curve for curve in curves if curve.model == model]
+            for curve in runs:
+                epochs = range(1, len(curve.losses) + 1)
+                style, label_offset = ("--", -9) if curve.part == "discriminator" else ("-", 13)
+                panel.plot(epochs, curve.losses, style, color=COLOURS[model], linewidth=1.3)
+                if curve.part:
+                    middle = len(curve.losses) // 2
+                    panel.annotate(
+                        curve.part,
+                        (middle, curve.losses[middle - 1]),
+                        (0, label_offset),
+                        textcoords="offset points",
+                        ha="center",
+                        va="center",
+                    )
+            seeds = f", {len(runs)} seeds" if model in models.CLASSIFIERS and len(runs) > 1 else ""
+            longest = max(len(curve.losses) for curve in runs)
+            panel.set_title(f"{model}, {longest} epochs{seeds}", color=COLOURS[model], weight="bold")
+            panel.set_xlim(0, longest + 1)
+            panel.xaxis.get_major_locator().set_params(integer=True)
+            if model in models.CLASSIFIERS:
+                panel.set(yscale="log", ylim=(3e-5, 2))
+                panel.yaxis.set_major_formatter("{x:g}")
+            else:
+                panel.set_ylim(0, 4)
+        figure.supxlabel("epoch", fontsize=10)
+        figure.supylabel("training loss", fontsize=10)
+        figure.subplots_adjust(left=0.09, right=0.98, top=0.95, bottom=0.08, hspace=0.38, wspace=0.25)
+    grids.write_png(path, images[0])
