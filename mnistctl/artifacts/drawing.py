@@ -116,12 +116,12 @@ def printable(name: str) -> str:
     return "".join(c if c == "\n" or (c.isprintable() and c < "\u0250") else ascii(c)[1:-1] for c in name)
 
 
-def text_width(text: str, *, size: float = 10, weight: str = "normal") -> float:
+def text_width(text: str, *, weight: str = "normal") -> float:
     """The width in pixels of the longest line of `text`."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextToPath
 
-    font = FontProperties(family="DejaVu Sans", size=size, weight=weight)
+    font = FontProperties(family="DejaVu Sans", size=10, weight=weight)
     lines = printable(text).split("\n")
     widths = (TextToPath().get_text_width_height_descent(line, font, ismath=False)[0] for line in lines)
     return 1.03 * max(widths) * DPI / 72  # on the screen letters lie on whole pixels, which takes more room

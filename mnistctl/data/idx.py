@@ -112,11 +112,11 @@ def read(path: Path) -> NDArray[np.uint8]:
     return to_array(read_bytes(path))
 
 
-def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytearray:
+def read_bytes(path: Path) -> bytearray:
     """The unpacked bytes of an IDX file, with header and size checked.
 
     Raises:
-        IdxError: as `read`, or the header promises more than `limit` bytes.
+        IdxError: as `read`.
     """
     try:
         status = path.stat()
@@ -124,7 +124,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytearray:
             raise IdxError(path, "not a file", "an IDX file", stat.filemode(status.st_mode))
         with path.open("rb") as file:
             stream = ByteStream(iter(partial(file.read, _CHUNK), b""))
-            return _read_checked(path, stream, status.st_size, limit)
+            return _read_checked(path, stream, status.st_size, MAX_BYTES)
     except (gzip.BadGzipFile, zlib.error) as error:
         raise IdxError(path, "damaged", "a complete gzip", error) from error
     except EOFError as error:

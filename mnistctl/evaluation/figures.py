@@ -73,23 +73,6 @@ def draw_figures(
     return _draw_classifier(evaluation, curves or {})
 
 
-def save_figures(
-    evaluation: Evaluation | Comparison | GeneratorEvaluation,
-    run_path: Path,
-    curves: Curves | None = None,
-) -> list[Path]:
-    """Draw the figures of an evaluation and write each to `run_path` plus its ending and .png.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    files, paths = FigureFiles(run_path), []
-    for ending, figure in draw_figures(evaluation, curves).items():
-        paths.append(files.path_of(ending))
-        figure.write(paths[-1])
-    return paths
-
-
 def _draw_classifier(evaluation: Evaluation, curves: Curves) -> dict[str, Chart]:
     title = f"{evaluation.name} on {evaluation.dataset}, {evaluation.split}"
     calibration = Calibration(evaluation.ece, evaluation.calibration)

@@ -15,7 +15,7 @@ from mnistctl.errors import CheckpointError
 from mnistctl.evaluation import fidelity
 from mnistctl.evaluation.classifier import evaluate_classifier
 from mnistctl.evaluation.comparison import compare
-from mnistctl.evaluation.figures import draw_figures, save_figures
+from mnistctl.evaluation.figures import FigureFiles, draw_figures
 from mnistctl.evaluation.generator import evaluate_generator
 from mnistctl.evaluation.predictions import Classifier, LabelledSplit, load_classifiers, load_split
 from mnistctl.inference.sampling import TrainedGenerator
@@ -133,12 +133,12 @@ def test_outputs_that_are_not_finite_are_an_error(labelled, no_files):
         evaluate_classifier(Classifier(net, "broken"), labelled)
 
 
-def test_figures_are_written_only_by_save_figures(labelled, tmp_path):
-    evaluation = evaluate_classifier(Classifier(untrained(0)), labelled)
+def test_name_of_a_figure_keeps_its_dots_and_is_free_until_the_figure_is_written(labelled, tmp_path):
+    target = FigureFiles(tmp_path / "a.b")
+    figures = draw_figures(evaluate_classifier(Classifier(untrained(0)), labelled))
     assert list(tmp_path.iterdir()) == []
-    paths = save_figures(evaluation, tmp_path / "a.b")
-    assert sorted(tmp_path.iterdir()) == sorted(paths)
-    assert [path.name for path in paths] == [f"a.b{ending}.png" for ending in draw_figures(evaluation)]
+    figures["-confusion"].write(target.path_of("-confusion"))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.b-confusion.png"]
 
 
 def test_the_loaders_name_a_classifier_and_a_split(no_files):
