@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mnistctl.cli.output.trials import print_conclusions
+from mnistctl.cli.output.conclusions import print_conclusions
 from mnistctl.trials.journal import read
 from mnistctl.trials.summarize import summarize_trials
 from mnistctl.trials.summary import TrialsSummary

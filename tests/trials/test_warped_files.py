@@ -13,7 +13,7 @@ from warping import VALUES, places, with_value
 
 from mnistctl.artifacts import files
 from mnistctl.artifacts.drawing import Chart
-from mnistctl.cli.output.trials import print_conclusions
+from mnistctl.cli.output.conclusions import print_conclusions
 from mnistctl.errors import CheckpointError
 from mnistctl.trials import executors, journal
 from mnistctl.trials.entries import ResumeNote, TrialRecord

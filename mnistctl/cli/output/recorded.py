@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistctl.artifacts.rounding import format_percent
+from mnistctl.cli.output.conclusions import describe_difference, print_arms
 from mnistctl.cli.output.terminal import print_line
-from mnistctl.cli.output.trials import describe_difference, print_arms
 
 if TYPE_CHECKING:
     from mnistctl.trials.recorded import RecordsComparison
