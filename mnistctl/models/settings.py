@@ -65,7 +65,7 @@ def _settings(recipe: Recipe) -> Iterator[Setting]:
 
 def _amounts(augmentation: Augmentation) -> Iterator[Setting]:
     for each in fields(augmentation):
-        yield make_setting(f"{_AUGMENT}.{each.name}", float(getattr(augmentation, each.name)))
+        yield make_setting(f"{_AUGMENT}.{each.name}", getattr(augmentation, each.name))
 
 
 def _name_of(kind: Any, known: Mapping[str, object]) -> str:

@@ -95,6 +95,7 @@ _RANGES = {
     "warmup": _SHARE,
     "weight_decay": _NOT_NEGATIVE,
 }
+_WHOLE = frozenset(("batch_size", "channels", "epochs", "features", "hidden", "layers", "seed_offset"))
 _OPTIONAL = frozenset(("swa_fraction",))  # may also be none
 
 
@@ -255,5 +256,15 @@ def make_setting(key: str, value: Any, *, known: bool = True) -> Setting:
         value: its value.
         known: whether it is torch's or mnistctl's, so that a range holds for the last part of the key alone.
     """
-    of_name = _RANGES.get(key.rpartition(".")[2], _ANY) if known else _ANY
-    return Setting(key, value, _RANGES.get(key, of_name))
+    name = key.rpartition(".")[2]
+    found = _RANGES.get(key) or (_RANGES.get(name) if known else None)
+    if found is None:
+        return Setting(key, value)
+    return Setting(key, value if name in _WHOLE else _as_float(value), found)
+
+
+def _as_float(value: Any) -> Any:
+    """`value` with whole numbers as others, since a recipe may have `label_smoothing=0`."""
+    if isinstance(value, tuple):
+        return tuple(map(float, value))
+    return float(value) if type(value) is int else value

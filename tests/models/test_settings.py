@@ -13,6 +13,7 @@ from mnistctl.models.sources import find
 from mnistctl.models.summary import summarize_nets, summarize_recipe
 from mnistctl.models.values import Range, format_value
 from mnistctl.nn.augmentation import Augmentation
+from mnistctl.nn.schedules import Cycle
 
 ALL = [*models.CLASSIFIERS, *models.GENERATORS]
 CATALOGUE = [(model, key) for model in ALL for key in list_settings(models.load(model))]
@@ -120,6 +121,18 @@ def test_averaging_recipe_and_its_baseline_have_the_same_augmentation():
 def test_whole_amounts_of_an_own_recipe_can_be_changed_to_others():
     recipe = replace(models.load("logit"), augment=Augmentation(shift=2))
     assert parse_settings(recipe, {"augment.shift": "1.5"}) == {"augment.shift": 1.5}
+
+
+def test_whole_numbers_of_an_own_recipe_can_be_changed_to_others():
+    conv, gan = models.load("conv"), models.load("gan")
+    cycle = replace(conv, peak_lr=1, label_smoothing=0, swa_fraction=1, lr_schedule=Cycle((1, 1)))
+    texts = {"lr": "0.5", "label_smoothing": "0.1", "swa_fraction": "0.5", "schedule.fractions": "1,0.5"}
+    assert list(parse_settings(cycle, texts).values()) == [0.5, 0.1, 0.5, (1.0, 0.5)]
+    targets = parse_settings(replace(gan, real_targets=(0, 1)), {"real_targets": "0.8,1"})
+    assert targets == {"real_targets": (0.8, 1.0)}
+    for key in ("epochs", "batch_size", "seed_offset", "net.channels"):
+        with pytest.raises(UsageError, match="whole number"):
+            parse_settings(conv, {key: "1.5,2.5" if key == "net.channels" else "1.5"})
 
 
 def test_ranges_of_the_augmentation_do_not_hold_for_arguments_of_nets():
