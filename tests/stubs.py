@@ -96,6 +96,8 @@ class InProcessExecutor(Executor):
         return future
 
 
+# The words of the command line that run trials in a thread of this process, which has loaded torch already.
+IN_THREAD = ("--executor", "concurrent.futures:ThreadPoolExecutor", "--workers", "1")
 IN_PROCESS = Backend(lambda device, count: [WorkerSlot(InProcessExecutor, 1, device)])
 
 

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,17 @@ class Result:
     @property
     def full(self) -> bool:
         """Whether this is the model's recipe in full: all its epochs, in float32, on MNIST."""
-        full_recipe = summarize_recipe(models.load(self.model)).to_json()
+        full_recipe = _full_recipe(self.model)
         # Older records have fewer keys.
         recipe = {name: value for name, value in self.recipe.to_json().items() if value is not None}
         same = all(full_recipe[name] == value for name, value in recipe.items())
         return same and self.precision == "float32" and self.dataset == "mnist"
+
+
+@cache
+def _full_recipe(model: str) -> dict[str, Any]:
+    """The values of the model's recipe in full, as records have them."""
+    return summarize_recipe(models.load(model)).to_json()
 
 
 @dataclass(frozen=True)

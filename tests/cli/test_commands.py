@@ -242,19 +242,20 @@ def test_show_tells_of_a_learning_rate_that_changes_in_every_step(mnistctl):
     assert "every step" not in mnistctl("show", "--model", "conv").stdout
 
 
-def test_run_with_weight_averaging_reports_both_scores_and_saves_the_average(mnistctl, tmp_path):
-    words = ("train", "swa", "--dataset", "sample", "--epochs", "3", "--batch-size", "200")
+def test_run_with_weight_averaging_reports_both_scores_and_saves_the_average(mnistctl, own, tmp_path):
+    data = ("--dataset", "own", "--data-dir", str(own))
+    words = ("train", "swa", *data, "--epochs", "3", "--batch-size", "200")
     ran = mnistctl(*words)
     assert ran.returncode == 0, ran.stderr
-    record = json.loads((tmp_path / "out/swa-sample.json").read_text())
+    record = json.loads((tmp_path / "out/swa-own.json").read_text())
     (average,) = record["swa"]
     assert (average["first"], average["last"], average["recomputed"]) == (3, 3, False)
     assert record["accuracy"] == average["accuracy"]
     assert f"last epoch's weights: test loss {record['test_losses'][-1]:.4f}" in ran.stdout
     assert f"average of epochs 3-3: test loss {average['test_loss']:.4f}" in ran.stdout
-    last = json.loads((tmp_path / "out/swa-sample.jsonl").read_text().splitlines()[-1])
+    last = json.loads((tmp_path / "out/swa-own.jsonl").read_text().splitlines()[-1])
     assert last == {"event": "swa"} | average
-    result = mnistctl("eval", "swa-sample", "--dataset", "sample", "--quiet")
+    result = mnistctl("eval", "swa-own", *data, "--quiet")
     assert float(result.stdout) == pytest.approx(record["accuracy"], abs=0.005)
 
 

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import few_digits
 
 from mnistctl.artifacts import checkpoint
 
@@ -12,11 +13,21 @@ RECORDS = Path(__file__).parents[2] / "records"
 TRAIN = ("train", "logit", "--epochs", "1", "--batch-size", "100")
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder in which the first test keeps its trained models."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def trained(mnistctl, own):
-    """The runs `logit-sample` and `logit-own`."""
+def trained(mnistctl, own, kept, tmp_path):
+    """The runs `logit-sample` and `logit-own`, which are trained once."""
+    if (kept / "out").exists():
+        shutil.copytree(kept / "out", tmp_path / "out")
+        return
     assert mnistctl(*TRAIN, "--dataset", "sample").returncode == 0
     assert mnistctl(*TRAIN, "--dataset", "own", "--data-dir", str(own)).returncode == 0
+    shutil.copytree(tmp_path / "out", kept / "out")
 
 
 def forget_training_set(path):
@@ -68,9 +79,10 @@ def test_net_whose_data_set_is_unknown_is_evaluated_on_mnist(mnistctl, trained, 
     assert mnistctl("eval", str(RECORDS / "conv.safetensors")).returncode == 3
 
 
-def test_generator_of_own_digits_asks_for_the_data_set(mnistctl, own):
-    data = ("--dataset", "own", "--data-dir", str(own))
-    assert mnistctl("train", "gan", "--epochs", "1", "--batch-size", "100", *data).returncode == 0
+def test_generator_of_own_digits_asks_for_the_data_set(mnistctl, tmp_path):
+    few_digits(tmp_path / "data", 60, 20)
+    data = ("--dataset", "own")
+    assert mnistctl("train", "gan", "--epochs", "1", "--batch-size", "30", *data).returncode == 0
     ran = mnistctl("eval", "gan-own", "--judge", str(RECORDS / "conv.safetensors"), "-n", "100")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert "gan-own was trained on digits of your own" in ran.stderr

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -119,23 +118,21 @@ def test_figures_of_twelve_nets_with_long_names_have_a_name_that_fits(full, mnis
     assert all(len(Path(path).name) < 255 and Path(full, path).exists() for path in paths)
 
 
-def test_dash_writes_the_file_to_stdout_and_the_tables_to_stderr(full):
-    def ran(*words):
-        environment = os.environ | {"MNISTCTL_OFFLINE": "1", "PYTHONPATH": str(RECORDS.parent)}
-        command = [sys.executable, "-m", "mnistctl", *words]
-        return subprocess.run(command, cwd=full, env=environment, capture_output=True, check=False)
-
-    with Image.open(io.BytesIO(ran(*SHOW, "--png", "-").stdout)) as image:
+def test_dash_writes_the_file_to_stdout_and_the_tables_to_stderr(full, mnistctl, capfdbinary):
+    """Past the stdout that the program thinks it has in this process, except for one process of its own."""
+    command = [sys.executable, "-m", "mnistctl", *SHOW, "--png", "-"]
+    with Image.open(io.BytesIO(subprocess.run(command, capture_output=True, check=True).stdout)) as image:
         assert image.size == (32, 32)
-    with Image.open(io.BytesIO(ran(*GENERATE, "--out", "-").stdout)) as image:
+    assert mnistctl(*GENERATE, "--out", "-").stdout == ""
+    with Image.open(io.BytesIO(capfdbinary.readouterr().out)) as image:
         assert image.size == (62, 32)
-    predicted = ran(*EVAL, "--predictions", "-")
-    rows = list(csv.DictReader(io.StringIO(predicted.stdout.decode())))
+    predicted = mnistctl(*EVAL, "--predictions", "-")
+    rows = list(csv.DictReader(io.StringIO(capfdbinary.readouterr().out.decode())))
     assert len(rows) == 200
-    assert "accuracy: " in predicted.stderr.decode()
-    both = ran(*EVAL, "--predictions", "-", "--json")
-    assert (both.returncode, both.stdout) == (2, b"")
-    assert b"stdout is taken by --json" in both.stderr
+    assert (predicted.stdout, "accuracy: " in predicted.stderr) == ("", True)
+    both = mnistctl(*EVAL, "--predictions", "-", "--json")
+    assert (both.returncode, both.stdout, capfdbinary.readouterr().out) == (2, "", b"")
+    assert "stdout is taken by --json" in both.stderr
     assert not (full / "-").exists()
 
 

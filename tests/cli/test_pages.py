@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,13 +15,23 @@ CONV, CGAN = RECORDS / "conv.safetensors", RECORDS / "cgan.safetensors"
 QUICK = ("--dataset", "own", "--no-charts")
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A folder in which the first test keeps its trained net."""
+    return tmp_path_factory.mktemp("kept")
+
+
 @pytest.fixture
-def folder(own, tmp_path, mnistctl):
-    """A folder with the digits and a quickly trained net of a recipe file."""
+def folder(own, kept, tmp_path, mnistctl):
+    """A folder with the digits and a quickly trained net of a recipe file, which is trained once."""
     (tmp_path / "data").symlink_to(own)
     (tmp_path / "mine.py").write_text(classifier())
+    if (kept / "out").exists():
+        shutil.copytree(kept / "out", tmp_path / "out")
+        return tmp_path
     ran = mnistctl("train", "mine.py", "--dataset", "own", "--epochs", "1", "-q")
     assert ran.returncode == 0, ran.stderr
+    shutil.copytree(tmp_path / "out", kept / "out")
     return tmp_path
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from stubs import IN_THREAD
 
 from mnistctl.models.pretrained import WEIGHTS
 
@@ -79,7 +80,7 @@ def test_wrong_joining_is_one_sentence_and_leaves_no_file(words, code, message, 
 
 def test_trials_that_ran_apart_are_joined_and_compared(mnistctl):
     for seed in ("0", "2"):
-        assert mnistctl(*TRIALS, "--workers", "1", "--seed", seed, "--name", f"part{seed}").returncode == 0
+        assert mnistctl(*TRIALS, *IN_THREAD, "--seed", seed, "--name", f"part{seed}").returncode == 0
     ran = mnistctl("trials", "--join", "part2", "part0", "--name", "all")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.splitlines()[:7] == [
@@ -100,7 +101,7 @@ def test_trials_that_ran_apart_are_joined_and_compared(mnistctl):
 
 
 def test_trials_write_their_tables_and_never_advise_to_train_again(mnistctl, tmp_path, capfd):
-    ran = mnistctl(*TRIALS, "--workers", "1", "--csv", "-", "--markdown", "t.md")
+    ran = mnistctl(*TRIALS, *IN_THREAD, "--csv", "-", "--markdown", "t.md")
     assert ran.returncode == 0
     (row,) = rows(capfd.readouterr().out)  # past the stdout that the program thinks it has
     assert (row["arm"], row["n"]) == ("logit", "2")
@@ -109,7 +110,7 @@ def test_trials_write_their_tables_and_never_advise_to_train_again(mnistctl, tmp
     again = mnistctl(*TRIALS, "--markdown", "t.md")
     message = "mnistctl: --markdown t.md: exists already; name another file\n"
     assert (again.returncode, again.stderr) == (2, message)
-    assert mnistctl(*TRIALS, "--csv", "t.csv", "--quiet").returncode == 0
+    assert mnistctl(*TRIALS, *IN_THREAD, "--csv", "t.csv", "--quiet").returncode == 0
     assert rows((tmp_path / "t.csv").read_text()) == [row]
     other = mnistctl("trials", "--compare", "logit-sample", TWO[1])
     assert other.returncode == 5

@@ -123,12 +123,9 @@ def test_new_model_needs_the_file_and_the_line_of_the_page(tmp_path):
     assert (tmp_path / "out/mlp-sample.safetensors").exists()
 
 
-def test_recipe_file_of_the_page_trains_without_being_registered(tmp_path):
+def test_recipe_file_of_the_page_trains_without_being_registered(tmp_path, mnistctl):
     (tmp_path / "mlp.py").write_text(MODEL)
-    words = ["train", "mlp.py", "--dataset", "sample", "--epochs", "1", "--quiet"]
-    ran = subprocess.run(
-        [sys.executable, "-m", "mnistctl", *words], cwd=tmp_path, capture_output=True, text=True
-    )
+    ran = mnistctl("train", "mlp.py", "--dataset", "sample", "--epochs", "1", "--quiet")
     assert (ran.returncode, ran.stderr) == (0, "")
     assert float(ran.stdout) > 50
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mnistctl.errors import CheckpointError
+from mnistctl.evaluation import fidelity
 from mnistctl.inference import load
 from mnistctl.models.pretrained import PRETRAINED, WEIGHTS
 
@@ -105,7 +106,8 @@ def test_damaged_checkpoint_is_reported_with_what_to_do(out, mnistctl):
     assert ran.stderr.endswith("a damaged one; copy the file again or train the model again\n")
 
 
-def test_reference_classifier_of_the_package_is_suggested_and_used(mnistctl):
+def test_reference_classifier_of_the_package_is_suggested_and_used(mnistctl, monkeypatch):
+    monkeypatch.setattr(fidelity, "FRECHET_RESAMPLES", 2)
     words = ("eval", "pretrained-cgan", "--dataset", "sample", "-n", "100", "--quiet")
     ran = mnistctl(*words)
     assert (ran.returncode, ran.stdout) == (5, "")

@@ -113,8 +113,8 @@ def test_same_seed_gives_same_weights_and_another_seed_does_not(digits):
     [pytest.param(name, marks=pytest.mark.long if name == "wsimple" else ()) for name in models.CLASSIFIERS],
 )
 def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, digits, tmp_path):
-    recipe = replace(models.load(name), epochs=2, batch_size=50)
-    subset = some(digits[0], 100), some(digits[1], 20)
+    recipe = replace(models.load(name), epochs=2, batch_size=20)
+    subset = some(digits[0], 40), some(digits[1], 20)
     whole = ClassifierTraining(recipe, 0, CPU)
     expected = epochs(whole, recipe, subset)
     first, second = ClassifierTraining(recipe, 0, CPU), ClassifierTraining(recipe, 0, CPU)

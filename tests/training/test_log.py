@@ -22,6 +22,7 @@ def options(data_dir, out, name="a", **fields):
     return RunOptions(name=name, **usual | fields)
 
 
+@pytest.mark.charts
 @pytest.mark.parametrize("model", ["logit", "gan"])
 def test_log_grows_by_a_whole_line_with_each_epoch_and_becomes_that_of_the_run(model, few, tmp_path):
     log, seen = tmp_path / "a.unfinished/log.jsonl", []

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from stubs import IN_THREAD
 
 from mnistctl.artifacts import files
 from mnistctl.errors import UsageError
@@ -105,6 +106,7 @@ def test_run_whose_picture_would_be_a_grid_of_a_generator_is_refused(train, tmp_
 
 def test_trials_and_runs_do_not_replace_each_other_even_with_overwrite(train, mnistctl, own, tmp_path):
     words = ("trials", "logit", "-n", "1", "--epochs", "1", "--dataset", "own", "--data-dir", str(own), "-q")
+    words = (*words, *IN_THREAD)
     assert mnistctl(*words, "--name", "run").returncode == 0
     journal = (tmp_path / "out/trials/run.jsonl").read_bytes()
     for option in ((), ("--overwrite",)):

@@ -103,10 +103,13 @@ def assert_stopped(code, err):
 
 @pytest.fixture(scope="module")
 def whole(own, tmp_path_factory):
-    """The files of an uninterrupted run of linear."""
-    folder = tmp_path_factory.mktemp("whole")
-    run_to_the_end(folder, command("linear", own, "out"))
-    return files_without_times(folder / "out")
+    """The files of an uninterrupted run of linear, in this process."""
+    out = tmp_path_factory.mktemp("whole") / "out"
+    same = {"epochs": EPOCHS, "batch_size": 100, "dataset": "own", "threads": 1}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MNISTCTL_OFFLINE", "1")
+        list(train("linear", RunOptions(**same, data_dir=own, out_dir=out, name="run")))
+    return files_without_times(out)
 
 
 @pytest.mark.parametrize(

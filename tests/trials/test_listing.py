@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+from stubs import IN_THREAD
 
 from mnistctl.training.events import Epoch
 from mnistctl.training.options import RunOptions
@@ -21,7 +22,7 @@ def out(mnistctl, own, tmp_path):
     next(event for event in run if isinstance(event, Epoch))
     run.close()
     words = ["--dataset", "own", "--data-dir", str(own), "--epochs", "1", "-n", "2", "--name", "tried"]
-    assert mnistctl("trials", "logit", *words, "--out-dir", str(folder)).returncode == 0
+    assert mnistctl("trials", "logit", *words, *IN_THREAD, "--out-dir", str(folder)).returncode == 0
     for ending in ("json", "safetensors"):
         content = (folder / f"done.{ending}").read_bytes()
         (folder / f"broken.{ending}").write_bytes(content[: len(content) // 2])

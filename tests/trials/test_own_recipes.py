@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from recipe_files import classifier, module
+from stubs import IN_THREAD
 
 from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, UsageError
@@ -140,8 +141,7 @@ def test_settings_apply_to_every_model_of_trials(mine, mnistctl, own):
             "net.hidden=6",
             "--epochs",
             "1",
-            "--workers",
-            "1",
+            *IN_THREAD,
         ),
         *("--dataset", "own", "--data-dir", str(own), "--json"),
     )
