@@ -135,8 +135,8 @@ def test_loss_of_a_confident_discriminator_is_exact_under_bfloat16(digits):
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 @pytest.mark.parametrize("name", models.GENERATORS)
 def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, precision, digits, tmp_path):
-    recipe = replace(models.load_generator(name), epochs=2, batch_size=20)
-    subset = some(digits, 50)
+    recipe = replace(models.load_generator(name), epochs=2, batch_size=8)
+    subset = some(digits, 20)
     try:
         whole = GanTraining(recipe, 0, CPU, precision=precision)
     except UsageError as error:

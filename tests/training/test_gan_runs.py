@@ -23,12 +23,12 @@ from mnistctl.training.run import train
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
-    """A data folder of 60 digits to train on, 20 to test."""
-    return few_digits(tmp_path_factory.mktemp("few"), 60, 20)
+    """A data folder of 20 digits to train on, 20 to test."""
+    return few_digits(tmp_path_factory.mktemp("few"), 20, 20)
 
 
 def make_options(own, out, **fields):
-    usual = {"epochs": 2, "batch_size": 30, "dataset": "own", "data_dir": own, "out_dir": out, "name": "g"}
+    usual = {"epochs": 2, "batch_size": 10, "dataset": "own", "data_dir": own, "out_dir": out, "name": "g"}
     return RunOptions(**usual | fields)
 
 
@@ -166,13 +166,13 @@ def test_each_kind_of_model_is_refused_where_the_other_is_needed(whole, own, tmp
 
 
 def test_batch_size_above_the_number_of_images_is_a_usage_error(own, tmp_path):
-    with pytest.raises(UsageError, match="batch_size 61"):
-        finish("gan", make_options(own, tmp_path, batch_size=61))
+    with pytest.raises(UsageError, match="batch_size 21"):
+        finish("gan", make_options(own, tmp_path, batch_size=21))
 
 
 def test_program_prints_time_and_losses_of_each_epoch(own, tmp_path, capsys):
     words = ["train", "gan", "--dataset", "own", "--data-dir", str(own), "--out-dir", str(tmp_path)]
-    words += ["--epochs", "2", "--batch-size", "30"]
+    words += ["--epochs", "2", "--batch-size", "10"]
     app(words, standalone_mode=False)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "model: gan, 1,496,960 parameters"

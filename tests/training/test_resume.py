@@ -103,13 +103,15 @@ def assert_stopped(code, err):
 
 @pytest.fixture(scope="module")
 def whole(own, tmp_path_factory):
-    """The files of an uninterrupted run of linear, in this process."""
+    """The files of an uninterrupted run of linear in this process, with the command that gives them."""
     out = tmp_path_factory.mktemp("whole") / "out"
     same = {"epochs": EPOCHS, "batch_size": 100, "dataset": "own", "threads": 1}
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("MNISTCTL_OFFLINE", "1")
         list(train("linear", RunOptions(**same, data_dir=own, out_dir=out, name="run")))
-    return files_without_times(out)
+    record, log, others = files_without_times(out)
+    words = f"--epochs {EPOCHS} --batch-size 100 --threads 1 --dataset own --name run"
+    return record | {"command": f"mnistctl train linear {words}"}, log, others
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from stubs import IN_THREAD
 
 from mnistctl.artifacts import files
 from mnistctl.data import datasets, idx
@@ -26,7 +27,7 @@ def write_digits(folder, train_order, test_images=None):
     return "--dataset", "own", "--data-dir", str(folder), "--epochs", "1", "--batch-size", "100"
 
 
-@pytest.mark.parametrize("command", [("train", "lstm"), ("trials", "lstm", "-n", "1", "--workers", "1")])
+@pytest.mark.parametrize("command", [("train", "lstm"), ("trials", "lstm", "-n", "1", *IN_THREAD)])
 def test_sorted_digits_are_reported_before_a_training_that_does_not_shuffle(command, mnistctl, tmp_path):
     data = write_digits(tmp_path / "sorted", np.argsort(TRAIN.labels, kind="stable")[::10])
     ran = mnistctl(*command, *data, "--json")
