@@ -96,31 +96,7 @@ def show(
     csv: Annotated[bool, flag("--csv", help="Print --runs as CSV.", rich_help_panel=OUTPUT)] = False,
 ) -> None:
     """The command `show`."""
-    if model is None and toml:
-        raise UsageError("--toml needs --model")
-    if model is None and set_ and png is None:
-        raise UsageError("--set needs --model, or --png to show an augmentation")
-    if csv and not runs:
-        raise UsageError("--csv is only for --runs")
-    if csv and json:
-        raise UsageError("--csv cannot be combined with --json")
-    for option, given in (("--scale", scale != 1), ("--overwrite", overwrite)):
-        if given and png is None:
-            raise UsageError(f"{option} is only for --png")
-    chosen = (runs, machine, model is not None, glyphs, True)
-    subject = next(name for name, given in zip(_USED, chosen, strict=True) if given)
-    refuse_ignored(context, subject, _USED[subject])
-    if png is not None:
-        refuse_ignored(context, "--png", _USED[subject] - {"style", "json"})
-        from mnistctl.artifacts.grids import check_scale
-
-        check_scale(scale)
-    if json:
-        refuse_ignored(context, "--json", _USED[subject] - {"style"})
-    if index is not None and not set_:  # an augmentation has a seed, too
-        refuse_ignored(context, "--index", _USED[subject] - {"seed"})
-    if json and toml:
-        raise UsageError("--json cannot be combined with --toml")
+    _check_options(context)
     if runs:
         _show_runs(out_dir, json=json, csv=csv)
         return
@@ -157,6 +133,41 @@ def show(
         print_digits_json(dataset if not glyphs else "glyphs", split, indices, labels, images)
         return
     print_digits(images, labels, style)
+
+
+def _check_options(context: typer.Context) -> None:
+    """Check that the options go together.
+
+    Raises:
+        UsageError: they do not, or one would be ignored.
+    """
+    given = context.params
+    png, json = given["png"], given["json"]
+    if given["model"] is None and given["toml"]:
+        raise UsageError("--toml needs --model")
+    if given["model"] is None and given["set_"] and png is None:
+        raise UsageError("--set needs --model, or --png to show an augmentation")
+    if given["csv"] and not given["runs"]:
+        raise UsageError("--csv is only for --runs")
+    if given["csv"] and json:
+        raise UsageError("--csv cannot be combined with --json")
+    for option, is_given in (("--scale", given["scale"] != 1), ("--overwrite", given["overwrite"])):
+        if is_given and png is None:
+            raise UsageError(f"{option} is only for --png")
+    chosen = (given["runs"], given["machine"], given["model"], given["glyphs"], True)
+    subject = next(name for name, choice in zip(_USED, chosen, strict=True) if choice not in (None, False))
+    refuse_ignored(context, subject, _USED[subject])
+    if png is not None:
+        refuse_ignored(context, "--png", _USED[subject] - {"style", "json"})
+        from mnistctl.artifacts.grids import check_scale
+
+        check_scale(given["scale"])
+    if json:
+        refuse_ignored(context, "--json", _USED[subject] - {"style"})
+    if given["index"] is not None and not given["set_"]:  # an augmentation has a seed, too
+        refuse_ignored(context, "--index", _USED[subject] - {"seed"})
+    if json and given["toml"]:
+        raise UsageError("--json cannot be combined with --toml")
 
 
 def _write_png(

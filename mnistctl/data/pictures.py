@@ -101,11 +101,7 @@ def import_pictures(
     check_outputs(outputs)
 
     roots = _find_roots(source)
-    beside = [
-        LeftOut(str(path), "not in a folder called 0, 1, ... 9")
-        for path in _list_beside(source, roots)
-        if path.resolve() != folder.resolve()
-    ]
+    beside = _list_beside(source, roots, folder)
     pictures, unusable = _read_pictures(_find_pictures(source, roots), as_is, progress)
     left_out = [*beside, *unusable]
     splits = _split(pictures, test_share, np.random.default_rng(seed))
@@ -153,11 +149,15 @@ def _find_roots(source: Path) -> dict[Split | None, Path]:
     return {split: source / split for split in found} if found else {None: source}
 
 
-def _list_beside(source: Path, roots: dict[Split | None, Path]) -> list[Path]:
-    """What lies beside the folders of the digits, and beside those of the splits."""
-    digits = {path for root in roots.values() for _, path in _digit_folders(root)}
-    entries = [path for folder in {source, *roots.values()} for path in _visible(folder)]
-    return sorted({*entries} - digits - {*roots.values()})
+def _list_beside(source: Path, roots: dict[Split | None, Path], data: Path) -> list[LeftOut]:
+    """What lies beside the folders of the digits and of the splits, but for the folder `data`."""
+    known = {path for root in roots.values() for _, path in _digit_folders(root)} | {*roots.values()}
+    entries = {path for folder in (source, *roots.values()) for path in _visible(folder)}
+    return [
+        LeftOut(str(path), "not in a folder called 0, 1, ... 9")
+        for path in sorted(entries - known)
+        if path.resolve() != data.resolve()
+    ]
 
 
 def _visible(folder: Path) -> list[Path]:
