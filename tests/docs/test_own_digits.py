@@ -73,6 +73,11 @@ def test_table_of_warnings_has_the_measured_ones():
     for rows in record["changes"].values():
         warned = [name for name in ("as they are", *corrupted) if rows[name]["warnings"]]
         assert warned == ["shift 6"]
+        for name in ("size 0.9", "size 1.1", "displaced by 2 pixels down"):
+            assert rows[name]["warnings"] == []
+        for name in ("size 0.7", "size 1.3", "displaced by 3 pixels down"):
+            (warning,) = rows[name]["warnings"]
+            assert "framed" in warning
         for inverted, turned in product((False, True), TURNS):
             name = ", ".join(["inverted"] * inverted + [turned] * bool(turned))
             words = turned.replace("left", "?").replace("right", "left").replace("?", "right")
