@@ -1,10 +1,10 @@
-"""Show which operations a training step of a model spends its time in, beside their arithmetic.
+"""Show which operations a training step of a model spends its time in, and how long its arithmetic takes.
 
-    python bench/operations.py [--steps N] [--out FILE] [MODEL ...]
+    python bench/operations.py [--out FILE] [MODEL ...]
 
-It runs on one thread. Each of torch's operations has its own time, without that of the operations inside it.
-For those that multiply and add (convolutions, matrix products, LSTM layers), the result also has how long
-a 2048 x 2048 matrix product needs for as many operations.
+It runs on one thread. The time of an operation leaves out that of the operations inside it. *Products* are
+the operations that multiply and add; beside their time stands the time of a 2048 x 2048 matrix product,
+scaled to as many floating-point operations.
 """
 
 import argparse
@@ -14,81 +14,63 @@ import time
 from pathlib import Path
 
 import torch
+from speed import flop, matmul
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 from versions import endless_steps
 
+from mnistctl import models
 from mnistctl.nn.device import hardware_info, tune_malloc
 
-MODELS = {"logit": 500, "linear": 200, "conv": 5, "simple": 2, "lstm": 20}  # steps
-SIZE = 2048
+STEPS = {"logit": 500, "linear": 200, "conv": 10, "simple": 3, "lstm": 40}
+PRODUCTS = {"addmm", "mm", "mkldnn_convolution", "convolution_backward"}
+PRODUCTS |= {"mkldnn_rnn_layer", "mkldnn_rnn_layer_backward"}
 
 
-def product_gigaflops() -> float:
-    """Billions of floating-point operations per second of a large matrix product."""
-    a = torch.randn(SIZE, SIZE)
-    a @ a
-    seconds = []
-    for _ in range(9):
-        started = time.perf_counter()
-        a @ a
-        seconds.append(time.perf_counter() - started)
-    return 2 * SIZE**3 / sorted(seconds)[len(seconds) // 2] / 1e9
-
-
-def measure(name: str, count: int) -> dict[str, object]:
-    """Milliseconds of a step of a model, those of its operations, and the arithmetic of its products."""
-    steps, _, _ = endless_steps(name, "float32")
-    for _ in itertools.islice(steps, max(2, count // 10)):  # warm up
-        pass
+def measure(name: str) -> dict[str, object]:
+    """Milliseconds of a step of a model, of its largest operations, and of its arithmetic."""
+    count, (steps, _, _) = STEPS[name], endless_steps(name, "float32")
+    list(itertools.islice(steps, max(2, count // 10)))  # warm up
     started = time.perf_counter()
-    for _ in itertools.islice(steps, count):
-        pass
+    list(itertools.islice(steps, count))
     whole = (time.perf_counter() - started) / count
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        for _ in itertools.islice(steps, count):
-            pass
+        list(itertools.islice(steps, count))
     times = {
         event.key.removeprefix("aten::"): event.self_cpu_time_total / 1e3 / count
         for event in profiled.key_averages()
     }
-    with FlopCounterMode(display=False) as counter:
-        next(steps)
-    gigaflops = product_gigaflops()
-    arithmetic = {
-        str(operation).removeprefix("aten."): flops / gigaflops / 1e6
-        for operation, flops in counter.get_flop_counts()["Global"].items()
-    }
+    recipe = models.load(name)
     return {
         "milliseconds_of_a_step": round(1e3 * whole, 3),
-        "milliseconds_of_operations": {
+        "products": round(sum(times.get(key, 0) for key in PRODUCTS), 3),
+        "as_a_matrix_product": round(1e3 * flop(name, recipe) * recipe.batch_size / matmul(9), 3),
+        "operations": {
             key: round(value, 3)
             for key, value in sorted(times.items(), key=lambda item: -item[1])
             if value > 0.01 * sum(times.values())
         },
-        "milliseconds_as_a_product": {key: round(value, 3) for key, value in arithmetic.items()},
-        "product_gigaflops": round(gigaflops),
     }
 
 
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("models", nargs="*", default=list(MODELS))
-    parser.add_argument("--steps", type=int)
+    parser.add_argument("models", nargs="*", default=list(STEPS))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     tune_malloc()
     torch.set_num_threads(1)
+    results = {}
+    for name in options.models:
+        results[name] = measure(name)
+        print(name, json.dumps(results[name]), flush=True)
     body = {
         "command": f"python bench/operations.py {' '.join(options.models)}",
         "machine": hardware_info() | {"threads": 1, "torch": torch.__version__},
-        "models": {name: measure(name, options.steps or MODELS[name]) for name in options.models},
+        "models": results,
     }
-    text = json.dumps(body, indent=1)
-    print(text)
     if options.out:
-        options.out.write_text(text + "\n")
+        options.out.write_text(json.dumps(body, indent=1) + "\n")
 
 
 if __name__ == "__main__":
