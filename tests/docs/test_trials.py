@@ -59,6 +59,25 @@ def test_sweep_of_the_page_is_the_recorded_one():
     ).read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("name", "setting", "decision"),
+    [
+        ("settled-dropout-10", "net.dropout=0", "they differ"),
+        ("settled-seeds-10", "seed_offset=1000", "they differ by less than the margin"),
+    ],
+)
+def test_settled_comparison_of_the_page_is_the_recorded_one(name, setting, decision):
+    record = json.loads((ROOT / f"records/search/{name}.json").read_text())
+    result = record["sequential"]
+    low, high = result["interval"]
+    cells = f"{result['n']} | {result['difference']:+.4f} | {low:+.4f} to {high:+.4f} | {decision}"
+    assert f"| `{setting}` | {cells} |" in PAGE
+    assert result["decision"] == {"they differ": "differ"}.get(decision, "equivalent")
+    assert f"    {record['command']}\n" in PAGE
+    # The journal gives the same decision.
+    assert summarize_trials(read(ROOT / f"records/search/{name}.jsonl")).sequential.n == result["n"]
+
+
 def test_speed_of_two_workers_is_the_recorded_one():
     trials = json.loads((ROOT / "records/trials-speed.json").read_text())
     conv, swa = (trials["ratios"][f"{name}_training"] for name in ("conv", "swa"))
