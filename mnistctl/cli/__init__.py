@@ -103,7 +103,7 @@ class Command(Tidy, TyperCommand):
         except MnistctlError as error:
             if isinstance(error, UnfinishedRunError):
                 error.commands["resume"] = resume_unfinished_command(error)
-            error.given_by = self._source_of(error, ctx)
+            error.given_by = error.given_by or self._source_of(error, ctx)
             message = describe_error(error)
             for current, old in ctx.meta.get(_TYPED, {}).items():
                 if current in message:

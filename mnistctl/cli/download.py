@@ -1,5 +1,6 @@
 """The command download: fetch a data set."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from mnistctl.cli.options import DATA_DIR, DataDir, Dataset, Json, flag, refuse_
 from mnistctl.cli.output import terminal
 from mnistctl.errors import DataError, UsageError
 
+_MIRROR = "MNISTCTL_MIRROR"  # a variable with one or several addresses, separated by spaces
 _MAX_TIMEOUT = 86_400  # seconds; a socket refuses much larger numbers
 
 
@@ -18,7 +20,7 @@ def download(
     data_dir: DataDir = DATA_DIR,
     mirror: Annotated[
         list[str] | None,
-        typer.Option(metavar="URL", envvar="MNISTCTL_MIRROR", help="Try this mirror first; repeatable."),
+        typer.Option(metavar="URL", envvar=_MIRROR, help="Try this mirror first; repeatable."),
     ] = None,
     source: Annotated[
         Path | None, typer.Option("--from", metavar="DIR", help="Take the files from a local folder.")
@@ -71,12 +73,18 @@ def download(
 
 
 def ensure(dataset: str, data_dir: Path, offline: bool) -> None:
-    """Download the files that are missing, with a progress bar.
+    """Download the files that are missing, with a progress bar, as the command `download` does.
 
     Raises:
+        UsageError: MNISTCTL_MIRROR has something else than addresses.
         DataError: files are missing, and `offline` is set or no mirror has them.
     """
     from mnistctl.data import download
 
+    mirrors = os.environ.get(_MIRROR, "").split()
     with terminal.download_progress() as on_progress:
-        download.ensure(dataset, data_dir, offline=offline, progress=on_progress)
+        try:
+            download.ensure(dataset, data_dir, offline=offline, mirrors=mirrors, progress=on_progress)
+        except UsageError as error:
+            error.given_by = _MIRROR
+            raise

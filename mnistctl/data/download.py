@@ -95,9 +95,21 @@ def require_no_others(name: str, data_dir: Path | None, statuses: Iterable[FileS
 
 
 def ensure(
-    name: str, data_dir: Path | None, *, offline: bool, progress: ProgressCallback | None = None
+    name: str,
+    data_dir: Path | None,
+    *,
+    offline: bool,
+    mirrors: Iterable[str] = (),
+    progress: ProgressCallback | None = None,
 ) -> None:
     """Download the missing files of a data set that has mirrors. Existing files are not verified.
+
+    Args:
+        name: the data set.
+        data_dir: the data folder; None for data/.
+        offline: report missing files instead.
+        mirrors: addresses to try before the data set's own mirrors.
+        progress: as that of `fetch`.
 
     Raises:
         DataError: files are missing and `offline` is set; or as `fetch`.
@@ -106,7 +118,7 @@ def ensure(
     if missing and offline:
         raise _download_error(name, missing, data_dir, ["downloads are turned off"], "online")
     if missing:
-        fetch(name, data_dir, progress=progress)
+        fetch(name, data_dir, mirrors=mirrors, progress=progress)
 
 
 def fetch(

@@ -303,6 +303,19 @@ def test_mirrors_can_be_set_in_the_environment(mirrors, mnistctl, tmp_path):
     assert first.requests
 
 
+def test_mirrors_of_the_environment_serve_every_command_that_downloads(mirrors, mnistctl):
+    users, listed = mirrors(good, good)
+    ran = mnistctl("show", "--index", "3", MNISTCTL_MIRROR=users.url, MNISTCTL_OFFLINE="0")
+    assert (ran.returncode, len(users.requests), listed.requests) == (0, 4, [])
+
+
+def test_wrong_mirror_of_the_environment_is_reported_by_every_command(mirrors, mnistctl):
+    (listed,) = mirrors(good)
+    ran = mnistctl("show", "--index", "3", MNISTCTL_MIRROR="ftp://there", MNISTCTL_OFFLINE="0")
+    assert (ran.returncode, listed.requests) == (2, [])
+    assert ran.stderr.startswith("mnistctl: MNISTCTL_MIRROR=ftp://there: not an http or https address")
+
+
 def test_eight_simultaneous_downloads_end_with_four_verified_files(mirrors, tmp_path):
     mirrors(cut, good)
     with ThreadPoolExecutor(8) as pool:
