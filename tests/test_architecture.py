@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "mnistctl"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-TREES = {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in SOURCES}
 DATA = ("data/idx.py", "data/datasets.py", "data/download.py")
 TORCH_FREE = (
     "cli/**/*.py",
@@ -23,6 +23,12 @@ TORCH_FREE = (
     "artifacts/rounding.py",
     *DATA,
 )
+
+
+@cache
+def trees():
+    """The syntax tree of each module, by its path in the package."""
+    return {str(path.relative_to(PACKAGE)): ast.parse(path.read_text()) for path in SOURCES}
 
 
 def in_command_line(name):
@@ -59,23 +65,23 @@ def test_backward_is_called_in_two_files():
 def test_only_the_output_folder_prints():
     printing = {
         name
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
     assert printing == {"cli/output/terminal.py"}
-    using_rich = [name for name, tree in TREES.items() if "rich" in imported_packages(tree)]
+    using_rich = [name for name, tree in trees().items() if "rich" in imported_packages(tree)]
     assert [name for name in using_rich if not name.startswith("cli/output/")] == []
 
 
 def test_only_the_command_line_uses_typer():
-    using_typer = [name for name, tree in TREES.items() if "typer" in imported_packages(tree)]
+    using_typer = [name for name, tree in trees().items() if "typer" in imported_packages(tree)]
     assert [name for name in using_typer if not name.startswith("cli/")] == []
 
 
 def test_core_names_no_options_and_no_commands_in_its_messages():
     named = []
-    for name, tree in TREES.items():
+    for name, tree in trees().items():
         ignored = set(docstrings(tree))
         if not in_command_line(name):
             strings = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
@@ -88,12 +94,12 @@ def test_core_names_no_options_and_no_commands_in_its_messages():
 
 
 def test_every_module_has_a_docstring():
-    assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
+    assert [name for name, tree in trees().items() if not ast.get_docstring(tree)] == []
 
 
 def test_names_of_modules_say_what_is_in_them():
     vague = {"utils", "util", "common", "base", "helpers", "helper", "manager", "misc"}
-    assert [name for name in TREES if vague & set(Path(name).with_suffix("").parts)] == []
+    assert [name for name in trees() if vague & set(Path(name).with_suffix("").parts)] == []
 
 
 def test_tests_mirror_the_folders_of_the_package():
@@ -109,7 +115,7 @@ def test_no_test_file_is_longer_than_400_lines():
 def test_no_function_of_the_core_is_longer_than_70_lines():
     assert [
         f"{name}: {node.name}"
-        for name, tree in TREES.items()
+        for name, tree in trees().items()
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef)
         and node.end_lineno - node.lineno >= 70

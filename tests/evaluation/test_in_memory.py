@@ -106,11 +106,12 @@ def test_classifiers_are_compared_without_a_file(labelled, no_files):
 
 @pytest.mark.parametrize("name", models.GENERATORS)
 def test_a_generator_is_evaluated_without_a_file(name, labelled, no_files, monkeypatch):
-    monkeypatch.setattr(fidelity, "FRECHET_RESAMPLES", 4)
+    monkeypatch.setattr(fidelity, "FRECHET_RESAMPLES", 2)
+    reference = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(784, 20), nn.Linear(20, 10)))
     net = models.load_generator(name).generator()
     generator = TrainedGenerator(name, net, checkpoint.digest(net.state_dict()))
     train, _ = datasets.load("sample", None, "train")
-    evaluation = evaluate_generator(generator, Classifier(untrained(0)), train, labelled, count=100)
+    evaluation = evaluate_generator(generator, reference, train, labelled, count=100)
     body = json.loads(json.dumps(evaluation.to_json()))
     assert body.keys() == GENERATOR_KEYS
     assert body["frechet"].keys() == {"value", "low", "high", "real_reference"}
