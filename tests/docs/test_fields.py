@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from stubs import IN_THREAD
 
 from mnistctl.artifacts import grids
 from mnistctl.data import datasets
@@ -132,7 +133,11 @@ PRINTED = {"already", "paths", "warnings"}  # with `train` and `trials`, as docs
         ("inference/predict", "Predictions", "eval {conv} --image {image}"),
         ("inference/generate", "GenerationResult", "generate {cgan} -n 10"),
         ("data/pictures", "ImportResult", "import {pictures} --as-is"),
-        ("trials/summary", "TrialsSummary", "trials logit -n 2 --epochs 1 --dataset sample --workers 1"),
+        (
+            "trials/summary",
+            "TrialsSummary",
+            f"trials logit -n 2 --epochs 1 --dataset sample {' '.join(IN_THREAD)}",
+        ),
     ],
 )
 def test_json_of_a_command_has_the_documented_keys(module, name, words, mnistctl, tmp_path, monkeypatch):

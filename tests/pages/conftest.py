@@ -53,10 +53,21 @@ def visit(chromium, tmp_path):
 
     A script in JavaScript that is given runs before those of the page.
     """
+    yield from visits(chromium, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def visit_for_module(chromium, tmp_path_factory):
+    """As `visit`, with tabs that stay open for all tests of a module."""
+    yield from visits(chromium, tmp_path_factory.mktemp("page"))
+
+
+def visits(chromium, folder):
+    """Yield a function as `visit` says, whose page is a file in `folder`; close its tabs at the end."""
     contexts = []
 
     def open_page(content, width=1000, height=900, script="", **options):
-        path = tmp_path / "page.html"
+        path = folder / "page.html"
         path.write_bytes(content)
         context = chromium.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)

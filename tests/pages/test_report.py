@@ -32,6 +32,12 @@ def tab(visit, made):
     return visit(made[0])
 
 
+@pytest.fixture(scope="module")
+def seen_tab(visit_for_module, made):
+    """A tab that tests only read: a page takes a second to open."""
+    return visit_for_module(made[0])
+
+
 @pytest.fixture
 def evaluation(made):
     return made[1]
@@ -44,21 +50,21 @@ def cards(tab):
     return [(int(each[1]), int(each[2]), int(each[4]), bool(each[3])) for each in found]
 
 
-def test_results_are_those_of_the_evaluation_with_an_interval(tab, evaluation):
-    text = tab.locator("#results").inner_text()
+def test_results_are_those_of_the_evaluation_with_an_interval(seen_tab, evaluation):
+    text = seen_tab.locator("#results").inner_text()
     low, high = wilson(round(evaluation.accuracy * 2), 200)
     assert f"{evaluation.accuracy:.2f} %" in text
     assert f"95 % interval {100 * low:.2f} to {100 * high:.2f} %" in text
     assert f"{evaluation.accuracy_without_label_issues:.2f} %" in text
     assert f"{evaluation.ece:.2f} %" in text
     assert f"{evaluation.loss:.4f}" in text
-    table = tab.locator(".confusion tbody tr").all()
+    table = seen_tab.locator(".confusion tbody tr").all()
     counts = [[cell.inner_text() or "0" for cell in row.locator("td").all()] for row in table]
     assert [[int(n) for n in row] for row in counts] == evaluation.confusion
 
 
-def test_every_misread_digit_is_shown_with_its_picture_and_disputed_labels_are_marked(tab, evaluation):
-    shown = cards(tab)
+def test_every_misread_digit_is_shown_with_its_picture_and_disputed_labels_are_marked(seen_tab, evaluation):
+    shown = cards(seen_tab)
     wrong = evaluation.mismatches
     assert sorted((index, label, predicted) for label, predicted, index, _ in shown) == list(
         zip(wrong.indices, wrong.true, wrong.predicted, strict=True)
@@ -68,7 +74,7 @@ def test_every_misread_digit_is_shown_with_its_picture_and_disputed_labels_are_m
         const { data } = card.querySelector('canvas').getContext('2d').getImageData(0, 0, 28, 28);
         return Array.from({ length: 784 }, (_, n) => data[4 * n]);
     }"""
-    first = tab.locator(".card").first.evaluate(script)
+    first = seen_tab.locator(".card").first.evaluate(script)
     assert first == digits().arrays.images[shown[0][2]].ravel().tolist()
 
 
@@ -121,18 +127,18 @@ def test_digit_opens_with_its_probabilities_and_goes_onto_the_canvas(tab, evalua
     assert not dialog.is_visible()
 
 
-def test_training_shows_curves_recipe_and_record(tab):
-    text = tab.locator("#training").inner_text()
+def test_training_shows_curves_recipe_and_record(seen_tab):
+    text = seen_tab.locator("#training").inner_text()
     for shown in ("mnistctl train logit", "Adam", "a processor", "test accuracy", "learning rate"):
         assert shown in text
-    assert tab.locator("#training svg").count() == 3
+    assert seen_tab.locator("#training svg").count() == 3
     assert "mismatches" not in text
 
 
-def test_training_with_held_out_digits_shows_their_losses_and_names_them(tab):
+def test_training_with_held_out_digits_shows_their_losses_and_names_them(seen_tab):
     record = RECORD | {"validation_losses": RECORD["test_losses"], "test_losses": None}
     script = "(record) => trainingOf({ record, model: 'x', parameters: 1, digest: 'x' })[0].outerHTML"
-    charts = tab.evaluate(script, record)
+    charts = seen_tab.evaluate(script, record)
     assert charts.count("<svg") == 3
     assert "validation accuracy" in charts
     assert "test" not in charts
