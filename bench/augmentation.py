@@ -81,7 +81,7 @@ def main() -> None:
     chosen["all"] = Augmentation(**AMOUNTS)
     augmenters = {name: Augmenter(augmentation, 0, 1, CPU) for name, augmentation in chosen.items()}
     variants: dict[str, Callable[[], object]] = {
-        "step": lambda: train_step(training, recipe, pixels, labels),
+        "step": lambda: train_step(training, pixels, labels),
         **{name: lambda each=each: each(pixels, labels) for name, each in augmenters.items()},
     }
     torch.set_num_threads(1)

@@ -61,12 +61,10 @@ def batches_of(name: str, digits: Digits) -> tuple[Callable[[], Iterator[object]
         adversarial = gan.GanTraining(recipe, 0, CPU)
         order = torch.randperm(len(digits))
         pairs = lambda: digits.batches(order, recipe.batch_size)  # noqa: E731
-        return lambda: (gan.train_step(adversarial, recipe, x, y) for x, y in pairs()), threads
+        return lambda: (gan.train_step(adversarial, x, y) for x, y in pairs()), threads
     training = ClassifierTraining(recipe, 0, CPU)
     training.net.train()
-    return lambda: (
-        train_step(training, recipe, x, y) for x, y in iterate_batches(training, recipe, digits, 1)
-    ), threads
+    return lambda: (train_step(training, x, y) for x, y in iterate_batches(training, digits, 1)), threads
 
 
 def serve(variant: str, names: list[str]) -> None:

@@ -39,7 +39,7 @@ def trains(name: str, data_dir: Path) -> Trained:
         recipe = replace(models.load_classifier(name), epochs=1)
         digits = [Digits.of(datasets.load("mnist", data_dir, split)[0], CPU) for split in ("train", "test")]
         training = ClassifierTraining(recipe, seed, CPU)
-        (epoch,) = (e for e in fit(training, recipe, digits[0], digits[1]) if isinstance(e, Epoch))
+        (epoch,) = (e for e in fit(training, digits[0], digits[1]) if isinstance(e, Epoch))
         return epoch.accuracy
 
     return train

@@ -31,7 +31,7 @@ CPU = torch.device("cpu")
 
 def ours(recipe: ClassifierRecipe, seed: int, train: Digits, test: Digits) -> Iterator[float]:
     """Test accuracy in percent after each epoch, with the package's training loop."""
-    for event in fit(ClassifierTraining(recipe, seed, CPU), recipe, train, test):
+    for event in fit(ClassifierTraining(recipe, seed, CPU), train, test):
         if isinstance(event, Epoch):
             yield event.accuracy
 

@@ -64,7 +64,7 @@ def main() -> None:
     for name in ("logit", "linear", "lstm", "conv", "swa"):
         recipe = models.load_classifier(name)
         training = ClassifierTraining(recipe, 0, CPU)
-        epoch = next(event for event in fit(training, recipe, train, test) if isinstance(event, Epoch))
+        epoch = next(event for event in fit(training, train, test) if isinstance(event, Epoch))
         header = make_header(name, recipe, epoch)
         before = peak_memory()
         with tempfile.TemporaryDirectory(dir=".") as folder_name:

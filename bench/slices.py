@@ -54,13 +54,13 @@ def main() -> None:
         training = trainings[name] = ClassifierTraining(recipe, 0, CPU)
         training.net, training.micro_batch_size = prepare(recipe.net()), size
         training.optimizer = recipe.optimizer(training.net.parameters())
-        train_step(training, recipe, pixels, labels)  # the first step also allocates
+        train_step(training, pixels, labels)  # the first step also allocates
     seconds: dict[str, list[float]] = {name: [] for name in trainings}
     for _ in range(ROUNDS):
         for name, training in trainings.items():
             start = time.perf_counter()
             for _ in range(STEPS):
-                train_step(training, recipe, pixels, labels)
+                train_step(training, pixels, labels)
             seconds[name].append(time.perf_counter() - start)
     body = {
         "machine": hardware_info() | {"threads": torch.get_num_threads(), "torch": torch.__version__},

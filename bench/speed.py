@@ -132,7 +132,7 @@ def ours(recipe: ClassifierRecipe | GanRecipe, digits: Digits, precision: str) -
         order = torch.randperm(len(digits))
         return lambda steps: sum(
             (
-                gan.train_step(training, recipe, x, y).sum()
+                gan.train_step(training, x, y).sum()
                 for x, y in itertools.islice(digits.batches(order, recipe.batch_size), steps)
             ),
             torch.zeros(()),
@@ -141,8 +141,8 @@ def ours(recipe: ClassifierRecipe | GanRecipe, digits: Digits, precision: str) -
     training.net.train()
     return lambda steps: sum(
         (
-            train_step(training, recipe, x, y)
-            for x, y in itertools.islice(iterate_batches(training, recipe, digits, 1), steps)
+            train_step(training, x, y)
+            for x, y in itertools.islice(iterate_batches(training, digits, 1), steps)
         ),
         torch.zeros(()),
     )
@@ -257,7 +257,7 @@ def flop(name: str, recipe: ClassifierRecipe | GanRecipe) -> float:
     if isinstance(recipe, GanRecipe):
         training = gan.GanTraining(recipe, 0, CPU)
         with FlopCounterMode(display=False) as counter:
-            gan.train_step(training, recipe, torch.zeros(2, 1, 28, 28), torch.zeros(2, dtype=torch.int64))
+            gan.train_step(training, torch.zeros(2, 1, 28, 28), torch.zeros(2, dtype=torch.int64))
         return counter.get_total_flops() / 2
     net = recipe.net()
     with FlopCounterMode(display=False) as counter:

@@ -10,6 +10,7 @@ of an epoch of MNIST is that of its steps and of scoring 10,000 digits.
 """
 
 import argparse
+import inspect
 import itertools
 import json
 import math
@@ -47,23 +48,25 @@ def endless_steps(name: str, precision: str) -> tuple[Iterator[object], Work | N
     recipe, digits = models.load(name), Digits.of(datasets.load("sample", None, "train")[0], cpu)
     default = getattr(config, "default_threads", None)  # the earlier version had one thread per core
     threads = default(recipe) if default else None
+    # The earlier version took the recipe in each call, although the training was made of it.
+    passed = (recipe,) if "recipe" in inspect.signature(gan.train_step).parameters else ()
     if isinstance(recipe, GanRecipe):
         adversarial = gan.GanTraining(recipe, 0, cpu, precision=precision)
         order = torch.arange(len(digits))
         pairs = itertools.chain.from_iterable(
             digits.batches(order, recipe.batch_size) for _ in itertools.count()
         )
-        return (gan.train_step(adversarial, recipe, x, y) for x, y in pairs), None, threads
+        return (gan.train_step(adversarial, *passed, x, y) for x, y in pairs), None, threads
     training = classifier.ClassifierTraining(recipe, 0, cpu, precision=precision)
     some = Digits(digits.images[: SCORED[name]], digits.labels[: SCORED[name]])
     batches = itertools.chain.from_iterable(
-        classifier.iterate_batches(training, recipe, digits, epoch) for epoch in itertools.count(1)
+        classifier.iterate_batches(training, *passed, digits, epoch) for epoch in itertools.count(1)
     )
 
     def steps() -> Iterator[object]:
         for x, y in batches:
             training.net.train()
-            yield classifier.train_step(training, recipe, x, y)
+            yield classifier.train_step(training, *passed, x, y)
 
     def score() -> object:
         # As `fit` does after an epoch. The earlier version scored in float32 whatever the precision was.

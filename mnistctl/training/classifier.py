@@ -36,7 +36,7 @@ from mnistctl.training.state import (
 
 
 class ClassifierTraining:
-    """The state of a classifier's training: net, optimizer, averaged weights, epochs done, seed.
+    """The state of a classifier's training: recipe, net, optimizer, averaged weights, epochs done, seed.
 
     No random state is part of it. Every random draw is a function of the seed and the epoch's number, so a
     resumed run draws what an uninterrupted one draws.
@@ -62,6 +62,7 @@ class ClassifierTraining:
         precision: str = "float32",
         initial_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
+        self.recipe = recipe
         self.autocast = autocast_for(precision, device)
         self.seed = seed + recipe.seed_offset
         torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights
@@ -79,7 +80,6 @@ class ClassifierTraining:
         if isinstance(recipe.loss, nn.Module):  # it may have tensors, and other runs need it unchanged
             self.loss = copy.deepcopy(recipe.loss).to(device)
         self.params = list(self.net.parameters())
-        self._make_optimizer = recipe.optimizer
         self.optimizer = make_optimizer(recipe.optimizer, self.params)
         plain = precision == "float32" and recipe.loss is None
         # After the optimizer, which may have added hooks to the parameters.
@@ -121,7 +121,7 @@ class ClassifierTraining:
             )
             epoch = int(number[""])
             restore_optimizer_state(
-                self.optimizer, self._make_optimizer, self.params, moments, stepped=epoch > 0
+                self.optimizer, self.recipe.optimizer, self.params, moments, stepped=epoch > 0
             )
             self.net.load_state_dict(net)
             if self.averaged_model is not None:
@@ -133,12 +133,7 @@ class ClassifierTraining:
 
 
 def fit(
-    training: ClassifierTraining,
-    recipe: ClassifierRecipe,
-    train: Digits,
-    scored: Digits,
-    *,
-    split: Scored = "test",
+    training: ClassifierTraining, train: Digits, scored: Digits, *, split: Scored = "test"
 ) -> Iterator[Progress | Epoch | AveragedWeights]:
     """Train from the epoch after `training.epoch` to the recipe's last one.
 
@@ -146,7 +141,6 @@ def fit(
 
     Args:
         training: the state to start from; it is trained in place.
-        recipe: the recipe that `training` was made of.
         train: the digits to train on.
         scored: the digits to score after every epoch.
         split: what these are.
@@ -159,6 +153,7 @@ def fit(
     Raises:
         DivergedError: a loss or a weight is no longer finite. That epoch is not yielded.
     """
+    recipe = training.recipe
     learning_rates = recipe.learning_rates()
     steps = math.ceil(len(train) / recipe.batch_size)
 
@@ -171,10 +166,10 @@ def fit(
         training.net.train()
         training.final_score = None
         loss_sum = torch.zeros((), device=train.device)
-        for step, (x, y) in enumerate(iterate_batches(training, recipe, train, epoch), start=1):
+        for step, (x, y) in enumerate(iterate_batches(training, train, epoch), start=1):
             for group in training.optimizer.param_groups:
                 group["lr"] = rates[step - 1]
-            loss_sum += train_step(training, recipe, x, y)
+            loss_sum += train_step(training, x, y)
             yield Progress(epoch, step, steps)
         loss = loss_sum.item() / steps  # the plain mean over the batches, label smoothing included
 
@@ -199,7 +194,7 @@ def fit(
         yield Epoch(epoch=epoch, lr=lr, loss=loss, accuracy=score.accuracy, seconds=seconds, **losses)
 
     if training.averaged_model is not None:
-        yield from _score_average(training, recipe, train, scored, split)
+        yield from _score_average(training, train, scored, split)
 
 
 def _diverged_error(epoch: int, loss: float, recipe: ClassifierRecipe) -> DivergedError:
@@ -211,7 +206,7 @@ def _diverged_error(epoch: int, loss: float, recipe: ClassifierRecipe) -> Diverg
 
 
 def iterate_batches(
-    training: ClassifierTraining, recipe: ClassifierRecipe, digits: Digits, epoch: int
+    training: ClassifierTraining, digits: Digits, epoch: int
 ) -> Iterator[tuple[Tensor, Labels]]:
     """The batches of one epoch: pixels [B, 1, 28, 28] in [-1, 1] and labels [B]; the last may be shorter.
 
@@ -219,11 +214,11 @@ def iterate_batches(
     epoch's steps continue the same stream of random numbers. The augmentation has streams of its own.
 
     Args:
-        training: the state, which has the seed.
-        recipe: the recipe that `training` was made of.
+        training: the state, which has the recipe and the seed.
         digits: the digits to train on.
         epoch: number of the epoch, counted from 1.
     """
+    recipe = training.recipe
     torch.manual_seed(derive_seed(training.seed, epoch))
     order = torch.randperm(len(digits)) if recipe.shuffle else torch.arange(len(digits))
     batches = digits.batches(order, recipe.batch_size)
@@ -234,43 +229,54 @@ def iterate_batches(
     yield from (augmenter(x, y) for x, y in batches)
 
 
-def train_step(training: ClassifierTraining, recipe: ClassifierRecipe, x: Tensor, y: Labels) -> Tensor:
+def train_step(training: ClassifierTraining, x: Tensor, y: Labels) -> Tensor:
     """Take one step of the optimizer on a batch, and return its loss.
-
-    Linear layers with relus have gradients that are written out, without autograd, except for mixed images.
-    A large batch passes another net in micro-batches that fit the processor's caches. Each one's loss is
-    weighted by its share of the batch, so that the gradients add up to those of the whole batch.
 
     Args:
         training: the state; its net must be in training mode.
-        recipe: the recipe that `training` was made of.
         x: pixels [B, 1, 28, 28] in [-1, 1].
         y: labels [B]; of mixed images, those of both.
 
     Returns:
         The batch's mean loss, label smoothing included: a tensor without dimensions, on the device.
     """
-    if training.perceptron is not None and isinstance(y, Tensor):
-        loss = training.perceptron.backward(x, y, recipe.label_smoothing)
-        optimizer_step(training.optimizer)
-        return loss
+    # Every parameter gets the gradient of the batch's mean loss.
+    loss = _set_gradients(training, x, y)
 
+    # The optimizer changes the weights, at the learning rate that `fit` has set.
+    optimizer_step(training.optimizer)
+
+    return loss
+
+
+def _set_gradients(training: ClassifierTraining, x: Tensor, y: Labels) -> Tensor:
+    """Set the gradient of each parameter to that of the batch's mean loss, and return this loss.
+
+    There are three ways. They differ in speed, and in their results only by rounding and dropout masks.
+    """
+    # The gradients of linear layers with relus are written out, without autograd, except for mixed images.
+    if training.perceptron is not None and isinstance(y, Tensor):
+        return training.perceptron.backward(x, y, training.recipe.label_smoothing)
+
+    # `backward` adds to the gradients that are there.
     for param in training.params:
         param.grad = None  # what optimizer.zero_grad() does, in a tenth of its time
 
-    if len(y) <= training.micro_batch_size:
+    # The usual way: forward through the net to the loss of the whole batch, then backward.
+    size = training.micro_batch_size
+    if len(y) <= size:
         loss = _loss(training, x, y)
         loss.backward()
-    else:
-        size = training.micro_batch_size
-        loss = torch.zeros((), device=x.device)
-        for micro_x, micro_y in zip(x.split(size), y.split(size), strict=True):
-            micro_loss = _loss(training, micro_x, micro_y) * (len(micro_y) / len(y))
-            micro_loss.backward()
-            loss += micro_loss.detach()
+        return loss.detach()
 
-    optimizer_step(training.optimizer)
-    return loss.detach()
+    # The same for a large batch, in micro-batches that fit the processor's caches. Each loss is weighted
+    # by its share of the batch, so that the gradients add up to those of the whole batch.
+    loss = torch.zeros((), device=x.device)
+    for micro_x, micro_y in zip(x.split(size), y.split(size), strict=True):
+        micro_loss = _loss(training, micro_x, micro_y) * (len(micro_y) / len(y))
+        micro_loss.backward()
+        loss += micro_loss.detach()
+    return loss
 
 
 def _loss(training: ClassifierTraining, x: Tensor, y: Labels) -> Tensor:
@@ -283,7 +289,7 @@ def _loss(training: ClassifierTraining, x: Tensor, y: Labels) -> Tensor:
 
 
 def _score_average(
-    training: ClassifierTraining, recipe: ClassifierRecipe, train: Digits, scored: Digits, split: Scored
+    training: ClassifierTraining, train: Digits, scored: Digits, split: Scored
 ) -> Iterator[AveragedWeights]:
     """Score the averaged weights, then recompute their batch norm statistics and score them once more.
 
@@ -291,13 +297,13 @@ def _score_average(
     batches, in training mode with dropout on, as `torch.optim.swa_utils.update_bn` takes them.
     """
     assert training.averaged_model is not None
-    first = recipe.first_averaged
+    recipe = training.recipe
     net = training.averaged_model.module
 
     def averaged(*, recomputed: bool) -> AveragedWeights:
         score, _ = training.final_score = compute_score(net, scored)
         return AveragedWeights(
-            first=first,
+            first=recipe.first_averaged,
             last=recipe.epochs,
             accuracy=score.accuracy,
             recomputed=recomputed,
@@ -310,7 +316,7 @@ def _score_average(
 
     if has_batch_norm(net):
         started = time.perf_counter()
-        batches = iterate_batches(training, recipe, train, recipe.epochs + 1)
+        batches = iterate_batches(training, train, recipe.epochs + 1)
         with training.autocast():
             update_bn((x for x, _ in batches), net)
         yield averaged(recomputed=True)

@@ -35,7 +35,7 @@ _G_OPTIMIZER, _D_OPTIMIZER = "drawer", "judge"
 
 
 class GanTraining:
-    """The state of a GAN's training: both nets, their optimizers, epochs done, seed.
+    """The state of a GAN's training: recipe, both nets, their optimizers, epochs done, seed.
 
     No random state is part of it. Every random draw is a function of the seed and the epoch's number, so a
     resumed run draws what an uninterrupted one draws.
@@ -61,6 +61,7 @@ class GanTraining:
         precision: str = "float32",
         initial_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
+        self.recipe = recipe
         self.autocast = autocast_for(precision, device)
         self.seed = seed + recipe.seed_offset
         torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights, the generator's first
@@ -71,7 +72,6 @@ class GanTraining:
             set_initial_weights(both, initial_weights)
         self.g_params = list(self.generator.parameters())
         self.d_params = list(self.discriminator.parameters())
-        self._make_optimizer = recipe.optimizer
         self.g_optimizer = make_optimizer(recipe.optimizer, self.g_params)
         self.d_optimizer = make_optimizer(recipe.optimizer, self.d_params)
         self.epoch = 0
@@ -104,7 +104,7 @@ class GanTraining:
                 (self.g_optimizer, self.g_params, g_moments),
                 (self.d_optimizer, self.d_params, d_moments),
             ):
-                restore_optimizer_state(optimizer, self._make_optimizer, params, moments, stepped=epoch > 0)
+                restore_optimizer_state(optimizer, self.recipe.optimizer, params, moments, stepped=epoch > 0)
             self.generator.load_state_dict(generator)
             self.discriminator.load_state_dict(discriminator)
         except (KeyError, RuntimeError) as error:
@@ -112,12 +112,11 @@ class GanTraining:
         self.epoch = epoch
 
 
-def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Progress | GanEpoch]:
+def fit(training: GanTraining, train: Digits) -> Iterator[Progress | GanEpoch]:
     """Train both nets from the epoch after `training.epoch` to the recipe's last one.
 
     Args:
         training: the state to start from; it is trained in place.
-        recipe: the recipe that `training` was made of.
         train: the digits to train on; a last short batch of an epoch is dropped.
 
     Yields:
@@ -126,6 +125,7 @@ def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Pro
     Raises:
         DivergedError: a loss or a weight is no longer finite. That epoch is not yielded.
     """
+    recipe = training.recipe
     steps = len(train) // recipe.batch_size
 
     for epoch in range(training.epoch + 1, recipe.epochs + 1):
@@ -143,7 +143,7 @@ def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Pro
         for step, (x, y) in enumerate(train.batches(order, recipe.batch_size), start=1):
             for group in training.g_optimizer.param_groups + training.d_optimizer.param_groups:
                 group["lr"] = rates[step - 1]
-            losses.append(train_step(training, recipe, x, y))
+            losses.append(train_step(training, x, y))
             yield Progress(epoch, step, steps)
         d_loss, g_loss = (statistics.median(each) for each in torch.stack(losses).T.tolist())
 
@@ -161,7 +161,7 @@ def fit(training: GanTraining, recipe: GanRecipe, train: Digits) -> Iterator[Pro
         yield GanEpoch(epoch, ended, d_loss, g_loss, time.perf_counter() - started)
 
 
-def train_step(training: GanTraining, recipe: GanRecipe, real: Tensor, labels: Tensor) -> Tensor:
+def train_step(training: GanTraining, real: Tensor, labels: Tensor) -> Tensor:
     """Take one step of the discriminator, then one of the generator.
 
     Goodfellow et al., arXiv 1406.2661, algorithm 1, with the non-saturating loss of the generator (section 3
@@ -170,14 +170,13 @@ def train_step(training: GanTraining, recipe: GanRecipe, real: Tensor, labels: T
 
     Args:
         training: the state; its nets must be in training mode.
-        recipe: the recipe that `training` was made of.
         real: pixels of real digits [B, 1, 28, 28] in [-1, 1].
         labels: their labels [B].
 
     Returns:
         The losses of the discriminator and the generator: [2], on the device.
     """
-    generator, discriminator = training.generator, training.discriminator
+    recipe, generator, discriminator = training.recipe, training.generator, training.discriminator
     noise = torch.randn(len(real), NOISE_SIZE, 1, 1, device=real.device)
     fake_condition = recipe.condition(torch.randint(10, (len(real),), device=real.device))
     real_targets = torch.empty(len(real), device=real.device).uniform_(*recipe.real_targets)

@@ -142,7 +142,7 @@ class ClassifierTask:
     """Train a classifier, score it after every epoch, and list its errors at the end."""
 
     def __init__(self, context: TrainingContext, recipe: ClassifierRecipe) -> None:
-        self._context, self._recipe = context, recipe
+        self._context = context
         self._training = classifier.ClassifierTraining(
             recipe,
             context.seed,
@@ -169,12 +169,12 @@ class ClassifierTask:
         return describe_training_set(context.train, context.dataset, context.holdout)
 
     def check_data(self) -> Sequence[Warned]:
-        context = self._context
-        return check_data(self.training_set, context.train, context.scored, shuffle=self._recipe.shuffle)
+        context, recipe = self._context, self._training.recipe
+        return check_data(self.training_set, context.train, context.scored, shuffle=recipe.shuffle)
 
     def fit(self) -> Iterator[Progress | Epoch | AveragedWeights]:
         split = self._context.split
-        for event in classifier.fit(self._training, self._recipe, self._train, self._scored, split=split):
+        for event in classifier.fit(self._training, self._train, self._scored, split=split):
             if isinstance(event, AveragedWeights):
                 self._swa.append(event)
             yield event
@@ -233,7 +233,7 @@ class GanTask:
     """Train a generator against a discriminator, and draw a grid of generated images after every epoch."""
 
     def __init__(self, context: TrainingContext, recipe: GanRecipe) -> None:
-        self._context, self._recipe = context, recipe
+        self._context = context
         self._training = gan.GanTraining(
             recipe,
             context.seed,
@@ -277,8 +277,8 @@ class GanTask:
         return ()  # they are shuffled, and no digits are scored
 
     def fit(self) -> Iterator[Progress | GanEpoch]:
-        paths = grid_paths(self._context.run_path, self._recipe.epochs)
-        for event in gan.fit(self._training, self._recipe, self._train):
+        paths = grid_paths(self._context.run_path, self._training.recipe.epochs)
+        for event in gan.fit(self._training, self._train):
             if isinstance(event, GanEpoch):
                 images = generate_images(self._training.generator, *self._fixed_inputs).numpy()
                 self._grids.append(make_grid(images, self._columns))
@@ -302,7 +302,7 @@ class GanTask:
         weights = self._training.net_state()
         checkpoint.save(files.with_ending(run_path, "safetensors"), checkpoint.NET, header, weights)
         write_log(files.with_ending(run_path, "jsonl"), progress.gan_epochs)
-        for path, grid in zip(grid_paths(run_path, self._recipe.epochs), self._grids, strict=True):
+        for path, grid in zip(grid_paths(run_path, self._training.recipe.epochs), self._grids, strict=True):
             write_png(path, grid)  # those of earlier sessions may have been deleted since
         frames = [with_caption(grid, f"epoch {epoch}") for epoch, grid in enumerate(self._grids, 1)]
         write_gif(files.with_ending(run_path, "gif"), frames, seconds=1.0)

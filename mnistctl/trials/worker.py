@@ -145,28 +145,23 @@ def _train_arms(
         for arm, recipe in recipes.items()
     }
     if len(recipes) == 2:
-        _train_pair(recipes, trainings, train, scored)
+        _train_pair(trainings, train, scored)
     else:
-        for arm, recipe in recipes.items():
-            for _ in fit(trainings[arm], recipe, train, scored):
+        for training in trainings.values():
+            for _ in fit(training, train, scored):
                 pass
     yield from trainings.items()
 
 
-def _train_pair(
-    recipes: Mapping[str, ClassifierRecipe],
-    trainings: Mapping[str, ClassifierTraining],
-    train: Digits,
-    scored: Digits,
-) -> None:
+def _train_pair(trainings: Mapping[str, ClassifierTraining], train: Digits, scored: Digits) -> None:
     """Train the averaged arm and the baseline. The epochs that both share are trained once."""
-    fork = shared_epochs(recipes[BASELINE], recipes[AVERAGED])
     baseline, averaged = trainings[BASELINE], trainings[AVERAGED]
-    for event in fit(averaged, recipes[AVERAGED], train, scored):
+    fork = shared_epochs(baseline.recipe, averaged.recipe)
+    for event in fit(averaged, train, scored):
         if isinstance(event, Epoch) and event.epoch == fork:
             # `restore` copies the tensors. It takes the weights, and not their average if that has begun.
             baseline.restore(averaged.state())
-    for _ in fit(baseline, recipes[BASELINE], train, scored):
+    for _ in fit(baseline, train, scored):
         pass
 
 

@@ -33,8 +33,8 @@ def augmented(name="conv", augment=ALL, **changes):
     return replace(models.load(name), augment=augment, **changes)
 
 
-def epochs(training, recipe, digits):
-    return [replace(e, seconds=0) for e in fit(training, recipe, *digits) if isinstance(e, Epoch)]
+def epochs(training, digits):
+    return [replace(e, seconds=0) for e in fit(training, *digits) if isinstance(e, Epoch)]
 
 
 @pytest.mark.parametrize("name", ["conv", "swa", "linear"])
@@ -42,13 +42,13 @@ def test_resumed_training_ends_with_the_bits_of_an_uninterrupted_one(name, digit
     recipe = augmented(name, epochs=3, batch_size=50)
     subset = some(digits, 120), some(digits, 20)
     whole, first, second = (ClassifierTraining(recipe, 4, CPU) for _ in range(3))
-    expected = epochs(whole, recipe, subset)
-    events = fit(first, recipe, *subset)
+    expected = epochs(whole, subset)
+    events = fit(first, *subset)
     while first.epoch < 1:
         if isinstance(next(events), Epoch):
             torch.rand(3)  # random draws of the caller between epochs change nothing
     second.restore({key: value.clone() for key, value in first.state().items()})
-    assert epochs(second, recipe, subset) == expected[1:]
+    assert epochs(second, subset) == expected[1:]
     assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
 
 
@@ -65,10 +65,9 @@ def test_best_augments_its_images():
 def test_order_and_dropout_masks_are_those_without_augmentation(digits):
     recipe = augmented(augment=replace(ALL, mixup=0), batch_size=50)
     plain = replace(recipe, augment=Augmentation())
-    training = ClassifierTraining(recipe, 0, CPU)
     after = []
     for each in (recipe, plain):
-        batches = iterate_batches(training, each, some(digits, 120), 2)
+        batches = iterate_batches(ClassifierTraining(each, 0, CPU), some(digits, 120), 2)
         after.append([(x, y, torch.rand(3)) for x, y in batches])  # the latter as dropout masks
     for ours, theirs in zip(*after, strict=True):
         assert all(map(torch.equal, ours[1:], theirs[1:]))
@@ -80,7 +79,7 @@ def test_epochs_differ_and_are_functions_of_the_seed(digits):
 
     def images(seed, epoch):
         training = ClassifierTraining(recipe, seed, CPU)
-        return next(iter(iterate_batches(training, recipe, some(digits, 100), epoch)))[0]
+        return next(iter(iterate_batches(training, some(digits, 100), epoch)))[0]
 
     assert torch.equal(images(0, 1), images(0, 1))
     assert not torch.equal(images(0, 1), images(0, 2))
@@ -97,7 +96,7 @@ def test_loss_of_mixed_images_is_the_weighted_sum_for_both_labels(name, loss, di
     training = ClassifierTraining(recipe, 0, CPU)
     training.net.eval()  # dropout off: its masks depend on the micro-batches
     x, labels = digits.take(slice(0, 250))
-    result = train_step(training, recipe, x, MixedLabels(labels, labels.flip(0), 0.3))
+    result = train_step(training, x, MixedLabels(labels, labels.flip(0), 0.3))
     ours = [p.grad.clone() for p in training.net.parameters()]
     training.net.zero_grad()
     logits = training.net(x)

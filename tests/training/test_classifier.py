@@ -34,8 +34,8 @@ def some(digits, n):
     return Digits(digits.images[:n], digits.labels[:n])
 
 
-def epochs(training, recipe, digits):
-    return [e for e in fit(training, recipe, *digits) if isinstance(e, Epoch)]
+def epochs(training, digits):
+    return [e for e in fit(training, *digits) if isinstance(e, Epoch)]
 
 
 def test_pixels_are_scaled_to_minus_one_to_one(digits):
@@ -54,7 +54,7 @@ def test_train_step_of_logit_equals_the_gradient_computed_by_hand(digits):
     logits = x @ weight.T + linear.bias.detach().double()
     gradient = (logits.softmax(1) - F.one_hot(labels, 10)).T @ x / 100
     training.optimizer.param_groups[0]["lr"] = 0.04
-    train_step(training, recipe, pixels, labels)
+    train_step(training, pixels, labels)
     torch.testing.assert_close(
         linear.weight.detach().double(), weight - 0.04 * gradient, rtol=1e-4, atol=1e-6
     )
@@ -70,7 +70,7 @@ def test_hooks_that_the_optimizer_adds_to_parameters_are_called(digits):
     recipe = replace(models.load("linear"), optimizer=make_optimizer)
     training = ClassifierTraining(recipe, seed=0, device=CPU)
     before = copy.deepcopy(training.net.state_dict())
-    train_step(training, recipe, *digits[0].take(slice(0, 100)))
+    train_step(training, *digits[0].take(slice(0, 100)))
     assert all(map(torch.equal, before.values(), training.net.state_dict().values()))
 
 
@@ -80,7 +80,7 @@ def test_micro_batches_give_the_gradients_and_the_loss_of_the_whole_batch(digits
     training = ClassifierTraining(recipe, 0, CPU)
     assert training.micro_batch_size == 200
     training.net.eval()  # dropout off: its masks depend on the micro-batches
-    loss = train_step(training, recipe, pixels, labels)
+    loss = train_step(training, pixels, labels)
     gradients = [p.grad.clone() for p in training.net.parameters()]
     training.net.zero_grad()
     plain = recipe.net()
@@ -103,7 +103,7 @@ def test_same_seed_gives_same_weights_and_another_seed_does_not(digits):
     digests = []
     for seed in (0, 0, 1):
         training = ClassifierTraining(recipe, seed, CPU)
-        epochs(training, recipe, subset)
+        epochs(training, subset)
         digests.append(checkpoint.digest(training.net.state_dict()))
     assert digests[0] == digests[1] != digests[2]
 
@@ -116,15 +116,15 @@ def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, digi
     recipe = replace(models.load(name), epochs=2, batch_size=20)
     subset = some(digits[0], 40), some(digits[1], 20)
     whole = ClassifierTraining(recipe, 0, CPU)
-    expected = epochs(whole, recipe, subset)
+    expected = epochs(whole, subset)
     first, second = ClassifierTraining(recipe, 0, CPU), ClassifierTraining(recipe, 0, CPU)
-    events = fit(first, recipe, *subset)
+    events = fit(first, *subset)
     while first.epoch < 1:
         if isinstance(next(events), Epoch):
             torch.rand(3)  # random draws of the caller between epochs change nothing
     checkpoint.save(tmp_path / "half", checkpoint.RUN, {}, first.state())
     second.restore(checkpoint.load(tmp_path / "half", checkpoint.RUN)[1])
-    rest = epochs(second, recipe, subset)
+    rest = epochs(second, subset)
     assert [replace(e, seconds=0) for e in rest] == [replace(e, seconds=0) for e in expected[1:]]
     assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
 
@@ -132,7 +132,7 @@ def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, digi
 def test_learning_rate_of_every_step_is_that_of_the_schedule(digits):
     recipe = replace(models.load("fast"), epochs=2, batch_size=100)
     training, rates = ClassifierTraining(recipe, 0, CPU), []
-    for event in fit(training, recipe, some(digits[0], 450), some(digits[1], 100)):
+    for event in fit(training, some(digits[0], 450), some(digits[1], 100)):
         if isinstance(event, Progress):
             rates.append(training.optimizer.param_groups[0]["lr"])
     assert tuple(rates) == recipe.lr_schedule(0.01, 10)
@@ -147,7 +147,7 @@ def test_averaged_epochs_keep_the_rate_of_the_first_of_them_whatever_the_schedul
 def test_learning_rate_far_too_high_raises_diverged_error(digits):
     recipe = replace(models.load("linear"), epochs=3, peak_lr=1e12)
     with pytest.raises(DivergedError, match=r"no longer a finite number .*peak learning rate"):
-        list(fit(ClassifierTraining(recipe, 0, CPU), recipe, *digits))
+        list(fit(ClassifierTraining(recipe, 0, CPU), *digits))
 
 
 def test_mismatches_are_the_misclassified_digits(digits):
@@ -180,8 +180,8 @@ def normed():
 def test_weight_averaging_adds_events_and_changes_no_epoch(digits, normed):
     subset = (some(digits[0], 600), some(digits[1], 300))
     baseline = replace(normed, lr_schedule=lambda peak, n: normed.learning_rates(), swa_fraction=None)
-    expected = list(fit(ClassifierTraining(normed, 1, CPU), normed, *subset))
-    plain = list(fit(ClassifierTraining(baseline, 1, CPU), baseline, *subset))
+    expected = list(fit(ClassifierTraining(normed, 1, CPU), *subset))
+    plain = list(fit(ClassifierTraining(baseline, 1, CPU), *subset))
     epochs_of_averaged = [replace(e, seconds=0) for e in expected if isinstance(e, Epoch)]
     assert epochs_of_averaged == [replace(e, seconds=0) for e in plain if isinstance(e, Epoch)]
     assert [(type(e).__name__, e.first, e.last, e.recomputed) for e in expected[-2:]] == [
@@ -195,7 +195,7 @@ def test_averaged_weights_are_the_mean_over_the_averaged_epochs(digits, normed):
     subset = (some(digits[0], 600), some(digits[1], 300))
     training = ClassifierTraining(normed, 2, CPU)
     after = {}
-    for event in fit(training, normed, *subset):
+    for event in fit(training, *subset):
         if isinstance(event, Epoch):
             after[event.epoch] = [p.detach().double().clone() for p in training.net.parameters()]
     assert training.final_net is not training.net
@@ -207,9 +207,9 @@ def test_averaged_weights_are_the_mean_over_the_averaged_epochs(digits, normed):
 def test_recomputed_batch_norm_statistics_are_the_mean_over_training_batches(digits, normed):
     subset = (some(digits[0], 600), some(digits[1], 300))
     training = ClassifierTraining(normed, 3, CPU)
-    *_, stale, recomputed = fit(training, normed, *subset)
+    *_, stale, recomputed = fit(training, *subset)
     convolution, norm = training.final_net[0], training.final_net[1]
-    batches = [x for x, _ in iterate_batches(training, normed, subset[0], normed.epochs + 1)]
+    batches = [x for x, _ in iterate_batches(training, subset[0], normed.epochs + 1)]
     with torch.no_grad():
         outputs = [convolution(x).double() for x in batches]
     means = torch.stack([y.mean((0, 2, 3)) for y in outputs]).mean(0)
@@ -226,7 +226,7 @@ def test_recomputed_batch_norm_statistics_are_the_mean_over_training_batches(dig
 def test_final_net_is_scored_once(averaged, digits, normed):
     recipe = normed if averaged else replace(normed, swa_fraction=None, epochs=2)
     training = ClassifierTraining(recipe, 0, CPU)
-    *_, last = fit(training, recipe, some(digits[0], 600), some(digits[1], 300))
+    *_, last = fit(training, some(digits[0], 600), some(digits[1], 300))
     score, logits = training.final_score
     assert (score.loss, score.accuracy) == (last.test_loss, last.accuracy)
     expected, expected_logits = compute_score(training.final_net, some(digits[1], 300))
@@ -241,14 +241,14 @@ def test_averaged_run_is_restored_with_its_average(name, digits, normed):
     recipe = normed if name == "wsimple" else replace(models.load(name), epochs=3, batch_size=100)
     subset = (some(digits[0], 300), some(digits[1], 100))
     whole = ClassifierTraining(recipe, 4, CPU)
-    list(fit(whole, recipe, *subset))
+    list(fit(whole, *subset))
     halfway = ClassifierTraining(recipe, 4, CPU)
-    for event in fit(halfway, recipe, *subset):
+    for event in fit(halfway, *subset):
         if isinstance(event, Epoch) and event.epoch == recipe.epochs - 1:
             break
     resumed = ClassifierTraining(recipe, 4, CPU)
     resumed.restore(halfway.state())
-    list(fit(resumed, recipe, *subset))
+    list(fit(resumed, *subset))
     assert checkpoint.digest(resumed.final_net.state_dict()) == checkpoint.digest(
         whole.final_net.state_dict()
     )
@@ -283,7 +283,7 @@ def test_bf16_run_computes_in_bfloat16_and_scores_the_final_net_in_float32(digit
     training.net[-1].register_forward_hook(
         lambda module, args, out: modes.append((module.training, out.dtype))
     )
-    (epoch,) = epochs(training, recipe, (some(digits[0], 500), some(digits[1], 200)))
+    (epoch,) = epochs(training, (some(digits[0], 500), some(digits[1], 200)))
     assert set(modes) == {(True, torch.bfloat16), (False, torch.bfloat16)}
     assert training.final_score is None  # ClassifierTask scores it, in float32
     assert epoch.loss < 2.3

@@ -36,8 +36,8 @@ def some(digits, n):
     return Digits(digits.images[:n], digits.labels[:n])
 
 
-def rows(training, recipe, digits):
-    return [replace(e, seconds=0, ended="") for e in fit(training, recipe, digits) if isinstance(e, GanEpoch)]
+def rows(training, digits):
+    return [replace(e, seconds=0, ended="") for e in fit(training, digits) if isinstance(e, GanEpoch)]
 
 
 def small(**given):
@@ -102,7 +102,7 @@ def test_train_step_equals_the_plainly_written_steps(name, digits, doubles):
     theirs, g_gradients, d_gradients = train_plainly(recipe, 5, real, labels, 2)
     training = GanTraining(recipe, 5, CPU)
     torch.manual_seed(1)
-    ours = [train_step(training, recipe, real, labels) for _ in range(2)]
+    ours = [train_step(training, real, labels) for _ in range(2)]
     torch.testing.assert_close(torch.stack(ours).double(), torch.tensor(theirs), rtol=1e-6, atol=1e-6)
     for weights, gradients in ((training.g_params, g_gradients), (training.d_params, d_gradients)):
         for weight, gradient in zip(weights, gradients, strict=True):
@@ -125,7 +125,7 @@ def test_loss_of_a_confident_discriminator_is_exact_under_bfloat16(digits):
     recipe = small(discriminator=Confident)
     training = GanTraining(recipe, 0, CPU)
     training.autocast = lambda: torch.autocast("cpu", torch.bfloat16)
-    d_loss, _ = train_step(training, recipe, *digits.take(slice(0, 20)))
+    d_loss, _ = train_step(training, *digits.take(slice(0, 20)))
     # Of real digits 20 (1 - target) between 0 and 4, of generated ones 20.
     assert 20 < float(d_loss) < 24
     assert d_loss.dtype == torch.float32
@@ -141,15 +141,15 @@ def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, prec
         whole = GanTraining(recipe, 0, CPU, precision=precision)
     except UsageError as error:
         pytest.skip(str(error))
-    losses = rows(whole, recipe, subset)
+    losses = rows(whole, subset)
     first, second = (GanTraining(recipe, 0, CPU, precision=precision) for _ in range(2))
-    events = fit(first, recipe, subset)
+    events = fit(first, subset)
     while first.epoch < 1:
         next(events)
     torch.rand(3)  # random draws of the caller between epochs change nothing
     checkpoint.save(tmp_path / "half", checkpoint.RUN, {}, first.state())
     second.restore(checkpoint.load(tmp_path / "half", checkpoint.RUN)[1])
-    assert rows(second, recipe, subset) == losses[1:]
+    assert rows(second, subset) == losses[1:]
     assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
 
 
@@ -163,13 +163,13 @@ def test_state_of_another_run_is_refused():
 def test_epoch_uses_each_digit_at_most_once_and_drops_a_short_last_batch(digits, monkeypatch):
     subset, seen = Digits(digits.images[:50], torch.arange(50)), []
 
-    def record_labels(training, recipe, real, labels):
+    def record_labels(training, real, labels):
         seen.append(labels)
         return torch.tensor([float(len(seen)), 10.0 * len(seen)])
 
     monkeypatch.setattr(gan, "train_step", record_labels)
     recipe = small(epochs=2)
-    events = list(fit(GanTraining(recipe, 0, CPU), recipe, subset))
+    events = list(fit(GanTraining(recipe, 0, CPU), subset))
     assert [(e.done, e.total) for e in events if isinstance(e, Progress)] == [(1, 2), (2, 2)] * 2
     first, second = torch.cat(seen[:2]), torch.cat(seen[2:])
     assert len(set(first.tolist())) == len(set(second.tolist())) == 40
@@ -195,7 +195,7 @@ def test_frozen_and_whole_parameters_are_left_alone(digits):
     )
     check_recipe(recipe, "a recipe")
     training = GanTraining(recipe, 0, CPU)
-    assert len(rows(training, recipe, some(digits, 20))) == 1
+    assert len(rows(training, some(digits, 20))) == 1
     assert training.generator.second[0].weight.equal(torch.eye(10))
 
 
@@ -203,7 +203,7 @@ def test_same_seed_gives_same_nets_and_another_seed_does_not(digits):
     digests = []
     for seed in (0, 0, 1):
         training = GanTraining(small(), seed, CPU)
-        rows(training, small(), some(digits, 40))
+        rows(training, some(digits, 40))
         digests.append(checkpoint.digest(training.net_state()))
     assert digests[0] == digests[1] != digests[2]
 
@@ -211,7 +211,7 @@ def test_same_seed_gives_same_nets_and_another_seed_does_not(digits):
 def test_learning_rate_far_too_high_raises_diverged_error(digits):
     recipe = small(peak_lr=1e30)
     with pytest.raises(DivergedError, match=r"no longer a finite number .*peak learning rate"):
-        list(fit(GanTraining(recipe, 0, CPU), recipe, some(digits, 40)))
+        list(fit(GanTraining(recipe, 0, CPU), some(digits, 40)))
 
 
 def test_cgan_has_a_constant_learning_rate():

@@ -115,9 +115,9 @@ def test_shared_epochs_are_trained_once(own, monkeypatch):
     epochs = []
     batches = classifier.iterate_batches
 
-    def counting_batches(training, recipe, train, epoch):
+    def counting_batches(training, train, epoch):
         epochs.append(epoch)
-        return batches(training, recipe, train, epoch)
+        return batches(training, train, epoch)
 
     monkeypatch.setattr(classifier, "iterate_batches", counting_batches)
     run_trial("swa", 0, make_settings(own, epochs=5, batch_size=600))
