@@ -1,6 +1,6 @@
 """Time the training steps and the scoring of every model with this version and with an earlier one.
 
-    python bench/versions.py FOLDER [--precision bf16] [--rounds N] [--out FILE] [MODEL ...]
+    python bench/versions.py FOLDER [--precision bf16] [--threads N] [--rounds N] [--out FILE] [MODEL ...]
 
 FOLDER is a checkout of the earlier version (after the folders `training/` and `nn/` came to be). Each version
 has a process of its own, with the threads and the wait policy that its `mnistctl train` uses. They take
@@ -76,12 +76,13 @@ def endless_steps(name: str, precision: str) -> tuple[Iterator[object], Work | N
     return steps(), score, threads
 
 
-def serve(name: str, precision: str) -> None:
+def serve(name: str, precision: str, threads: int | None) -> None:
     """For each line of stdin, take steps and score; print the seconds of a step and of an image as JSON."""
     from mnistctl.nn.device import tune_malloc
 
     tune_malloc()
-    steps, score, threads = endless_steps(name, precision)
+    steps, score, default = endless_steps(name, precision)
+    threads = threads or default
     if threads is not None:
         import torch
 
@@ -102,7 +103,9 @@ def serve(name: str, precision: str) -> None:
         print(json.dumps([*times, peak]), flush=True)
 
 
-def start(version: str, folder: Path, name: str, precision: str, stack: ExitStack) -> "subprocess.Popen[str]":
+def start(
+    version: str, folder: Path, name: str, settings: list[str], stack: ExitStack
+) -> "subprocess.Popen[str]":
     """The process of one version, warmed up."""
     from mnistctl.__main__ import SPINS  # which the earlier version lacks
 
@@ -111,7 +114,7 @@ def start(version: str, folder: Path, name: str, precision: str, stack: ExitStac
         environment.pop(variable, None)
     if version == "now":
         environment["GOMP_SPINCOUNT"] = SPINS
-    command = [sys.executable, __file__, str(folder), "--serve", name, "--precision", precision]
+    command = [sys.executable, __file__, str(folder), "--serve", name, *settings]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True, cwd=folder)
     stack.callback(process.kill)
@@ -120,11 +123,11 @@ def start(version: str, folder: Path, name: str, precision: str, stack: ExitStac
     return process
 
 
-def measure(name: str, precision: str, folders: dict[str, Path], rounds: int) -> dict[str, object]:
+def measure(name: str, settings: list[str], folders: dict[str, Path], rounds: int) -> dict[str, object]:
     """The result of one model."""
     times: dict[str, list[list[float]]] = {version: [] for version in VERSIONS}
     with ExitStack() as stack:
-        processes = {v: start(v, folder, name, precision, stack) for v, folder in folders.items()}
+        processes = {v: start(v, folder, name, settings, stack) for v, folder in folders.items()}
         for turn in range(rounds):
             for version in VERSIONS[:: 1 if turn % 2 else -1]:
                 process = processes[version]
@@ -157,11 +160,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--precision", default="float32")
+    parser.add_argument("--threads", type=int, help="for both versions, instead of their own number")
     parser.add_argument("--serve")
     options = parser.parse_intermixed_args()
     if options.serve:
-        serve(options.serve, options.precision)
+        serve(options.serve, options.precision, options.threads)
         return
+    settings = ["--precision", options.precision]
+    if options.threads:
+        settings += ["--threads", str(options.threads)]
     from mnistctl.nn.device import hardware_info
 
     commit = subprocess.run(
@@ -172,7 +179,7 @@ def main() -> None:
         check=True,
     ).stdout.strip()
     body = {
-        "command": f"python bench/versions.py FOLDER --precision {options.precision} "
+        "command": f"python bench/versions.py FOLDER {' '.join(settings)} "
         f"--rounds {options.rounds} {' '.join(options.models)}",
         "before": commit,
         "machine": hardware_info(),
@@ -180,7 +187,7 @@ def main() -> None:
     results: dict[str, object] = {}
     folders = {"before": options.folder.resolve(), "now": ROOT}
     for name in options.models:
-        results[name] = measure(name, options.precision, folders, options.rounds)
+        results[name] = measure(name, settings, folders, options.rounds)
         print(name, json.dumps(results[name]), flush=True)
     if options.out:
         options.out.write_text(json.dumps(body | {"models": results}, indent=1) + "\n")
