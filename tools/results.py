@@ -25,6 +25,8 @@ from mnistctl.trials.journal import TrialsJournal
 
 ROOT = Path(__file__).parents[1]
 SOURCE = "ktorch"  # of the published accuracies
+# Seconds that its documentation gives for 12 cores.
+PUBLISHED_SECONDS = {"logit": 1.65, "linear": 30.0, "conv": 380.0, "lstm": 780.0, "cgan": 2400.0}
 _SAME_TRAINING = {"swa": "conv", "wsimple": "simple"}  # averaged recipes train as these, which were timed
 
 
@@ -102,6 +104,9 @@ def make_page(records: Path) -> str:
         _COST,
         _table(_COST_HEAD, _cost_rows(costs)),
         _total(costs),
+        "## The original's time",
+        _TIMES,
+        _table(_TIMES_HEAD, _times_rows(read_runs(records / "clock"))),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -128,11 +133,20 @@ an upper bound. *Plain loop* is an estimate for an ordinary PyTorch loop (`plain
 processor time multiplied by that loop's slowdown in `records/speed.json`, which was measured on training
 passes alone. Models that are not in that record have no estimate."""
 
+_TIMES = """\
+Whole runs, each alone on the machine, next to the times that ktorch's documentation gives for a 12-core i7.
+*Ratio* is our time divided by the original's: above 1, the fewer cores here lose. Our time includes scoring
+the test images after every epoch. The records are in `records/clock/`."""
+
 _FULL_HEAD = "model | published: n | mean | here: n | mean | SD | interval | difference | interval | records"
 _SHORT_HEAD = "record | model | data set | epochs | precision | seeds | accuracy | SD | published, in full"
 _GENERATORS_HEAD = (
     "record | epochs | precision | losses: discriminator | generator | Fréchet distance | of real images "
     "| conditional accuracy, %"
+)
+_TIMES_HEAD = (
+    "model | epochs | original, 12 cores, s | here, s | threads | precision | ratio | accuracy "
+    "| processor type"
 )
 _COST_HEAD = "record | command | clock, s | processor, s | plain loop, s | processor type"
 
@@ -380,6 +394,16 @@ def _total(costs: Sequence[Cost]) -> str:
         f"A plain loop would take about {plain_loop:.1f} hours for the runs with an estimate, "
         f"{plain_loop / ours:.2f} times as long."
     )
+
+
+def _times_rows(runs: dict[str, RunRecord]) -> Iterator[Sequence[object]]:
+    for model, published in PUBLISHED_SECONDS.items():
+        for run in (run for run in runs.values() if run.model == model):
+            accuracy = "" if run.accuracy is None else f"{run.accuracy:.2f}"
+            yield (
+                *(model, run.recipe.epochs, f"{published:,g}", f"{run.seconds:,.1f}", run.threads),
+                *(run.precision, f"{run.seconds / published:.2f}", accuracy, run.machine.processor),
+            )
 
 
 if __name__ == "__main__":
