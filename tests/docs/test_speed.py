@@ -1,7 +1,10 @@
 """docs/speed.md: every figure equals its record."""
 
 import json
+import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 SPEED = (ROOT / "docs/speed.md").read_text()
@@ -124,3 +127,70 @@ def test_times_of_two_versions_are_the_recorded_ones():
         cells += [f"{scored[version]:.1f}" if scored else "" for version in ("before", "now")]
         cells += [str(row["peak_mib"][version]) for version in ("before", "now")]
         assert f"| {name} | {' | '.join(cells)} |" in LINES
+
+
+def test_effects_of_two_threads_and_of_bfloat16_are_the_recorded_ones():
+    two = record("versions-two-threads")
+    assert "--threads 2" in two["command"]
+    step, ratio = (two["models"]["logit"][key] for key in ("milliseconds_of_a_step", "step_before_over_now"))
+    times = f"its step takes {step['now']:.2f} ms instead of {step['before']:.2f}"
+    assert f"{times}: {format_ratio(ratio)} (`records/versions-two-threads.json`)" in TEXT
+    bf16 = record("versions-bf16")
+    assert "--precision bf16" in bf16["command"]
+    epoch = format_ratio(bf16["models"]["simple"]["epoch_before_over_now"])
+    assert f"an epoch of SimpNet gains nothing: before / now is {epoch}" in TEXT
+    assert two["before"] == bf16["before"] == record("versions")["before"]
+
+
+def format_ratio(ratio):
+    return f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})"
+
+
+def test_ratios_before_and_now_are_the_recorded_ones():
+    before, now = record("speed-xeon"), record("speed-xeon-2")
+    assert before["machine"] == now["machine"]
+    for name in now["recipes"]:
+        cells = []
+        for ratio in ("plain", "pictures"):
+            cells += ratios_of(before, now, name, "times_as_long_as_ours", ratio)
+        cells += ratios_of(before, now, name, "share_of_mm")
+        cells += [
+            f"{run['one_epoch'][name]['training_seconds']:.2f}" if name in run["one_epoch"] else ""
+            for run in (before, now)
+        ]
+        assert f"| {name} | {' | '.join(cells)} |" in LINES
+
+
+def ratios_of(before, now, name, *keys):
+    """The value at `keys` of a recipe in both records, empty if a record lacks the recipe."""
+    cells = []
+    for run in (before, now):
+        value = run["recipes"].get(name)
+        for key in keys:
+            value = value and value[key]
+        cells.append("" if value is None else f"{value:.2f}")
+    return cells
+
+
+def test_operations_of_a_step_are_the_recorded_ones():
+    for name, row in record("operations")["models"].items():
+        times = row["milliseconds_of_a_step"], row["products"], row["as_a_matrix_product"]
+        digits = 1 if times[0] > 30 else 2 if times[0] > 1 else 3
+        (line,) = (line for line in LINES if line.startswith(f"| {name} | {times[0]:.{digits}f} |"))
+        assert line.startswith(f"| {name} | {' | '.join(f'{time:.{digits}f}' for time in times)} |")
+        for operation, time in re.findall(r"`(\w+)` ([\d.]+)", line):
+            assert float(time) == pytest.approx(row["operations"][operation], abs=0.05)
+
+
+def test_what_does_not_pay_for_conv_has_the_recorded_times():
+    parts = record("convolutions")
+    second = parts["second convolution"]
+    own, less, more = (value for name, value in second.items() if name.endswith("of the input"))
+    assert f"takes {own} ms, {less} with 16 and 48 channels, and {more} with 32 and 64" in TEXT
+    products = parts["second convolution, as a matrix product"].values()
+    assert "would take {}, {} and {} ms.".format(*products) in TEXT
+    usual, unfolded = parts["first convolution"].values()
+    assert f"unfolded patches takes {unfolded} ms instead of {usual}" in TEXT
+    usual, maxima = parts["pool"].values()
+    assert f"two maxima {maxima} ms instead of {usual}" in TEXT
+    assert usual < maxima
