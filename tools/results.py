@@ -123,15 +123,15 @@ another precision or another data set. The published mean of the full recipe is 
 
 _LOSSES = """\
 Mean training loss of each epoch, label smoothing included; for a generator, the median over the batches.
-lstm was run with four seeds and simple with two. All classifiers share one scale. Runs of a single epoch have
-no panel."""
+lstm was run with eight seeds and simple with two. All classifiers share one scale. Runs of a single
+epoch have no panel."""
 
 _COST = """\
-*Clock* is wall-clock time; most runs shared their two cores with other work. *Processor* is the time of all
-threads of the run; records without that figure give clock time multiplied by the number of threads, which is
-an upper bound. *Plain loop* is an estimate for an ordinary PyTorch loop (`plain` in [speed](speed.md)): the
-processor time multiplied by that loop's slowdown in `records/speed.json`, which was measured on training
-passes alone. Models that are not in that record have no estimate."""
+*Clock* is wall-clock time; most runs shared their two cores with other work, and some were paused for a time.
+*Processor* is the time of all threads of the run; records without that figure give clock time multiplied by
+the number of threads, which is an upper bound. *Plain loop* is an estimate for an ordinary PyTorch loop
+(`plain` in [speed](speed.md)): the processor time multiplied by that loop's slowdown in `records/speed.json`,
+which was measured on training passes alone. Models that are not in that record have no estimate."""
 
 _TIMES = """\
 Whole runs, each alone on the machine, next to the times that ktorch's documentation gives for a 12-core i7.
