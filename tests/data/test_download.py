@@ -313,7 +313,7 @@ def test_wrong_mirror_of_the_environment_is_reported_by_every_command(mirrors, m
     (listed,) = mirrors(good)
     ran = mnistctl("show", "--index", "3", MNISTCTL_MIRROR="ftp://there", MNISTCTL_OFFLINE="0")
     assert (ran.returncode, listed.requests) == (2, [])
-    assert ran.stderr.startswith("mnistctl: MNISTCTL_MIRROR=ftp://there: not an http or https address")
+    assert ran.stderr == "mnistctl: MNISTCTL_MIRROR=ftp://there: not an http or https address\n"
 
 
 def test_eight_simultaneous_downloads_end_with_four_verified_files(mirrors, tmp_path):
