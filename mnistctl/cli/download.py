@@ -86,5 +86,6 @@ def ensure(dataset: str, data_dir: Path, offline: bool) -> None:
         try:
             download.ensure(dataset, data_dir, offline=offline, mirrors=mirrors, progress=on_progress)
         except UsageError as error:
-            error.given_by, error.remedies = _MIRROR, ()  # only the command download has other sources
+            if error.field == "mirrors":
+                error.given_by, error.remedies = _MIRROR, ()  # only the command download has other sources
             raise

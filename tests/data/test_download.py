@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from mnistctl.cli.download import ensure
 from mnistctl.cli.errors import describe_error
 from mnistctl.data import datasets, download
 from mnistctl.data.datasets import Dataset, File
@@ -314,6 +315,12 @@ def test_wrong_mirror_of_the_environment_is_reported_by_every_command(mirrors, m
     ran = mnistctl("show", "--index", "3", MNISTCTL_MIRROR="ftp://there", MNISTCTL_OFFLINE="0")
     assert (ran.returncode, listed.requests) == (2, [])
     assert ran.stderr == "mnistctl: MNISTCTL_MIRROR=ftp://there: not an http or https address\n"
+
+
+def test_unknown_data_set_is_not_said_to_be_a_mirror(tmp_path):
+    with pytest.raises(UsageError) as raised:
+        ensure("foo", tmp_path, offline=False)
+    assert (raised.value.field, raised.value.given_by) == ("dataset", None)
 
 
 def test_eight_simultaneous_downloads_end_with_four_verified_files(mirrors, tmp_path):
