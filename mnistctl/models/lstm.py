@@ -1,7 +1,8 @@
 """Two LSTM layers that read the image row by row, and a linear layer: 214,282 parameters.
 
-After 40 epochs: 99.290 % of MNIST's test images, mean of 4 seeds (SD 0.055).
-Records: records/lstm.json, records/lstm-1.json, records/lstm-2.json, records/lstm-3.json
+After 40 epochs: 99.282 % of MNIST's test images, mean of 8 seeds (SD 0.053).
+Records: records/lstm.json, records/lstm-1.json, records/lstm-2.json, records/lstm-3.json,
+records/lstm-4.json, records/lstm-5.json, records/lstm-6.json, records/lstm-7.json
 """
 
 from torch import nn

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import results
 import torch
 
 from mnistctl import models
@@ -173,6 +174,14 @@ def test_page_states_the_recorded_accuracy(name):
         return
     deviation = statistics.stdev(accuracies)
     assert f"mean of {len(accuracies)} seeds (SD {deviation:.3f})" in page(name)
+
+
+def test_page_lists_every_record_of_the_full_recipe():
+    reached = results.read_results(RECORDS)
+    for name in models.CLASSIFIERS:
+        of_full_runs = {result.record for result in results.choose_results(reached, name).values()}
+        listed = {Path(path).stem for path in re.findall(r"records/([\w.-]+)", page(name))}
+        assert of_full_runs in (listed, set())
 
 
 @pytest.mark.parametrize("name", models.GENERATORS)
