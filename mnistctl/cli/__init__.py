@@ -156,7 +156,7 @@ EXAMPLES = {
         "mnistctl trials swa -n 10": "ten seeds",
         "mnistctl trials conv lstm -n 8 --epochs 5": "two models, same seeds",
         "mnistctl trials swa -n 20 --resume": "ten more",
-        "mnistctl trials conv -n 5 --vary net.dropout=0,0.5": "a setting",
+        "mnistctl trials conv -n 5 --vary net.dropout=0,0.25": "values of a setting",
         "mnistctl trials conv swa --compare": "recorded trials",
     },
     "eval": {

@@ -41,7 +41,7 @@ Each = Annotated[int | None, typer.Option(metavar="K", help="Generate K images o
 OutFile = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="Image file to write; by default in the out dir.", rich_help_panel=OUTPUT
+        metavar="FILE", help="Image file to write; by default in --out-dir.", rich_help_panel=OUTPUT
     ),
 ]
 Morph = Annotated[

@@ -17,7 +17,7 @@ DESCRIPTIONS = {
     "The pictures of each digit are in a folder called like it: 0, 1, ... 9.",
     "show": "Print images of a data set, the layers of a model, the runs, or facts about the machine.\n\n"
     "An image is its label and 28 rows of text. The images are random unless --index is given.",
-    "train": "Train a model and save weights, log and images.",
+    "train": "Train a model and save its weights, log, record and images.",
     "trials": "Train models from many seeds and compare their accuracies.",
     "eval": "Evaluate trained models.\n\n"
     "One classifier: loss, accuracy, metrics per digit, confusion matrix, errors and figures.\n"

@@ -59,7 +59,11 @@ Offline = Annotated[
 # Machine.
 Device = Annotated[
     str,
-    typer.Option(envvar="MNISTCTL_DEVICE", help="auto, cpu, cuda, cuda:N or mps.", rich_help_panel=MACHINE),
+    typer.Option(
+        envvar="MNISTCTL_DEVICE",
+        help="auto (a GPU if there is one), cpu, cuda, cuda:N or mps.",
+        rich_help_panel=MACHINE,
+    ),
 ]
 Threads = Annotated[
     int | None,
@@ -157,7 +161,7 @@ ReferenceClassifier = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="Classifier that labels the generated images.",
+        help="Classifier in whose features the images are compared.",
         autocompletion=completion.nets,
         show_default="out/conv",
         rich_help_panel=GENERATOR,

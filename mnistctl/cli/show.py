@@ -87,7 +87,7 @@ def show(
         ),
     ] = False,
     runs: Annotated[
-        bool, flag("--runs", help="The runs and trials in the out dir.", rich_help_panel=OTHER)
+        bool, flag("--runs", help="The runs and trials in --out-dir.", rich_help_panel=OTHER)
     ] = False,
     data_dir: DataDir = DATA_DIR,
     offline: Offline = False,

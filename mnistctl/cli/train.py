@@ -96,7 +96,7 @@ def train(
         str | None,
         typer.Option(
             envvar="MNISTCTL_DEVICE",
-            help="auto, cpu, cuda, cuda:N or mps.",
+            help="auto (a GPU if there is one), cpu, cuda, cuda:N or mps.",
             show_default="auto",
             rich_help_panel=MACHINE,
         ),

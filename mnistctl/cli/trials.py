@@ -113,7 +113,7 @@ def trials(
         str | None,
         typer.Option(
             envvar="MNISTCTL_DEVICE",
-            help="auto, cpu, cuda (all GPUs), cuda:N or mps.",
+            help="auto (GPUs if there are any), cpu, cuda (all GPUs), cuda:N or mps.",
             show_default="auto",
             rich_help_panel=MACHINE,
         ),
