@@ -1,6 +1,7 @@
 """How many numbers of 2 to 6 digits, composed of single digits, are read wholly right.
 
-    python bench/composed.py DATA_DIR [--handwriting FOLDER] [--workers N] [--out FILE]
+    python bench/composed.py DATA_DIR [--handwriting FOLDER] [--net records/conv.safetensors]
+        [--workers N] [--out FILE]
 
 The digits are MNIST's test digits, and those of a folder of pictures named `*_label3_*`. They stand in a row,
 from wide apart to touching: by up to 2 pixels of ink where a digit is 20 pixels high. Rows are slanted, of

@@ -1,4 +1,4 @@
-"""Time the convolutions and the pooling of conv in other ways than the net's: what does not pay.
+"""Time the convolutions and the pooling of conv in other ways than the net's.
 
     python bench/convolutions.py [--out FILE]
 

@@ -1,6 +1,7 @@
 """Whether wrong predictions and pictures without a digit are marked as unsure.
 
-    python bench/doubt.py HANDWRITING [--held-out NET DATA_DIR] [--out FILE]
+    python bench/doubt.py HANDWRITING [--net records/conv.safetensors] [--held-out NET DATA_DIR]
+        [--out FILE]
 
 HANDWRITING is a folder of pictures named `sourceNNN_labelD_*`. The minimum confidence is chosen on four
 fifths of the sources, so that 8 % of their pictures are marked, and measured on the others. With --held-out,

@@ -1,6 +1,6 @@
 """Compare the time of mnistctl's training pass with that of common PyTorch loops.
 
-    python bench/speed.py [--data-dir DIR] [--out FILE]
+    python bench/speed.py [--data-dir DIR] [--rounds N] [--out FILE] [RECIPE ...]
 
 Each round times every loop once, so that other work on the machine slows all of them equally; ratios are
 medians over the rounds. The loops: mnistctl's own (`ours`, and `bf16` where the processor has it); an eager

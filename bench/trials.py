@@ -1,4 +1,7 @@
-"""Trials in one-thread workers against single runs on all threads: python bench/trials.py DATA_DIR [FILE].
+"""Compare the time of trials in one-thread workers with that of single runs on all threads.
+
+    python bench/trials.py DATA_DIR [FILE] [--dataset NAME] [--epochs N] [--batch-size N] [--rounds N]
+        [--precision bf16]
 
 Each round runs these commands one after the other: `trials conv`, and `train conv` with the same seeds;
 `trials swa`, and `train swa` with the same seeds. A trial of swa has two arms that share epochs. As single

@@ -1,6 +1,6 @@
 """Train the net that tells digits from what is none, and write its weights into the package.
 
-    python tools/make_detector.py DATA_DIR [--epochs N] [--out FILE]
+    python tools/make_detector.py DATA_DIR [--epochs N] [--others N] [--rows N] [--out FILE]
 
 It learns from MNIST's 60,000 training digits, distorted, and from as many images that are no digit: pairs of
 digits, cut digits, digits with a piece of their neighbour, turned and mirrored digits, scribbles, and letters
