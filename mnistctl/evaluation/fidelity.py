@@ -47,8 +47,7 @@ def extract_features(
 ) -> Features:
     """The inputs of the classifier's last linear layer for images [N, 28, 28], without dropout.
 
-    `on_step` is called after every batch.
-    For conv these are the 500 outputs of the last ReLU.
+    For conv these are the 500 outputs of the last ReLU. `on_step` is called after every batch.
     """
     last_linear = [module for module in classifier.modules() if isinstance(module, nn.Linear)][-1]
     batches: list[Tensor] = []

@@ -167,8 +167,8 @@ def find_changes(recipe: Recipe, values: Mapping[str, SettingValue]) -> dict[str
 def apply_settings(recipe: Recipe, values: Mapping[str, SettingValue]) -> Recipe:
     """The recipe with these settings, its baseline included.
 
-    An optimizer or a schedule that is named has its own default values for what is not set, the learning rate
-    included.
+    An optimizer or a schedule that is named has its own default values for what is not set. An optimizer has
+    its default learning rate, too.
 
     Raises:
         UsageError: a setting does not exist, or has a wrong value.

@@ -1,4 +1,4 @@
-"""Make the summary of trials from their journal, and report what makes a command fail nevertheless."""
+"""Make the summary of trials from their journal, and report failed trials and unmet requirements."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -182,7 +182,7 @@ def test_operations_of_a_step_are_the_recorded_ones():
             assert float(time) == pytest.approx(row["operations"][operation], abs=0.05)
 
 
-def test_what_does_not_pay_for_conv_has_the_recorded_times():
+def test_other_ways_to_compute_conv_have_the_recorded_times():
     parts = record("convolutions")
     second = parts["second convolution"]
     own, less, more = (value for name, value in second.items() if name.endswith("of the input"))
