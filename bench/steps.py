@@ -1,6 +1,6 @@
 """The picture of docs/digit-reading.md that shows what each step of `eval --image` does to an image.
 
-    python bench/steps.py [--out docs/own-digits-steps.png]
+python bench/steps.py [--out docs/own-digits-steps.png]
 """
 
 import argparse

@@ -150,6 +150,7 @@ EXAMPLES = {
         "mnistctl train linear --dataset sample": "without a download",
         "mnistctl train conv --epochs 10 --name short": "writes out/short.*",
         "mnistctl train conv --resume": "continue a stopped run",
+        "mnistctl train --copy conv mine.py": "a recipe of your own",
         "mnistctl train gan --tensorboard": "tensorboard --logdir out",
     },
     "trials": {
@@ -161,6 +162,7 @@ EXAMPLES = {
     },
     "eval": {
         "mnistctl eval conv": "the run out/conv, on the test split",
+        "mnistctl eval conv lstm": "two nets on the same images",
         "mnistctl eval conv --dataset fashion": "on another data set",
         "mnistctl eval conv --onnx conv.onnx": "export for ONNX Runtime",
         "mnistctl eval conv --page conv.html": "a page to draw on",

@@ -16,7 +16,7 @@ DESCRIPTIONS = {
     "import": "Make a data set of your own from folders of pictures, for --dataset own.\n\n"
     "The pictures of each digit are in a folder called like it: 0, 1, ... 9.",
     "show": "Print images of a data set, the layers of a model, the runs, or facts about the machine.\n\n"
-    "An image is its label and 28 rows of text. The images are random unless --index is given.",
+    "An image is printed as its label and rows of text. The images are random unless --index is given.",
     "train": "Train a model and save its weights, log, record and images.",
     "trials": "Train models from many seeds and compare their accuracies.",
     "eval": "Evaluate trained models.\n\n"

@@ -172,7 +172,7 @@ Images = Annotated[
     typer.Option(
         "--image",
         metavar="FILE|DIR",
-        help="Classify this image of a digit; repeatable.",
+        help="Read the digits in this image, or in the images of this folder; repeatable.",
         rich_help_panel=IMAGES,
     ),
 ]
