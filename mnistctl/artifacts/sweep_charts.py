@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistctl.artifacts.drawing import COLOURS, INK, PALE, Chart, printable, text_width
-from mnistctl.artifacts.rounding import format_percent
+from mnistctl.artifacts.rounding import format_percent, format_percent_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_STEP = 90  # pixels between two values
+_STEP = 90  # pixels between two values of a line, or more if their texts are wider
+_CELL_WIDTH, _CELL_HEIGHT = 130, 60  # pixels, or more if the texts beside the grid are wider
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class SweepAxis:
 
     key: str
     values: Sequence[str]
+
+    @property
+    def widest(self) -> float:
+        """The pixels that the widest text of a value needs, with a gap."""
+        return 12 + max(map(text_width, self.values))
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,9 @@ def sweep_line_chart(title: str, axis: SweepAxis, points: Mapping[int, SweepPoin
         points: the arms with results, by the index of their value.
         ylabel: what the accuracies are.
     """
-    width = max(100 + _STEP * len(axis.values), 20 + text_width(title, weight="bold"), 400)
+    count = len(axis.values)
+    steps = max(_STEP * count, axis.widest * (count + 0.4))
+    width = max(100 + steps, 20 + text_width(title, weight="bold"), 400)
 
     def top(point: SweepPoint) -> float:
         return max(*point.accuracies, point.mean, *(point.interval or ()))
@@ -63,8 +71,8 @@ def sweep_line_chart(title: str, axis: SweepAxis, points: Mapping[int, SweepPoin
             if point.unchanged:
                 axes.annotate("unchanged", (index, top(point)), (0, 4), textcoords="offset points",
                               ha="center", fontsize=8)  # fmt: skip
-        axes.set(xlabel=printable(axis.key), ylabel=ylabel, xlim=(-0.7, len(axis.values) - 0.3))
-        axes.set_xticks(range(len(axis.values)), [printable(value) for value in axis.values])
+        axes.set(xlabel=printable(axis.key), ylabel=ylabel, xlim=(-0.7, count - 0.3))
+        axes.set_xticks(range(count), [printable(value) for value in axis.values])
         axes.yaxis.set_major_formatter("{x:.2f}")
         figure.text(10 / width, 0.95, printable(title), weight="bold", va="center")
 
@@ -81,23 +89,24 @@ def sweep_grid_chart(
         columns, rows: the settings.
         points: the arms with results, by the index of their values in columns and rows.
     """
-    cell, left = 130, 40 + max(text_width(value) for value in rows.values)
-    width = max(left + cell * len(columns.values) + 20, 20 + text_width(title, weight="bold"))
-    height = 110 + 60 * len(rows.values)
+    left = 28 + rows.widest
+    cells_width = max(_CELL_WIDTH, columns.widest) * len(columns.values)
+    cells_height = max(_CELL_HEIGHT * len(rows.values), text_width(rows.key))
+    width = max(left + cells_width + 20, 20 + text_width(title, weight="bold"))
+    height = 110 + cells_height
     means = np.full((len(rows.values), len(columns.values)), np.nan)
     for (column, row), point in points.items():
         means[row, column] = point.mean
 
     def draw(figure: "Figure") -> None:
-        size = cell * len(columns.values) / width, 60 * len(rows.values) / height
-        axes = figure.add_axes((left / width, 60 / height, *size))
+        axes = figure.add_axes((left / width, 60 / height, cells_width / width, cells_height / height))
         low, high = np.nanmin(means), np.nanmax(means)
         axes.imshow(np.ma.masked_invalid(means), cmap="Blues", aspect="auto",
                     vmin=low, vmax=high + 0.7 * (high - low) + 1e-9)  # fmt: skip
         for (column, row), point in points.items():
             text = format_percent(point.mean, 3)
             if point.interval is not None:
-                text += "\n" + " to ".join(format_percent(end) for end in point.interval)
+                text += f"\n{format_percent_interval(point.interval, 2)}"
             axes.text(column, row, text, ha="center", va="center", fontsize=9)
             if point.unchanged:
                 frame = (column - 0.47, column + 0.47, column + 0.47, column - 0.47, column - 0.47)

@@ -9,6 +9,7 @@ import pytest
 from mnistctl.artifacts import charts, drawing
 from mnistctl.artifacts.charts import LearningCurves, ReliabilityCurve
 from mnistctl.artifacts.image_charts import Block, Cell, digits_chart, grid_chart
+from mnistctl.artifacts.sweep_charts import SweepAxis, SweepPoint, sweep_grid_chart, sweep_line_chart
 
 COUNTS = [
     [90 if row == column else int((row, column) == (4, 9)) * 7 for column in range(10)] for row in range(10)
@@ -17,6 +18,7 @@ NAME = "$x_{\\frac$ \N{CJK UNIFIED IDEOGRAPH-6570} \udcff\n"  # a file may have 
 HISTOGRAM = [0] * 9 + [3] + [0] * 4 + [97]
 RELIABILITY = ReliabilityCurve("b", [65.0, 98.0], [33.3, 99.0], [3, 97], HISTOGRAM)
 CURVES = LearningCurves([0.5, 0.2], [0.3, 0.25], [90.0, 95.0], [0.1, 0.05], averaged=(1, 2, 96.0))
+POINT = SweepPoint([97.0, 98.0], (91.15, 103.85), unchanged=True)
 
 
 def cells(*framed):
@@ -34,6 +36,10 @@ NAMED = {  # the kinds of charts, as functions of a name
     "histogram": lambda name: charts.histogram_chart([("regular", [99.5, 99.5, 99.52]), (name, [99.51])]),
     "digits": lambda name: digits_chart(name, ["a", name], [Block(name, [cells(), cells(1)])]),
     "grid": lambda name: grid_chart(name, np.zeros((64, 32), np.uint8), legend=[name], rows=["a", name]),
+    "sweep": lambda name: sweep_line_chart(name, SweepAxis(name, ["1", name]), {0: POINT, 1: POINT}, "test"),
+    "sweep of two": lambda name: sweep_grid_chart(
+        name, SweepAxis(name, ["1", name]), SweepAxis("lr", [name]), {(0, 0): POINT}
+    ),
 }
 CHARTS = {kind: make(NAME) for kind, make in NAMED.items()}
 
@@ -88,6 +94,7 @@ def texts_of(chart):
 
 
 LONG = "a classifier with quite a long name"
+WIDE = SweepAxis(LONG, [f"{LONG}, {n}" for n in range(2)])
 TIGHT = {
     "one error": digits_chart(
         f"{LONG} on mnist, test; framed: disputed label",
@@ -105,6 +112,11 @@ TIGHT = {
     "large set": charts.calibration_chart("a", [ReliabilityCurve("a", [9.0], [9.0], [7], [7, 8000, 1])]),
     "seven nets": charts.calibration_chart("a", [replace(RELIABILITY, label=f"{n}") for n in range(7)]),
     "histogram": charts.histogram_chart([("swa", [99.512, 99.55]), ("conv", [99.48, 99.6])]),
+    "sweep": sweep_line_chart("a", WIDE, {0: POINT, 1: POINT}, "validation accuracy, %"),
+    "sweep of two": sweep_grid_chart("a", WIDE, WIDE, {(0, 1): POINT}),
+    "sweep of one value": sweep_grid_chart(
+        "a", SweepAxis("lr", ["1"]), SweepAxis(LONG, ["1"]), {(0, 0): POINT}
+    ),
 }
 
 
@@ -122,6 +134,11 @@ def test_no_text_of_a_chart_is_cut_overlaps_another_or_is_a_formula(name):
         across = min(one[2], other[2]) - max(one[0], other[0])
         down = min(one[3], other[3]) - max(one[1], other[1])
         assert across < 1 or down < 5, (first, second)  # a box has some room above and below its text
+
+
+def test_interval_in_a_chart_of_a_sweep_ends_at_100():
+    chart = sweep_grid_chart("", SweepAxis("lr", ["1"]), SweepAxis("epochs", ["1"]), {(0, 0): POINT})
+    assert "97.500\n91.15 to 100.00" in [text for text, *_ in texts_of(chart)]
 
 
 @pytest.mark.parametrize("name", NAMED)
