@@ -227,9 +227,8 @@ def make_sheet(pictures: list[Picture], inputs: list, chosen: list[int], side: i
         small = small.convert("RGB").resize([max(1, round(n * scale)) for n in small.size], method)
         pixels[top : top + small.height, left : left + small.width] = np.asarray(small)
         if inputs[n] is not None:
-            pixels[top : top + 56, left + side : left + side + 56] = (
-                inputs[n].repeat(2, 0).repeat(2, 1)[..., None]
-            )
+            doubled = grids.enlarge(inputs[n], 2)[..., None]
+            pixels[top : top + 56, left + side : left + side + 56] = doubled
     return pixels
 
 

@@ -108,7 +108,7 @@ def make_sheet(
         small.thumbnail((SIDE, SIDE), Image.Resampling.BOX)
         pixels[top : top + small.height, left : left + small.width] = np.asarray(small)
         if inputs[n] is not None:
-            doubled = inputs[n].repeat(2, 0).repeat(2, 1)[..., None]
+            doubled = grids.enlarge(inputs[n], 2)[..., None]
             pixels[top : top + INPUT_SIDE, left + SIDE + 2 : left + SIDE + 2 + INPUT_SIDE] = doubled
         prediction = "no digit" if predicted[n] < 0 else f"{predicted[n]}, {100 * confidence[n]:.0f} %"
         text = f"not {drawings[n].digit}: {prediction}" if n in wrong else prediction

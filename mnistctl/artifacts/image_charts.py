@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistctl.artifacts.drawing import Chart, printable, text_width
-from mnistctl.artifacts.grids import ImageArray
+from mnistctl.artifacts.grids import ImageArray, enlarge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +74,7 @@ def digits_chart(title: str, labels: Sequence[str], blocks: Sequence[Block]) -> 
                 if cell.framed:
                     pixels[top : top + _CELL, left : left + _CELL] = _FRAME
                 inner = slice(top + 3, top + _CELL - 3), slice(left + 3, left + _CELL - 3)
-                pixels[inner] = cell.image.repeat(_SCALE, 0).repeat(_SCALE, 1)[..., None]
+                pixels[inner] = enlarge(cell.image, _SCALE)[..., None]
                 texts.append(_Text(left + _CELL / 2, top + _CELL + 6, cell.caption, "center", size=8))
     texts += [_Text(start, 30, block.heading) for start, block in zip(starts, blocks, strict=True)]
     return _picture(pixels, texts)
@@ -92,7 +92,7 @@ def grid_chart(
         rows: labels of rows of equal height; empty for none.
     """
     scale = _SCALE if grid.shape[1] * _SCALE <= 1600 and grid.shape[0] * _SCALE <= 1000 else 1
-    enlarged = grid.repeat(scale, 0).repeat(scale, 1)
+    enlarged = enlarge(grid, scale)
     left = 8 + (12 + round(max(map(text_width, rows))) if rows else 0)
     top = 12 + _LINE * (1 + len(legend))
     texts = [_Text(8, 14, title, weight="bold")]

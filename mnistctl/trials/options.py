@@ -73,11 +73,6 @@ class TrialsOptions:
         return None if self.until is None or self.margin is None else StoppingRule(margin=self.margin)
 
     @property
-    def has_winner(self) -> bool:
-        """Whether the best arm of a sweep is chosen by held-out digits, and then scored on the test set."""
-        return self.sweep is not None and self.until is None and self.options.holdout != 0
-
-    @property
     def first_seed(self) -> int:
         """The first seed."""
         return int(self.options.get("seed"))

@@ -23,10 +23,8 @@ def _draw_sweep(summary: TrialsSummary, sweep: SweepSummary) -> Chart | None:
     axes = [SweepAxis(key, _texts([s[key] for s in sweep.settings.values()])) for key in sweep.values]
     points = {}
     for arm in summary.arms:
-        place = tuple(
-            axis.values.index(_text(value))
-            for axis, value in zip(axes, sweep.settings[arm.label].values(), strict=True)
-        )
+        values = sweep.settings[arm.label]
+        place = tuple(axis.values.index(format_value(values[axis.key])) for axis in axes)
         if arm.accuracies:
             points[place] = SweepPoint(arm.accuracies, arm.interval, arm.label == sweep.baseline)
     split = "test" if summary.holdout is None else "validation"
@@ -40,12 +38,8 @@ def _draw_sweep(summary: TrialsSummary, sweep: SweepSummary) -> Chart | None:
     return None
 
 
-def _text(value: SettingValue) -> str:
-    return "none" if value is None else format_value(value)
-
-
 def _texts(values: Sequence[SettingValue]) -> list[str]:
     """The different values as texts: numbers by size, others in their order."""
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     ordered = sorted(numbers) if len(numbers) == len(values) else values
-    return list(dict.fromkeys(map(_text, ordered)))
+    return list(dict.fromkeys(map(format_value, ordered)))

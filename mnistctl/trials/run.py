@@ -15,7 +15,7 @@ from mnistctl.training.warnings import check_data
 from mnistctl.trials import journal
 from mnistctl.trials.comparisons import Requirement
 from mnistctl.trials.config import TrialsConfig, check_arguments, resolve
-from mnistctl.trials.entries import SharedSettings, TrialRecord
+from mnistctl.trials.entries import JournalHeader, TrialRecord
 from mnistctl.trials.events import PairCompared, TrialEnded, TrialsFinished, TrialsStarted, WorkerDied
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.journal import TrialsJournal
@@ -106,17 +106,18 @@ def execute(
     """
     path = config.options.journal_path
     header = config.header if config.existing is None else config.existing.header
-    settings = _trial_settings(config.options, header.settings)
+    settings = _trial_settings(config.options, header)
     slots = backend.slots(settings.device, len(config.remaining))
     # An executor that cannot be made leaves no journal. The pool stops the workers, however this block ends.
     with SlotPool(slots, run_trial, settings) as pool:
         entries = _prepare_journal(config, command)
         yield from _check_data(config)
-        done = len(config.options.keys()) - len(config.remaining)
+        remaining = set(config.remaining)
+        done = len(config.options.keys()) - len(remaining)
         workers = sum(slot.width for slot in slots) if backend.local else None
         yield TrialsStarted.of(config.header, device=settings.device, done=done, workers=workers)
         for record in entries.trials.values():
-            if (record.model, record.seed) not in config.remaining:
+            if (record.model, record.seed) not in remaining:
                 yield _ended_event(record, from_previous_session=True)
         pairs = None if header.stopping is None else PairSequence(header, entries.trials)
         yield from _look_at(pairs)
@@ -178,8 +179,8 @@ def _prepare_journal(config: TrialsConfig, command: str) -> TrialsJournal:
     return config.existing
 
 
-def _trial_settings(options: TrialsOptions, shared: SharedSettings) -> TrialSettings:
-    run = options.options
+def _trial_settings(options: TrialsOptions, header: JournalHeader) -> TrialSettings:
+    run, shared = options.options, header.settings
     device = run.get("device")
     return TrialSettings(
         epochs=run.epochs,
@@ -195,7 +196,7 @@ def _trial_settings(options: TrialsOptions, shared: SharedSettings) -> TrialSett
         recipe_sha256={model.name: model.sha256 for model in options.models if model.sha256 is not None},
         holdout=shared.holdout,
         sweep=options.sweep is not None,
-        send_nets=options.has_winner,
+        send_nets=header.has_winner,
     )
 
 

@@ -11,7 +11,7 @@ from mnistctl.data.batches import Digits
 from mnistctl.evaluation.metrics import compute_score
 from mnistctl.inference.load import Recipes, load_classifier
 from mnistctl.models.sources import Model
-from mnistctl.nn.device import set_threads
+from mnistctl.nn.device import restored_threads, set_threads
 from mnistctl.trials.entries import WinnerScores
 from mnistctl.trials.journal import TrialsJournal
 from mnistctl.trials.nets import KeptNets
@@ -63,12 +63,10 @@ def score_winner(
     arrays, _ = datasets.load(journal.header.settings.dataset.name, data_dir, "test")
     test = Digits.of(arrays, torch.device("cpu"))
     seeds = range(journal.header.seed, journal.header.seed + journal.count)
-    threads, accuracies = torch.get_num_threads(), []
-    set_threads(1)
-    try:
+    accuracies = []
+    with restored_threads():
+        set_threads(1)
         for seed in seeds:
             _, net = load_classifier(nets.path((model, seed)), Recipes(tuple(models)))
             accuracies.append(compute_score(net, test)[0].accuracy)
-    finally:
-        torch.set_num_threads(threads)
     return WinnerScores(model=model, seeds=tuple(seeds), accuracies=tuple(accuracies), images=len(test))
