@@ -33,11 +33,14 @@ def read_labels(table: Path) -> dict[str, int]:
     """
     try:
         text = files.read(table, _MAX_BYTES).decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text, newline="")))  # whatever ends its lines
     except (OSError, UnicodeDecodeError) as error:
         reason = files.reason(error) if isinstance(error, OSError) else "not UTF-8"
         raise UsageError(f"cannot be read ({reason})", field="labels", value=table) from None
+    except csv.Error as error:
+        raise UsageError(f"not a table in CSV ({error})", field="labels", value=table) from None
     labels: dict[str, int] = {}
-    for number, row in enumerate(csv.reader(io.StringIO(text)), 1):
+    for number, row in enumerate(rows, 1):
         if not row or (number == 1 and row[-1].strip().lower() == "label"):
             continue
         if len(row) != 2 or not re.fullmatch("[0-9]", row[1].strip()):

@@ -34,9 +34,17 @@ def test_table_gives_labels_by_path_and_by_name(tmp_path):
     assert found == [None, 4, 5]
 
 
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_lines_of_a_table_end_as_in_any_system(ending, tmp_path):
+    table = tmp_path / "labels.csv"
+    table.write_bytes(ending.join(["file,label", "a.png,3", "b.png,4", ""]).encode())
+    assert labels.find_labels([Path("a.png"), Path("b.png")], table) == [3, 4]
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
+        pytest.param("x" * 200_000, "not a table in CSV", id="long"),
         ("a.png,ten\n", "line 1: give a file and its digit"),
         ("file,label\na.png,3\na.png,4\n", "line 3: a.png has two digits"),
         ("other.png,3\n", "has none of the images"),
