@@ -11,7 +11,7 @@ from mnistctl.errors import UsageError
 from mnistctl.inference import load
 from mnistctl.inference.forward import classify_images
 from mnistctl.inference.load import Recipes
-from mnistctl.inference.sampling import Samples, TrainedGenerator, count_frames
+from mnistctl.inference.sampling import MAX_SAMPLES, Samples, TrainedGenerator, count_frames
 from mnistctl.nn.device import get_device
 from mnistctl.schema import IN_MEMORY, Schema
 
@@ -90,10 +90,26 @@ class GenerateOptions:
         """The number of images, if the options set it."""
         return self.count if self.each is None else self.each * len(self.digits or range(10))
 
-    def _too_many(self, message: str) -> UsageError:
-        """The error that there are too many images, at the option that says how many."""
-        field = next(name for name in ("each", "count", "rows", "columns") if getattr(self, name) is not None)
-        return UsageError(message, field=field, value=getattr(self, field))
+    def dataset_size(self) -> int:
+        """The number of images of a data set, by default 72,000.
+
+        Raises:
+            UsageError: they are too few for two splits, or too many.
+        """
+        count = self.total()
+        if count is None:
+            return _DATASET_SIZE
+        if not 2 <= count <= MAX_SAMPLES:
+            message = f"a data set has 2 to {MAX_SAMPLES:,} images, and this would have {count:,}"
+            raise self._wrong_count(message)
+        return count
+
+    def _wrong_count(self, message: str) -> UsageError:
+        """The error that the number of images is wrong, at the option that says how many."""
+        for name in ("each", "count", "rows", "columns"):
+            if (value := getattr(self, name)) is not None:
+                return UsageError(message, field=name, value=value)
+        return UsageError(message, field="digits")  # there are as many as these
 
     def layout(self, default_rows: int, default_columns: int) -> tuple[int, int]:
         """The number of images in a grid, and the number of columns.
@@ -108,9 +124,11 @@ class GenerateOptions:
             count = columns * (self.rows or default_rows)
         elif self.rows is not None and count > self.rows * columns:
             cells = f"{self.rows} rows of {columns} have {self.rows * columns} cells"
-            raise self._too_many(cells)
+            raise self._wrong_count(cells)
         if count > _MAX_CELLS:
-            raise self._too_many(f"a grid has at most {_MAX_CELLS:,} images, and this would have {count:,}")
+            raise self._wrong_count(
+                f"a grid has at most {_MAX_CELLS:,} images, and this would have {count:,}"
+            )
         return count, min(columns, count)
 
 
@@ -186,14 +204,14 @@ def generate_dataset(
             a classifier is given for a conditional generator.
     """
     _check_dataset_outputs(folder)
-    generator = options.load_generator()
+    generator, count = options.load_generator(), options.dataset_size()
     if not generator.conditional:
         path = load.find_reference_classifier(classifier, out_dir)
         _, net = load.load_classifier(path, options.recipes)
     elif classifier is not None:
         message = f"the images of {generator.model} are labelled by the requested digits; leave it out"
         raise UsageError(message, field="reference_classifier", value=classifier)
-    samples = generator.draw(options.total() or _DATASET_SIZE, options.seed, options.digits)
+    samples = generator.draw(count, options.seed, options.digits)
     labels = samples.digits
     if labels is None:
         labels = classify_images(net.to(get_device(options.device)), samples.images)
@@ -204,14 +222,14 @@ def generate_dataset(
 def write_dataset(folder: Path, images: ImageArray, labels: ImageArray) -> list[Path]:
     """Write images [N, 28, 28] and labels [N] as the four IDX files of a data set.
 
-    Five in six images are the train split, the others the test split.
+    Five in six images are the train split, the others, at least one, the test split.
 
     Raises:
         UsageError: there are too few images, or `folder` has a data set already.
         OutputError: a file cannot be written.
     """
-    train_count = round(_TRAIN_SHARE * len(images))
-    if not 0 < train_count < len(images):
+    train_count = min(round(_TRAIN_SHARE * len(images)), len(images) - 1)
+    if train_count < 1:
         raise UsageError("too few for a data set; give 2 or more", field="count", value=len(images))
     paths = []
     for file in require_empty(folder):

@@ -191,7 +191,10 @@ def test_an_existing_data_set_is_not_overwritten(out, tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_one_image_is_too_few_for_a_data_set(tmp_path):
+def test_two_images_are_a_data_set_and_one_is_too_few(out, tmp_path):
+    generate_dataset(options(out, count=2), tmp_path / "two")
+    splits = [datasets.load("own", tmp_path / "two", split)[0] for split in ("train", "test")]
+    assert [arrays.labels.tolist() for arrays in splits] == [[0], [1]]
     with pytest.raises(UsageError, match="too few for a data set"):
         write_dataset(tmp_path, np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8))
 
@@ -222,7 +225,10 @@ REFUSED = {
     "generate cgan --each 9 --rows 2 --columns 3": (2, "--each 9: 2 rows of 3 have 6 cells"),
     "generate cgan --scale 33": (2, "--scale 33: give 1 to 32"),
     "generate cgan --morph --scale 0": (2, "--scale 0: give 1 to 32"),
-    "generate cgan --idx d -n 2000000": (2, "-n 2000000: give 1 to 1,000,000"),
+    "generate cgan --idx d -n 2000000": (2, "-n 2000000: a data set has 2 to 1,000,000 images"),
+    "generate cgan --idx d -n 1": (2, "-n 1: a data set has 2 to 1,000,000 images, and this would have 1"),
+    "generate cgan --idx d --each 200000": (2, "--each 200000: a data set has 2 to 1,000,000 images, and"),
+    "generate cgan --idx d --each 1 --digits 3": (2, "--each 1: a data set has 2 to 1,000,000 images, and"),
     "generate cgan --seed -1": (2, "--seed -1: give 0 or more"),
     "generate cgan --seed 9223372036854775808": (2, "give 9,223,372,036,854,775,807 or less"),
     "eval cgan --seed 9223372036854775808 --judge conv": (2, "give 9,223,372,036,854,775,807 or less"),
@@ -250,6 +256,13 @@ REFUSED = {
     "eval cgan -n 5 --dataset sample": (2, "-n 5: give 100 to 1,000,000"),
     "eval conv --judge conv --dataset sample": (2, "--judge is only for a generator"),
 }
+
+
+def test_more_digits_than_a_grid_has_cells_are_refused(out):
+    with pytest.raises(UsageError) as refused:
+        generate_grid(options(out, digits=(7,) * 10_001), None)
+    message = "--digits: a grid has at most 10,000 images, and this would have 10,001"
+    assert describe_error(refused.value) == message
 
 
 @pytest.mark.parametrize("words", REFUSED)
