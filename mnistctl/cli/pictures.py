@@ -33,7 +33,7 @@ def import_(
             source,
             data_dir,
             as_is=as_is,
-            test_share=pictures.TEST_SHARE if test_share is None else test_share,
+            test_share=test_share,
             seed=seed,
             progress=on_progress,
         )

@@ -15,7 +15,7 @@ from mnistctl.data.photos import load_image, to_mnist
 from mnistctl.errors import DataError, OutputError, UsageError, plural
 from mnistctl.schema import Schema
 
-TEST_SHARE = 1 / 6  # of the pictures of each digit; MNIST has 10,000 of 70,000
+_TEST_SHARE = 1 / 6  # of the pictures of each digit; MNIST has 10,000 of 70,000
 _DIGITS = range(10)
 _SPLITS: tuple[Split, ...] = ("train", "test")
 Progress = Callable[[str, int, int | None], None]
@@ -64,7 +64,7 @@ def import_pictures(
     folder: Path,
     *,
     as_is: bool = False,
-    test_share: float = TEST_SHARE,
+    test_share: float | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> ImportResult:
@@ -79,17 +79,18 @@ def import_pictures(
         source: the folder of pictures.
         folder: folder of the IDX files.
         as_is: take pictures of 28x28 pixels as they are; otherwise each is prepared as a photograph.
-        test_share: share of the pictures for the test split.
+        test_share: share of the pictures for the test split, one in six if None; only without the folders
+            train and test.
         seed: seed of the split and of the order.
         progress: is called after each picture.
 
     Raises:
         UsageError: a number is out of range, `source` has no such folders, or has some of both kinds, or
-            `folder` has a data set.
+            its folders say the split and `test_share` is given, or `folder` has a data set.
         DataError: too few pictures can be used.
         OutputError: a folder cannot be read, or a file cannot be written.
     """
-    if not 0 < test_share < 1:
+    if test_share is not None and not 0 < test_share < 1:
         raise UsageError("give a number between 0 and 1", field="test_share", value=f"{test_share:g}")
     if seed < 0:
         raise UsageError("give 0 or more", field="seed", value=seed)
@@ -101,10 +102,13 @@ def import_pictures(
     check_outputs(outputs)
 
     roots = _find_roots(source)
+    if test_share is not None and None not in roots:
+        message = f"{source} has the folders train and test, which say the split of each picture"
+        raise UsageError(message, field="test_share", value=f"{test_share:g}")
     beside = _list_beside(source, roots, folder)
     pictures, unusable = _read_pictures(_find_pictures(source, roots), as_is, progress)
     left_out = [*beside, *unusable]
-    splits = _split(pictures, test_share, np.random.default_rng(seed))
+    splits = _split(pictures, test_share or _TEST_SHARE, np.random.default_rng(seed))
     for split, chosen in splits.items():
         if not chosen:
             reason = f" ({left_out[0].file}: {left_out[0].reason})" if left_out else ""
