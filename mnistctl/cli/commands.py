@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistctl.cli.errors import option_of
+from mnistctl.cli.errors import is_usual_folder, option_of
 from mnistctl.errors import UnfinishedRunError, UsageError
 
 if TYPE_CHECKING:
@@ -84,17 +84,20 @@ def option_words(
 ) -> list[str]:
     """The options that differ from their defaults, as typed, each with its value: `--epochs 2`.
 
+    The default of a folder may be that of an environment variable.
+
     Args:
         options: the options.
         only: the fields to include; None for all.
         leave_out: fields to leave out.
     """
-    values = {field.name: (getattr(options, field.name), field.default) for field in fields(options)}
-    return [
-        f"{option_of(field)} {shlex.quote(str(value))}"
-        for field, (value, default) in values.items()
-        if value not in (None, default) and field not in leave_out and (only is None or field in only)
-    ]
+    words = []
+    for field in fields(options):
+        name, value = field.name, getattr(options, field.name)
+        usual = is_usual_folder(name, value) if name in FOLDERS else value in (None, field.default)
+        if not usual and name not in leave_out and (only is None or name in only):
+            words.append(f"{option_of(name)} {shlex.quote(str(value))}")
+    return words
 
 
 def name_part(values: Mapping[str, object]) -> str:

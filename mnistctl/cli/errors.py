@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mnistctl.artifacts.files import Warned
@@ -104,7 +104,7 @@ def _hints(error: MnistctlError) -> Iterator[str]:
     """What helps: a sentence for each command that is known, then the actions and options in one sentence."""
     dataset = error.value if error.field == "dataset" else error.options.get("dataset")
     words = {"dataset": "" if dataset is None else f" --dataset {dataset}"}
-    words |= {field: _folder_words(field, error.options.get(field)) for field in _FOLDERS}
+    words |= {field: folder_words(field, error.options.get(field)) for field in _FOLDERS}
     actions, options = [], []
     for remedy in error.remedies:
         if remedy in error.commands:
@@ -119,12 +119,17 @@ def _hints(error: MnistctlError) -> Iterator[str]:
         yield _join(actions)
 
 
-def _folder_words(field: str, folder: object) -> str:
+def is_usual_folder(field: str, folder: object) -> bool:
+    """Whether a command without the option of `field` uses this folder; None stands for that folder."""
+    usual = Path(os.environ.get(f"MNISTCTL_{field.upper()}") or _FOLDERS[field])
+    with suppress(RuntimeError):  # there is no such user, whose folder this one then is not
+        usual = usual.expanduser()
+    return folder in (None, usual)
+
+
+def folder_words(field: str, folder: object) -> str:
     """The option for a folder, as in ` --data-dir digits`; empty if a command without it uses this folder."""
-    usual = os.environ.get(f"MNISTCTL_{field.upper()}") or _FOLDERS[field]
-    if folder is None or folder == Path(usual).expanduser():
-        return ""
-    return f" {option_of(field)} {shlex.quote(str(folder))}"
+    return "" if is_usual_folder(field, folder) else f" {option_of(field)} {shlex.quote(str(folder))}"
 
 
 def _join(phrases: list[str]) -> str:

@@ -84,6 +84,21 @@ def test_remedy_of_a_net_that_is_missing_names_its_folder(mnistctl):
     assert "`mnistctl train conv --out-dir runs`" in mnistctl(*words).stderr
 
 
+@pytest.mark.parametrize("command", [("train", "logit"), ("trials", "logit")])
+def test_command_that_is_advised_names_a_folder_that_the_environment_does_not(command, mnistctl):
+    words = (*command, "--dataset", "sample", "--resume")
+    typed = mnistctl(*words, "--out-dir", "out", MNISTCTL_OUT_DIR="elsewhere")
+    assert " --out-dir out" in typed.stderr
+    assert "starts one" in typed.stderr
+    assert "--out-dir" not in mnistctl(*words).stderr
+
+
+def test_folder_of_an_unknown_user_in_the_environment_does_not_matter_if_another_is_typed(mnistctl):
+    ran = mnistctl("show", "--data-dir", "there", MNISTCTL_DATA_DIR="~nobody-here/x")
+    assert (ran.returncode, ran.stderr.count("\n")) == (3, 1)
+    assert "--data-dir there" in ran.stderr
+
+
 def test_source_without_the_files_is_what_the_error_is_about(mnistctl, tmp_path):
     (tmp_path / "src").mkdir()
     ran = mnistctl("download", "--from", "src")

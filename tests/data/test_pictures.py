@@ -68,6 +68,15 @@ def test_folders_train_and_test_keep_their_split(tmp_path):
     assert (result.train, result.test) == ((3,) * 10, (2,) * 10)
 
 
+def test_share_of_the_test_split_is_refused_where_the_folders_say_it(mnistctl, tmp_path):
+    for split in ("train", "test"):
+        save_digits(tmp_path / "pics" / split, 2, split=split)
+    ran = mnistctl("import", "pics", "--as-is", "--test-share", "0.3")
+    message = "--test-share 0.3: pics has the folders train and test, which say the split of each picture"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"mnistctl: {message}\n")
+    assert not (tmp_path / "data").exists()
+
+
 def test_split_without_folders_of_digits_is_named(tmp_path):
     (tmp_path / "train/3").mkdir(parents=True)
     message = f"train has folders of digits, but test has none; make both, or name {tmp_path / 'train'}, "
@@ -188,6 +197,13 @@ def test_command_prints_counts_and_what_to_run_next_and_the_data_can_be_trained_
     again = mnistctl("import", "pictures", "--as-is", "--data-dir", "my digits")
     assert (again.returncode, again.stdout) == (2, "")
     assert again.stderr.endswith("exists already; it is not replaced; use --data-dir\n")
+
+
+@pytest.mark.parametrize(("typed", "words"), [((), ""), (("--data-dir", "data"), " --data-dir data")])
+def test_what_to_run_next_names_a_folder_that_the_environment_does_not(typed, words, folder, mnistctl):
+    ran = mnistctl("import", "pictures", "--as-is", *typed, MNISTCTL_DATA_DIR="elsewhere")
+    assert ran.returncode == 0, ran.stderr
+    assert f"`mnistctl train conv --dataset own{words} --batch-size 50`" in ran.stdout
 
 
 def test_json_lists_everything_that_is_left_out(folder, mnistctl):

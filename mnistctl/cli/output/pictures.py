@@ -1,7 +1,6 @@
 """Print the data set that was made from pictures."""
 
 import json as jsons
-import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import TextColumn
 
-from mnistctl.cli.options import DATA_DIR
+from mnistctl.cli.errors import folder_words
 from mnistctl.cli.output.evaluate import print_paths
 from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, print_table, progress_bar
 from mnistctl.errors import plural
@@ -44,7 +43,7 @@ def print_import(result: "ImportResult", data_dir: Path, *, json: bool) -> None:
     if (more := len(result.left_out) - _MAX_LISTED) > 0:
         print_line(f"  and {more} more; --json lists all")
     print_paths(result.paths)
-    where = "" if data_dir == DATA_DIR else f" --data-dir {shlex.quote(str(data_dir))}"
+    where = folder_words("data_dir", data_dir)
     count = sum(result.train)
     batch = "" if count >= _BATCH else f" --batch-size {min(count, _SMALL_BATCH)}"
     print_line(f"train on it with `mnistctl train conv --dataset own{where}{batch}`")
