@@ -131,9 +131,9 @@ def _extra_argument(message: str, error: Any, context: Any) -> str | None:
     for option, names in (("--dataset", DATASETS), ("--model", (*CLASSIFIERS, *GENERATORS))):
         if word in names and option in known:
             return f"unexpected argument {word!r}; use `{context.command_path} {option} {word}`"
-    if command == "train" and word in CLASSIFIERS:
-        first = context.params.get("model")
-        return f"train takes one model; use `mnistctl trials {shlex.quote(str(first))} {word}` for several"
+    first = str(context.params.get("model"))
+    if command == "train" and word in CLASSIFIERS and first not in GENERATORS:
+        return f"train takes one model; use `mnistctl trials {shlex.quote(first)} {word}` for several"
     return f"unexpected argument {word!r}"
 
 

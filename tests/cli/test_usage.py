@@ -41,6 +41,7 @@ COMMANDS = get_command(app).commands
         ("download fashion", "use `mnistctl download --dataset fashion`"),
         ("train conv lstm", "train takes one model; use `mnistctl trials conv lstm` for several"),
         ("train a$b.py lstm", "use `mnistctl trials 'a$b.py' lstm` for several"),
+        ("train gan conv", "unexpected argument 'conv' (mnistctl train --help)"),  # no trials of generators
         (
             "train conv --rate 0",
             "--lr 0: give a number above 0; --rate is an earlier name of --lr",
