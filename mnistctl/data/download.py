@@ -155,8 +155,10 @@ def fetch(
         remedies = ["import_pictures"] if name == "own" else []
         message = f"cannot be downloaded: it is {dataset.title}"
         raise UsageError(message, field="dataset", value=name, remedies=remedies)
-    addresses = [*map(_parse_address, mirrors), *map(_known_address, dataset.mirrors)]
-    if source is not None and not source.is_dir():
+    addresses: list[mirror.Address] = []
+    if source is None:
+        addresses = [*map(_parse_address, mirrors), *map(_known_address, dataset.mirrors)]
+    elif not source.is_dir():
         raise UsageError("no such folder", field="source", value=source)
     found = [_file_status(folder, file) for file in dataset.files]
     if not overwrite:

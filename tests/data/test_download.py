@@ -337,7 +337,7 @@ def test_local_folder_replaces_the_mirrors(mirrors, tmp_path):
     for name, body in VALID.items():
         plain = name.startswith("train")
         (source / (name if plain else f"{name}.gz")).write_bytes(gzip.decompress(body) if plain else body)
-    download.fetch("mnist", tmp_path / "data", source=source)
+    download.fetch("mnist", tmp_path / "data", source=source, mirrors=["of no use, so not even parsed"])
     assert {s.action for s in download.check("mnist", tmp_path / "data")} == {"present"}
     (source / "t10k-labels-idx1-ubyte.gz").write_bytes(b"rubbish")
     with pytest.raises(DataError, match="not IDX"):
