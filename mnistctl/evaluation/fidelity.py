@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data import datasets
+from mnistctl.errors import CheckpointError
 from mnistctl.inference.forward import StepCallback, compute_image_logits
 
 K_NEAREST = 5  # the radius of a real image is the distance to its 5th neighbour, as in Naeem et al.
@@ -47,15 +48,30 @@ def extract_features(
 ) -> Features:
     """The inputs of the classifier's last linear layer for images [N, 28, 28], without dropout.
 
-    For conv these are the 500 outputs of the last ReLU. `on_step` is called after every batch.
+    For conv these are the 500 outputs of the last ReLU.
+
+    Args:
+        classifier: takes pixels [N, 1, 28, 28] in [-1, 1] and returns logits [N, 10].
+        images: [N, 28, 28].
+        on_step: called after every batch.
+
+    Raises:
+        CheckpointError: it has no linear layer, or the last one is not computed once for each image.
     """
-    last_linear = [module for module in classifier.modules() if isinstance(module, nn.Linear)][-1]
+    linear = [module for module in classifier.modules() if isinstance(module, nn.Linear)]
     batches: list[Tensor] = []
-    hook = last_linear.register_forward_pre_hook(lambda _, inputs: batches.append(inputs[0].float()))
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, inputs: batches.append(inputs[0].float()))
+        for layer in linear[-1:]
+    ]
     try:
         logits = compute_image_logits(classifier, images, on_step)
     finally:
-        hook.remove()
+        for hook in hooks:
+            hook.remove()
+    if sum(map(len, batches)) != len(images):
+        message = "the reference classifier has no last linear layer that is computed once for each image"
+        raise CheckpointError(message, remedies=("judge",))
     return Features(images, torch.cat(batches).flatten(1), logits.argmax(1).cpu().numpy())
 
 

@@ -12,7 +12,7 @@ from mnistctl.artifacts.files import Warned
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data.datasets import Arrays, is_sorted_by_label, mixed_order
 from mnistctl.data.likeness import Likeness
-from mnistctl.errors import DataError, UsageError
+from mnistctl.errors import DataError, UsageError, plural
 from mnistctl.evaluation.fidelity import (
     NEAR_DUPLICATE_SHARE,
     Estimate,
@@ -118,8 +118,11 @@ def evaluate_generator(
 
     Raises:
         UsageError: `count` or `seed` is out of range.
-        DataError: the test split is too small.
+        DataError: a split is too small.
+        CheckpointError: the classifier has no features, see `extract_features`.
     """
+    check_sample(count, seed)
+    _check_sizes(train, test)
     samples = _draw(generator, test, count, seed, on_progress)
     rng = np.random.default_rng(derive_seed(seed, 1))
     net = reference_classifier.net
@@ -167,15 +170,8 @@ def _draw(
     seed: int,
     on_progress: ProgressCallback | None,
 ) -> Samples:
-    """The images to evaluate.
-
-    Raises:
-        UsageError, DataError: as `evaluate_generator`.
-    """
-    check_sample(count, seed)
+    """The images to evaluate."""
     labels = test.arrays.labels
-    if len(labels) < _MIN_IMAGES:
-        raise DataError(f"{test.dataset}: {len(labels)} test images are too few to compare with")
     requested = labels[_order(labels, seed)].tolist() if generator.conditional else None
     return generator.draw(count, seed, requested, stage(on_progress, "images"))
 
@@ -209,6 +205,19 @@ def check_sample(count: int, seed: int) -> None:
     if not _MIN_IMAGES <= count <= MAX_SAMPLES:
         raise UsageError(f"give {_MIN_IMAGES} to {MAX_SAMPLES:,}", field="count", value=count)
     check_seed(seed)
+
+
+def _check_sizes(train: Arrays, test: LabelledSplit) -> None:
+    """Check that there are enough real images to compare with.
+
+    Raises:
+        DataError: there are not.
+    """
+    for split, labels in (("training", train.labels), ("test", test.arrays.labels)):
+        if len(labels) < _MIN_IMAGES:
+            number = plural(len(labels), "image")
+            needed = f"a comparison needs {_MIN_IMAGES} or more"
+            raise DataError(f"{test.dataset}: the {split} split has {number}; {needed}")
 
 
 def _describe(classifier: Classifier, accuracy: float) -> ReferenceClassifier:

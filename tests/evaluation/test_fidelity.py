@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFilter
+from torch import nn
 
 from mnistctl.data import datasets
+from mnistctl.errors import CheckpointError
 from mnistctl.evaluation import fidelity
 from mnistctl.evaluation.fidelity import (
     bootstrap_mean,
@@ -146,6 +148,23 @@ def test_the_features_are_the_inputs_of_the_last_layer(classifier, real):
     assert float(real.features.min()) == 0
     logits = classifier[-1](real.features)
     assert logits.argmax(1).tolist() == real.predicted.tolist()
+
+
+class Twice(nn.Module):
+    """Its last linear layer is computed twice for each image."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(784, 784)
+
+    def forward(self, x):
+        return self.layer(self.layer(x.flatten(1)))[:, :10]
+
+
+@pytest.mark.parametrize("net", [nn.Sequential(nn.Conv2d(1, 10, 28), nn.Flatten()), Twice()], ids=type)
+def test_net_without_features_cannot_be_the_reference_classifier(net, digits):
+    with pytest.raises(CheckpointError, match=r"reference classifier .* linear layer"):
+        extract_features(net, digits[:150])
 
 
 def test_blurred_images_noise_and_one_repeated_digit_score_worse_than_real_images(

@@ -9,6 +9,7 @@ import pytest
 from mnistctl.data import datasets
 from mnistctl.data.datasets import Arrays
 from mnistctl.data.training_set import describe_training_set, find_known_training_set
+from mnistctl.errors import DataError
 from mnistctl.evaluation import fidelity, generator
 from mnistctl.evaluation.predictions import LabelledSplit, load_classifiers
 from mnistctl.inference.sampling import TrainedGenerator
@@ -54,6 +55,14 @@ def test_both_distances_are_of_the_same_number_of_images(nets, monkeypatch):
     assert (alone.count, alone.compared) == (150, 150)
     assert result.frechet.value == alone.frechet.value
     assert result.frechet.real_reference == alone.frechet.real_reference
+
+
+@pytest.mark.parametrize("count", [1, 99])
+def test_too_few_training_images_to_compare_with_are_an_error(count, nets, monkeypatch):
+    few = Arrays(TRAIN.images[:count], TRAIN.labels[:count])
+    message = f"custom: the training split has {count} images?; a comparison needs 100 or more"
+    with pytest.raises(DataError, match=message):
+        evaluate(nets, few, TEST, 100, monkeypatch=monkeypatch)
 
 
 def test_digits_that_the_reference_classifier_was_trained_on_are_reported(nets, monkeypatch):
