@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,12 +41,20 @@ def start_command(model: "Model", options: "RunOptions") -> str:
     return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
 
 
-def train_more_command(model: "Model", run_path: Path) -> str:
-    """The command that starts from the weights of the finished run at `run_path`."""
+def train_more_command(model: "Model", options: "RunOptions") -> str:
+    """The command that starts from the weights of a finished run, with the options that were given for it.
+
+    Args:
+        model: the model.
+        options: the options; the finished run has their name.
+    """
     from mnistctl.artifacts import files
 
-    words = ["--init", shlex.quote(str(files.with_ending(run_path, "safetensors"))), *setting_words(model)]
-    return " ".join(["mnistctl train", shlex.quote(model.reference), "--epochs N", *words])
+    run_path = options.run_path(model.name)
+    more = replace(options, epochs=None, name=None, init=files.with_ending(run_path, "safetensors"))
+    name = ["--name NAME"] if more.run_path(model.name) == run_path else []
+    words = ["--epochs N", *option_words(more), *name, *setting_words(model)]
+    return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
 
 
 def resume_command(model: "Model", options: "RunOptions") -> str:

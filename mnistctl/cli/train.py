@@ -182,7 +182,7 @@ def _train(model: "Model", options: "RunOptions", session: _Session) -> None:
     commands = {
         "resume": to_resume,
         "start": start_command(model, options),
-        "train_more": train_more_command(model, run_path),
+        "train_more": train_more_command(model, options),
     }
     with with_commands(**commands):
         events = run.train(

@@ -1,6 +1,7 @@
 """--set, --like, --init and --copy: what is wrong ends with one line and the right exit code."""
 
 import json
+import re
 
 import pytest
 from conftest import few_digits
@@ -163,7 +164,7 @@ def test_record_with_changed_contents_is_exit_5_and_one_line(run, tmp_path):
         assert "--overwrite" not in ran.stderr  # that would not help
 
 
-def test_training_starts_from_weights_and_records_their_digest(run, tmp_path):
+def test_training_starts_from_weights_and_records_their_digest(run, mnistctl, tmp_path):
     assert run("train", "linear", *SMALL, "--name", "first").returncode == 0
     body = json.loads(run("train", "linear", *SMALL, "--init", "first", "--json").stdout)
     assert body["initial_weights"] == digest(tmp_path, "first")
@@ -172,7 +173,11 @@ def test_training_starts_from_weights_and_records_their_digest(run, tmp_path):
     assert (tmp_path / "out/linear-init-own.json").exists()
     longer = run("train", "linear", "--epochs", "3", "--batch-size", "100", "--name", "first")
     assert longer.returncode == 2
-    assert "`mnistctl train linear --epochs N --init out/first.safetensors`" in longer.stderr
+    (words,) = re.findall("`mnistctl (train linear .*?)` trains its weights for N epochs more", longer.stderr)
+    more = mnistctl(*words.replace(" N ", " 1 ").split(), "--overwrite", "--json", MNISTCTL_THREADS="1")
+    assert json.loads(more.stdout)["digest"] == body["digest"]
+    longer = run("train", "linear", "--epochs", "3", "--init", "first", "--batch-size", "100")
+    assert "--init out/linear-init-own.safetensors --name NAME`" in longer.stderr
     assert (
         "that run started from trained weights; use --init"
         in run("train", "--like", "out/linear-init-own.json").stderr
