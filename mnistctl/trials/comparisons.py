@@ -1,7 +1,7 @@
 """Comparisons of the arms of trials with one another and with published accuracies."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Literal
 
@@ -13,6 +13,7 @@ from mnistctl.trials.conclusions import conclusion
 from mnistctl.trials.entries import JournalHeader
 
 Requirement = Literal["same", "better"]
+LAST_EPOCH = "the last epoch of the same trials"  # what averages are compared with
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,14 @@ class ArmAccuracies:
         label: name of the arm, unique among the arms of a journal.
         recipe: the model whose recipe it trains.
         by_seed: the accuracies of the trials with a result.
+        before_averaging: if the nets are averages, the accuracies of the last epochs of these trials; empty
+            if any of them has none.
     """
 
     label: str
     recipe: str
     by_seed: dict[int, float]
+    before_averaging: dict[int, float] = field(default_factory=dict)
 
     @property
     def values(self) -> list[float]:
@@ -94,6 +98,18 @@ def compare_arms(arms: Sequence[ArmAccuracies], *, with_first: bool = False) -> 
         else:
             differences.append(statistics.welch(first.values, second.values))
         pairs.append((first.label, second.label))
+    return _adjust(pairs, differences)
+
+
+def compare_with_last_epochs(arms: Sequence[ArmAccuracies]) -> tuple[Comparison, ...]:
+    """Compare each arm whose nets are averages with the last epoch of the same trials, in pairs."""
+    averaged = [arm for arm in arms if arm.before_averaging]
+    differences = [statistics.paired([*arm.before_averaging.values()], arm.values) for arm in averaged]
+    return _adjust([(LAST_EPOCH, arm.label) for arm in averaged], differences)
+
+
+def _adjust(pairs: Sequence[tuple[str, str]], differences: Sequence[Difference]) -> tuple[Comparison, ...]:
+    """Comparisons of these pairs of names, with p-values adjusted for all of them."""
     adjusted = statistics.holm([difference.p for difference in differences])
     return tuple(
         Comparison(

@@ -13,6 +13,7 @@ from mnistctl.trials.comparisons import (
     ReferenceComparison,
     Requirement,
     compare_arms,
+    compare_with_last_epochs,
     compare_with_published,
     failed_requirements,
 )
@@ -54,6 +55,7 @@ def summarize_trials(
     reported = records if settled else ended
     arms = _collect_results(journal, records)
     accuracies = [arm.accuracies for arm in arms]
+    fixed_n = pairs is None  # no test of its own after the trials ended because of what they showed
     compared: tuple[ReferenceComparison, ...] = ()
     not_compared: list[str] = []
     if reference is not None:
@@ -83,7 +85,8 @@ def summarize_trials(
         failed=_failed_trials(reported, "failed"),
         diverged=_failed_trials(reported, "diverged"),
         distribution=_distribution([arm.values for arm in accuracies]),
-        comparisons=(compare_arms(accuracies, with_first=header.sweep is not None) if pairs is None else ()),
+        comparisons=compare_arms(accuracies, with_first=header.sweep is not None) if fixed_n else (),
+        averaging=compare_with_last_epochs(accuracies) if fixed_n and header.sweep is None else (),
         sweep=_summarize_sweep(journal),
         sequential=None if pairs is None else pairs.compare(journal.count),
         later_trials=sum(record.seed > last_seed for record in ended if record.result or settled),
@@ -159,7 +162,10 @@ def _collect_results(journal: TrialsJournal, records: Sequence[TrialRecord]) -> 
     for arm in journal.header.arms():
         results = {r.seed: r.result for r in records if r.model == arm.model and r.result is not None}
         by_seed = {seed: result.accuracies[arm.name] for seed, result in results.items()}
-        accuracies = ArmAccuracies(arm.label, arm.recipe, by_seed)
+        last = {seed: result.before_averaging.get(arm.name) for seed, result in results.items()}
+        known = {seed: accuracy for seed, accuracy in last.items() if accuracy is not None}
+        before_averaging = known if len(known) == len(results) else {}
+        accuracies = ArmAccuracies(arm.label, arm.recipe, by_seed, before_averaging)
         arms.append(_ArmResults(arm, accuracies, tuple(results.values())))
     return arms
 
@@ -174,6 +180,7 @@ def _summarize_arm(results: _ArmResults, support: Sequence[int]) -> ArmSummary:
         recipe=results.accuracies.recipe,
         seeds=tuple(results.accuracies.by_seed),
         accuracies=tuple(values),
+        before_averaging=tuple(results.accuracies.before_averaging.values()),
         **numbers,
         errors=_count_errors(results),
         confusion=_confusion(results, support),

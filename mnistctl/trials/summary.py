@@ -49,6 +49,8 @@ class ArmSummary(Schema):
         model, arm: the model of the trials, and the arm's name in them.
         recipe: the model whose recipe it trains.
         seeds, accuracies: seed and accuracy in percent of each trial with a result.
+        before_averaging: if the nets are averages, the accuracy of each trial's last epoch in percent. Trials
+            of earlier versions have none.
         n, mean, sd, min, median, max, interval: see `statistics.Summary`; None if n is 0.
         errors: the images with wrong predictions, most errors first.
         confusion: confusion matrix [true digit, predicted digit], summed over the trials.
@@ -60,6 +62,7 @@ class ArmSummary(Schema):
     recipe: str
     seeds: tuple[int, ...]
     accuracies: tuple[Percent, ...]
+    before_averaging: tuple[Percent, ...] = ()
     n: int
     mean: float | None = None
     sd: float | None = None
@@ -74,6 +77,8 @@ class ArmSummary(Schema):
         if not len(set(self.seeds)) == len(self.seeds) == len(self.accuracies) == self.n:
             numbers = f"{len(set(self.seeds))} different seeds, {len(self.accuracies)} accuracies"
             raise ValueError(f"n: {self.n} trials with {numbers}")
+        if len(self.before_averaging) not in (0, self.n):
+            raise ValueError(f"n: {self.n} trials with {len(self.before_averaging)} last epochs")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +159,8 @@ class TrialsSummary(Schema):
         distribution: the accuracies and how often they occur.
         comparisons: every two arms compared, or in a sweep each arm with the unchanged recipe; none if the
             trials end when their comparison is settled.
+        averaging: each arm whose nets are averages, compared with the last epoch of the same trials; none in
+            a sweep, or if the trials end when their comparison is settled.
         sequential: the comparison that was checked after every pair.
         sweep: what a sweep varied, and its winner; None unless the trials are those of a sweep.
         later_trials: number of trials with later seeds than the last pair that was looked at. They are in
@@ -187,6 +194,7 @@ class TrialsSummary(Schema):
     diverged: tuple[FailedTrial, ...]
     distribution: tuple[AccuracyCount, ...]
     comparisons: tuple[Comparison, ...]
+    averaging: tuple[Comparison, ...] = ()
     sequential: SequentialComparison | None = None
     sweep: SweepSummary | None = None
     later_trials: int = 0

@@ -67,6 +67,7 @@ class TrialResult(Schema):
         accuracies: accuracy on the test images, or on the held-out digits, in percent.
         digests: digest of the final weights.
         mismatches: (index, true digit, predicted digit) of each of these images with a wrong prediction.
+        before_averaging: for each arm whose net is an average, the accuracy of the last epoch's weights.
         seconds: wall-clock time of training and evaluation.
         processor_seconds: processor time of training and evaluation.
         machine: hardware and system of the worker; None if it is the one in the journal's header.
@@ -75,6 +76,7 @@ class TrialResult(Schema):
     accuracies: dict[str, Percent]
     digests: dict[str, Digest]
     mismatches: dict[str, tuple[tuple[Count, Digit, Digit], ...]]
+    before_averaging: dict[str, Percent] = field(default_factory=dict)
     seconds: Seconds
     processor_seconds: Seconds | None = None
     machine: dict[str, str | int] | None = None
@@ -82,6 +84,8 @@ class TrialResult(Schema):
     def __post_init__(self) -> None:
         if not self.accuracies.keys() == self.digests.keys() == self.mismatches.keys():
             raise ValueError("accuracies, digests and mismatches are of different arms")
+        if not self.before_averaging.keys() <= self.accuracies.keys():
+            raise ValueError("before_averaging is of other arms")
 
 
 @dataclass(frozen=True, kw_only=True)

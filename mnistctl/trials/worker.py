@@ -107,18 +107,21 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
         digits = _load_digits(settings.dataset, settings.data_dir, device, checksums, settings.holdout)
         train, scored = digits.train, digits.scored
         start, processor_start = time.perf_counter(), time.process_time()
-        accuracies, digests, mismatches, nets = {}, {}, {}, []
+        accuracies, digests, mismatches, before_averaging, nets = {}, {}, {}, {}, []
         for arm, training in _train_arms(chosen, seed, settings, device, train, scored):
             score, logits = training.final_score or compute_score(training.final_net, scored)
             wrong = find_mismatches(logits, scored)
             accuracies[arm] = score.accuracy
             digests[arm] = checkpoint.digest(training.final_net.state_dict())
             mismatches[arm] = tuple(zip(wrong.indices, wrong.true, wrong.predicted, strict=True))
+            if training.final_net is not training.net:
+                before_averaging[arm] = compute_score(training.net, scored)[0].accuracy
             nets.append(training.final_net)
         result = TrialResult(
             accuracies=accuracies,
             digests=digests,
             mismatches=mismatches,
+            before_averaging=before_averaging,
             seconds=time.perf_counter() - start,
             processor_seconds=time.process_time() - processor_start,
             machine=hardware_info(),

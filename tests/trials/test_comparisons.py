@@ -124,6 +124,14 @@ def test_holm_adjustment_is_said_to_be_for_the_comparisons_with_a_p_value():
     assert all("Holm-adjusted for 2 comparisons" in row.conclusion for row in rows[:2])
 
 
+def test_averages_are_compared_with_the_last_epochs_in_pairs():
+    averaged = ArmAccuracies("swa", "swa", {0: 99.6, 1: 99.7, 2: 99.5}, {0: 99.5, 1: 99.5, 2: 99.5})
+    (row,) = comparisons.compare_with_last_epochs([ArmAccuracies("conv", "conv", {0: 99.9}), averaged])
+    assert (row.first, row.second, row.method, row.n) == (comparisons.LAST_EPOCH, "swa", "paired", (3, 3))
+    assert row.difference == pytest.approx(0.1)
+    assert row.conclusion.startswith("No significant difference between swa and the last epoch of the same")
+
+
 def test_equal_accuracies_are_not_called_too_few():
     arms = [
         ArmAccuracies("a", "logit", dict.fromkeys(range(5), 92.0)),

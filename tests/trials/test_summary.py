@@ -79,6 +79,21 @@ def test_written_summary_is_read_again(stub_trials):
     assert replace(again, session_seconds=None) == replace(expected, session_seconds=None)
 
 
+def test_last_epochs_are_reported_if_every_trial_has_them():
+    entries = journal.read(RECORDS / "trials-swa-8.jsonl")
+    results = {
+        key: replace(record, result=replace(record.result, before_averaging={"averaged": 99.5 + key[1] / 100}))
+        for key, record in entries.trials.items()
+    }
+    new = summarize_trials(replace(entries, trials=results))
+    assert [arm.before_averaging[-1:] for arm in new.arms] == [(), (99.57,)]
+    assert [(row.second, row.n) for row in new.averaging] == [("averaged", (8, 8))]
+    assert TrialsSummary.from_json(new.to_json()) == new
+    entries.trials[next(iter(results))] = next(iter(results.values()))  # the others have none
+    new = summarize_trials(entries)
+    assert (new.arms[1].before_averaging, new.averaging) == ((), ())
+
+
 def test_lists_of_numbers_are_on_one_line_each(stub_trials):
     stub_trials.run(4)
     lines = [line.strip() for line in (stub_trials.folder / "t.json").read_text().splitlines()]

@@ -62,6 +62,8 @@ def assert_bits_of_train(model, own, tmp_path, seed, epochs):
         record = json.loads(files.with_ending(options.run_path(recipe), "json").read_text())
         assert (result.digests[arm], result.accuracies[arm]) == (record["digest"], record["accuracy"])
         assert result.mismatches[arm] == tuple(tuple(row.values()) for row in record["mismatches"])
+        last_epoch = record["accuracies"][-1] if record["swa"] else None
+        assert result.before_averaging.get(arm) == last_epoch
 
 
 @pytest.mark.parametrize("model", ["logit", "swa"])
@@ -142,3 +144,5 @@ def test_diverging_trial_raises(own):
 def test_arms_of_a_result_must_agree():
     with pytest.raises(ValueError, match="different arms"):
         TrialResult(accuracies={"a": 1.0}, digests={}, mismatches={"a": ()}, seconds=1.0)
+    with pytest.raises(ValueError, match="other arms"):
+        TrialResult(accuracies={}, digests={}, mismatches={}, before_averaging={"a": 1.0}, seconds=1.0)

@@ -30,7 +30,7 @@ def print_conclusions(summary: "TrialsSummary") -> None:
         for text in _distribution(summary):
             print_line(text)
         print_arms(arms)
-    for row in summary.comparisons:
+    for row in (*summary.comparisons, *summary.averaging):
         print_line(f"{row.second} minus {row.first}: {describe_difference(row)}")
         print_line(f"{row.conclusion}.", "bold")
     if summary.sequential is not None:
