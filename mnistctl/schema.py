@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -45,13 +45,24 @@ class Schema:
 
     def to_json(self) -> dict[str, Any]:
         """The fields as values that `json.dumps` accepts, except those with IN_MEMORY as metadata."""
-        import msgspec
+        return {name: _to_builtins(getattr(self, name)) for name in _saved_fields(self)}
 
-        return {
-            each.name: msgspec.to_builtins(getattr(self, each.name), enc_hook=_encode, str_keys=True)
-            for each in fields(self)  # type: ignore[arg-type]
-            if each.metadata.get("json", True)
-        }
+
+def _saved_fields(value: Any) -> list[str]:
+    return [each.name for each in fields(value) if each.metadata.get("json", True)]
+
+
+def _to_builtins(value: Any) -> Any:
+    """`value` as plain values. msgspec leaves fields out that had no key where the object was read."""
+    import msgspec
+
+    if is_dataclass(value):
+        return {name: _to_builtins(getattr(value, name)) for name in _saved_fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _to_builtins(item) for key, item in value.items()}
+    if isinstance(value, list | tuple) and value and is_dataclass(value[0]):
+        return [_to_builtins(item) for item in value]
+    return msgspec.to_builtins(value, enc_hook=_encode, str_keys=True)
 
 
 def _find_infinite(value: object, where: str, depth: int) -> str:

@@ -34,6 +34,11 @@ def test_dataclasses_are_unchanged_by_json():
     assert Route.from_json(body) == path
 
 
+def test_fields_that_had_no_key_are_written_again():
+    route = Route.from_json({"points": [{"x": 1}]})
+    assert route.to_json() == {"points": [{"x": 1, "y": 0.0}], "file": None}
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
