@@ -82,7 +82,9 @@ def test_written_summary_is_read_again(stub_trials):
 def test_last_epochs_are_reported_if_every_trial_has_them():
     entries = journal.read(RECORDS / "trials-swa-8.jsonl")
     results = {
-        key: replace(record, result=replace(record.result, before_averaging={"averaged": 99.5 + key[1] / 100}))
+        key: replace(
+            record, result=replace(record.result, before_averaging={"averaged": 99.5 + key[1] / 100})
+        )
         for key, record in entries.trials.items()
     }
     new = summarize_trials(replace(entries, trials=results))

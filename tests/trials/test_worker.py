@@ -6,17 +6,16 @@ from dataclasses import replace
 
 import pytest
 from conftest import few_digits
+from trial_settings import make_settings
 
 from mnistctl.artifacts import files
-from mnistctl.data import datasets
 from mnistctl.errors import DataError, DivergedError, UsageError
 from mnistctl.models import CLASSIFIERS, load
 from mnistctl.nn.schedules import OneCycle
 from mnistctl.training import classifier
-from mnistctl.training.environment import versions
 from mnistctl.training.options import RunOptions
 from mnistctl.training.run import train
-from mnistctl.trials.task import TrialResult, TrialSettings
+from mnistctl.trials.task import TrialResult
 from mnistctl.trials.worker import arms_of, run_trial, shared_epochs
 
 
@@ -24,24 +23,6 @@ from mnistctl.trials.worker import arms_of, run_trial, shared_epochs
 def few(tmp_path_factory):
     """A data folder with 200 digits to train on, 100 to test."""
     return few_digits(tmp_path_factory.mktemp("few"), 200, 100)
-
-
-def make_settings(own, **changes):
-    checksums = {}
-    for split in ("train", "test"):
-        checksums |= datasets.load("own", own, split)[1]
-    defaults = {
-        "epochs": 6,
-        "batch_size": 100,
-        "lr": None,
-        "precision": "float32",
-        "dataset": "own",
-        "data_dir": str(own),
-        "device": "cpu",
-        "sha256": checksums,
-        "versions": versions(),
-    }
-    return TrialSettings(**defaults | changes)
 
 
 def assert_bits_of_train(model, own, tmp_path, seed, epochs):
@@ -62,7 +43,7 @@ def assert_bits_of_train(model, own, tmp_path, seed, epochs):
         record = json.loads(files.with_ending(options.run_path(recipe), "json").read_text())
         assert (result.digests[arm], result.accuracies[arm]) == (record["digest"], record["accuracy"])
         assert result.mismatches[arm] == tuple(tuple(row.values()) for row in record["mismatches"])
-        last_epoch = record["accuracies"][-1] if record["swa"] else None
+        last_epoch = record["accuracies"][-1] if record.get("swa") else None
         assert result.before_averaging.get(arm) == last_epoch
 
 
