@@ -21,7 +21,7 @@ from mnistctl.inference import load
 from mnistctl.inference.accuracy import wilson
 from mnistctl.inference.forward import ProgressCallback, stage
 from mnistctl.inference.load import Recipes
-from mnistctl.nn.device import get_device, set_threads
+from mnistctl.nn.device import get_device, set_arithmetic, set_threads
 
 SplitName = Literal["train", "test", "validation"]
 
@@ -106,6 +106,7 @@ def load_classifiers(
     """
     target = get_device(device)
     set_threads(threads)
+    set_arithmetic()
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]

@@ -21,7 +21,7 @@ from mnistctl.inference.confidence import MIN_CONFIDENCE, confidences, temperatu
 from mnistctl.inference.forward import compute_image_logits
 from mnistctl.inference.load import Recipes
 from mnistctl.inference.reading import FoundDigit, digits_of_grid, find_digits
-from mnistctl.nn.device import get_device, set_threads
+from mnistctl.nn.device import get_device, set_arithmetic, set_threads
 from mnistctl.schema import IN_MEMORY, Schema
 
 
@@ -145,6 +145,7 @@ def predict_images(
         raise UsageError("give 1 or more", field="expect", value=expect)
     target = get_device(device)
     set_threads(threads)
+    set_arithmetic()
     files, left_out = find_images(image_paths)
     labelled = find_labels(files, labels)
     model, net = load.load_classifier(path, recipes)

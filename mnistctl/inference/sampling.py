@@ -16,7 +16,7 @@ from mnistctl.inference import load
 from mnistctl.inference.forward import StepCallback, generate_images
 from mnistctl.inference.load import Recipes
 from mnistctl.models.recipe import NOISE_SIZE
-from mnistctl.nn.device import get_device, set_deterministic, set_threads
+from mnistctl.nn.device import get_device, set_arithmetic, set_threads
 from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.seeding import check_seed, derive_seed
@@ -65,7 +65,7 @@ class TrainedGenerator:
         """
         target = get_device(device)
         set_threads(threads)
-        set_deterministic()
+        set_arithmetic()
         model, net = load.load_generator(path, recipes)
         return cls(model, optimize_for(net, target), checkpoint.digest(net.state_dict()), path.stem)
 

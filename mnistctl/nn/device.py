@@ -104,10 +104,14 @@ def restored_threads() -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def set_deterministic() -> None:
-    """Use deterministic algorithms, where the device has them."""
+def set_arithmetic() -> None:
+    """Use deterministic algorithms, where the device has them, and real float32 on NVIDIA GPUs.
+
+    By default, torch lets cuDNN round the inputs of float32 convolutions and LSTMs to the 10 bits of TF32.
+    """
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def tune_malloc() -> None:
@@ -121,15 +125,25 @@ def tune_malloc() -> None:
         library.mallopt(_M_TRIM_THRESHOLD, 2**29)
 
 
-def hardware_info() -> dict[str, str | int]:
-    """What run times and the last bits of results depend on: processor, cores, vector width, system."""
+def hardware_info(device: torch.device | None = None) -> dict[str, str | int | None]:
+    """What run times and the last bits of results depend on: processor, cores, vector width, system, GPU.
+
+    Args:
+        device: the device in use; the product name of a CUDA device is added.
+    """
     return {
         "processor": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count() or 1,
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "system": platform.system(),
         "python": platform.python_version(),
+        "gpu": None if device is None else gpu_name(device),
     }
+
+
+def gpu_name(device: torch.device) -> str | None:
+    """The product name of a CUDA device; None for other devices."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else None
 
 
 def cpu_features() -> list[str]:

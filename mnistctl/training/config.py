@@ -18,7 +18,7 @@ from mnistctl.models.checks import error_with_one_image
 from mnistctl.models.recipe import ClassifierRecipe, GanRecipe, Recipe
 from mnistctl.models.sources import Model
 from mnistctl.models.summary import summarize_recipe
-from mnistctl.nn.device import autocast_for, get_device, set_deterministic, set_threads, tune_malloc
+from mnistctl.nn.device import autocast_for, get_device, set_arithmetic, set_threads, tune_malloc
 from mnistctl.nn.perceptron import find_perceptron
 from mnistctl.training.checkpoints import RunCheckpoint
 from mnistctl.training.environment import MachineInfo, machine_info
@@ -100,7 +100,7 @@ def resolve(
         initial_weights=_initial_digest(checkpoint, initial),
         holdout=data.holdout,
     )
-    machine = machine_info()
+    machine = machine_info(device)
     changes = check_environment(checkpoint, settings, machine, allow_inexact)
     return RunConfig(
         command=command,
@@ -162,7 +162,7 @@ def _set_up_process(options: RunOptions, recipe: Recipe) -> tuple[torch.device, 
     device = get_device(options.get("device"))
     threads = set_threads(default_threads(recipe) if options.threads is None else options.threads)
     autocast_for(options.get("precision"), device)  # an error now, not after loading the data
-    set_deterministic()
+    set_arithmetic()
     tune_malloc()
     return device, threads
 

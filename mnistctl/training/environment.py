@@ -14,7 +14,14 @@ from mnistctl.artifacts import files
 from mnistctl.data import datasets, download
 from mnistctl.data.mirror import public_address
 from mnistctl.errors import MnistctlError, UsageError
-from mnistctl.nn.device import autocast_for, cpu_features, hardware_info, list_devices
+from mnistctl.nn.device import (
+    autocast_for,
+    cpu_features,
+    get_device,
+    gpu_name,
+    hardware_info,
+    list_devices,
+)
 from mnistctl.schema import Schema
 
 _REQUIRED = (
@@ -44,6 +51,7 @@ class MachineInfo(Schema):
         vectors: the widest vector instructions that torch uses: "AVX512".
         system: the operating system.
         python: version of Python.
+        gpu: product name of the NVIDIA GPU that is used; None for other devices.
     """
 
     processor: str
@@ -51,11 +59,12 @@ class MachineInfo(Schema):
     vectors: str
     system: str
     python: str
+    gpu: str | None = None
 
 
-def machine_info() -> MachineInfo:
-    """This machine."""
-    return MachineInfo.from_json(hardware_info())
+def machine_info(device: torch.device | None = None) -> MachineInfo:
+    """This machine, with this device in use."""
+    return MachineInfo.from_json(hardware_info(device))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +150,7 @@ def collect_environment(data_dir: Path, out_dir: Path) -> EnvironmentReport:
     return EnvironmentReport(
         versions=versions | {name: _version(name) for name in (*_REQUIRED, *_OPTIONAL)},
         platform=platform.platform(),
-        machine=MachineReport.from_json(hardware_info() | {"features": cpu_features()}),
+        machine=MachineReport.from_json(hardware_info(get_device("auto")) | {"features": cpu_features()}),
         threads=torch.get_num_threads(),
         devices=tuple(_describe_device(device) for device in list_devices()),
         data=DataReport(
@@ -184,7 +193,7 @@ def _version(name: str) -> str | None:
 
 
 def _describe_device(device: torch.device) -> DeviceReport:
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    name = gpu_name(device)
     try:
         autocast_for("bf16", device)
     except UsageError as error:

@@ -135,13 +135,14 @@ def environment_changes(
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def _environment(settings: RunSettings, machine: MachineInfo) -> dict[str, str | int]:
+def _environment(settings: RunSettings, machine: MachineInfo) -> dict[str, str | int | None]:
     return {
         "device": settings.device,
         "threads": settings.threads,
         "processor": machine.processor,
         "vectors": machine.vectors,
         "system": machine.system,
+        "gpu": machine.gpu,
         **settings.versions,
         **_recipe_source(settings),
     }

@@ -166,8 +166,9 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
     """The header of a new journal. It loads the data set and resolves the device and the recipes."""
     run = options.options
     device = run.get("device")
-    if backend.local:
-        autocast_for(run.get("precision"), get_device(device))
+    target = get_device(device) if backend.local else None  # of a cluster, this machine may not have it
+    if target is not None:
+        autocast_for(run.get("precision"), target)
     if backend.local or device == "auto":
         device = str(get_device(device).type)
     sweep = options.sweep is not None
@@ -196,7 +197,7 @@ def _new_header(options: TrialsOptions, backend: Backend) -> JournalHeader:
             holdout=data.holdout,
         ),
         support=tuple(np.bincount(data.scored.labels, minlength=10).tolist()),
-        machine=machine_info(),
+        machine=machine_info(target),
         stopping=options.stopping,
         sweep=options.sweep,
     )

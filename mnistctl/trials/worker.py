@@ -22,7 +22,7 @@ from mnistctl.evaluation.metrics import compute_score, find_mismatches
 from mnistctl.inference.load import NetHeader
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.sources import Model, package_models, to_model
-from mnistctl.nn.device import get_device, hardware_info, set_deterministic, set_threads, tune_malloc
+from mnistctl.nn.device import get_device, hardware_info, set_arithmetic, set_threads, tune_malloc
 from mnistctl.nn.schedules import changes_every_step
 from mnistctl.training.classifier import ClassifierTraining, fit
 from mnistctl.training.config import TrainingData, load_training_data
@@ -100,7 +100,7 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
     _check_package(chosen)
     with chosen.reporting_errors(), _PROCESS_LOCK:
         set_threads(1)
-        set_deterministic()
+        set_arithmetic()
         tune_malloc()
         device = get_device(settings.device)
         checksums = tuple(sorted(settings.sha256.items()))
@@ -124,7 +124,7 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
             before_averaging=before_averaging,
             seconds=time.perf_counter() - start,
             processor_seconds=time.process_time() - processor_start,
-            machine=hardware_info(),
+            machine=hardware_info(device),
         )
         return _with_net(result, chosen, digits, nets[0]) if settings.send_nets else result
 

@@ -246,7 +246,8 @@ def test_other_thread_count_is_refused_unless_allowed_and_then_recorded(own, tmp
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("torch", "1.0"), ("processor", "another"), ("vectors", "none"), ("mnistctl", "0.0")]
+    ("name", "value"),
+    [("torch", "1.0"), ("processor", "another"), ("vectors", "none"), ("gpu", "one"), ("mnistctl", "0.0")],
 )
 def test_another_machine_or_version_is_refused_unless_allowed(name, value, own, tmp_path, monkeypatch):
     train_for(1, make_options(own, tmp_path))
@@ -255,7 +256,7 @@ def test_another_machine_or_version_is_refused_unless_allowed(name, value, own, 
         monkeypatch.setattr(*patched, value)
     else:
         machine = replace(config.machine_info(), **{name: value})
-        monkeypatch.setattr(config, "machine_info", lambda: machine)
+        monkeypatch.setattr(config, "machine_info", lambda device: machine)
     with pytest.raises(CheckpointError, match=f"{name} .*, now {value}"):
         finish(make_options(own, tmp_path), resume=True)
     last = finish(make_options(own, tmp_path), resume=True, allow_inexact=True)[-1]
