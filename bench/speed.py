@@ -90,25 +90,27 @@ def plain_step(
     return loss.detach()
 
 
-def plain_gan(recipe: GanRecipe) -> Callable[[Tensor, Tensor], Tensor]:
+def plain_gan(recipe: GanRecipe, device: torch.device) -> Callable[[Tensor, Tensor], Tensor]:
     """A GAN's training step in its plainest form: every loss computes the gradients of both nets."""
-    generator, discriminator = recipe.generator(), recipe.discriminator()
+    generator, discriminator = recipe.generator().to(device), recipe.discriminator().to(device)
     g_optimizer, d_optimizer = (recipe.optimizer(net.parameters()) for net in (generator, discriminator))
     bce = nn.BCELoss()
 
     def step(x: Tensor, y: Tensor) -> Tensor:
-        noise, digits = torch.randn(len(x), NOISE_SIZE, 1, 1), torch.randint(10, (len(x),))
+        noise = torch.randn(len(x), NOISE_SIZE, 1, 1, device=device)
+        digits = torch.randint(10, (len(x),), device=device)
         d_optimizer.zero_grad()
-        targets = torch.rand(len(x)) * 0.2 + 0.8
+        targets = torch.rand(len(x), device=device) * 0.2 + 0.8
         real_loss = bce(torch.sigmoid(discriminator(x, *recipe.condition(y))), targets)
         real_loss.backward()
         condition = recipe.condition(digits)
         fake = generator(noise, *condition)
-        fake_loss = bce(torch.sigmoid(discriminator(fake.detach(), *condition)), torch.zeros(len(x)))
+        zeros, ones = torch.zeros(len(x), device=device), torch.ones(len(x), device=device)
+        fake_loss = bce(torch.sigmoid(discriminator(fake.detach(), *condition)), zeros)
         fake_loss.backward()
         d_optimizer.step()
         g_optimizer.zero_grad()
-        g_loss = bce(torch.sigmoid(discriminator(fake, *condition)), torch.ones(len(x)))
+        g_loss = bce(torch.sigmoid(discriminator(fake, *condition)), ones)
         g_loss.backward()
         g_optimizer.step()
         return (real_loss + fake_loss + g_loss).detach()
@@ -116,11 +118,13 @@ def plain_gan(recipe: GanRecipe) -> Callable[[Tensor, Tensor], Tensor]:
     return step
 
 
-def plain(recipe: ClassifierRecipe | GanRecipe) -> Callable[[Tensor, Tensor], Tensor]:
+def plain(
+    recipe: ClassifierRecipe | GanRecipe, device: torch.device = CPU
+) -> Callable[[Tensor, Tensor], Tensor]:
     """A function that trains new nets on one batch, with torch's layers and default optimizer."""
     if isinstance(recipe, GanRecipe):
-        return plain_gan(recipe)
-    net = recipe.net().train()
+        return plain_gan(recipe, device)
+    net = recipe.net().to(device).train()
     optimizer = recipe.optimizer(net.parameters())
     return lambda x, y: plain_step(net, optimizer, recipe, x, y)
 
@@ -128,28 +132,31 @@ def plain(recipe: ClassifierRecipe | GanRecipe) -> Callable[[Tensor, Tensor], Te
 def ours(recipe: ClassifierRecipe | GanRecipe, digits: Digits, precision: str) -> Callable[[int], Tensor]:
     """A function that takes this many steps of our own loop and returns the sum of their losses."""
     if isinstance(recipe, GanRecipe):
-        training = gan.GanTraining(recipe, 0, CPU, precision=precision)
+        training = gan.GanTraining(recipe, 0, digits.device, precision=precision)
         order = torch.randperm(len(digits))
         return lambda steps: sum(
             (
                 gan.train_step(training, x, y).sum()
                 for x, y in itertools.islice(digits.batches(order, recipe.batch_size), steps)
             ),
-            torch.zeros(()),
+            torch.zeros((), device=digits.device),
         )
-    training = ClassifierTraining(recipe, 0, CPU, precision=precision)
+    training = ClassifierTraining(recipe, 0, digits.device, precision=precision)
     training.net.train()
     return lambda steps: sum(
         (
             train_step(training, x, y)
             for x, y in itertools.islice(iterate_batches(training, digits, 1), steps)
         ),
-        torch.zeros(()),
+        torch.zeros((), device=digits.device),
     )
 
 
 def make_loops(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> dict[str, Callable[[int], None]]:
-    """For each loop, a function that takes this many steps of an epoch."""
+    """For each loop, a function that takes this many steps of an epoch, on the device of the digits.
+
+    Those with a data set, `loader` and `pictures`, are left out on a GPU.
+    """
     floats = digits.images.float() / 127.5 - 1
     shuffle = getattr(recipe, "shuffle", True)
 
@@ -163,11 +170,11 @@ def make_loops(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> dict[str
         return run
 
     def theirs(batches: Callable[[], Batches]) -> Callable[[int], None]:
-        step = plain(recipe)
+        step = plain(recipe, digits.device)
 
         def run(steps: int) -> None:
             set_malloc(False)
-            losses = torch.zeros(())
+            losses = torch.zeros((), device=digits.device)
             for x, y in itertools.islice(batches(), steps):
                 losses += step(x, y)
             losses.item()
@@ -176,17 +183,16 @@ def make_loops(recipe: ClassifierRecipe | GanRecipe, digits: Digits) -> dict[str
 
     def indexed() -> Batches:
         order = torch.randperm(len(digits)) if shuffle else torch.arange(len(digits))
-        return ((floats[index], digits.labels[index]) for index in order.split(recipe.batch_size))
+        indices = order.to(digits.device).split(recipe.batch_size)
+        return ((floats[index], digits.labels[index]) for index in indices)
 
     def loaded(data: Dataset) -> Callable[[], Batches]:  # type: ignore[type-arg]
         return lambda: iter(DataLoader(data, recipe.batch_size, shuffle=shuffle))
 
-    loops = {
-        "ours": mine("float32"),
-        "plain": theirs(indexed),
-        "loader": theirs(loaded(TensorDataset(floats, digits.labels))),
-        "pictures": theirs(loaded(ImageDataset(digits))),
-    }
+    loops = {"ours": mine("float32"), "plain": theirs(indexed)}
+    if digits.device == CPU:
+        loops["loader"] = theirs(loaded(TensorDataset(floats, digits.labels)))
+        loops["pictures"] = theirs(loaded(ImageDataset(digits)))
     try:
         loops["bf16"] = mine("bf16")
     except UsageError as error:
