@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import averaging
 from loss_curves import draw_curves, read_curves
 
 from mnistctl import models
@@ -83,6 +84,8 @@ def main() -> None:
 def make_page(records: Path) -> str:
     """The text of docs/results.md for the folder `records`."""
     runs, trials, results = read_runs(records), read_trials(records), read_results(records)
+    averaged = averaging.find_averaging(trials, load_published(SOURCE))
+    timed = {f"clock/{name}": run for name, run in read_runs(records / "clock").items()}
     slowdowns = read_slowdowns(records)
     costs = [*_costs_of_runs(runs, slowdowns), *_costs_of_trials(trials, slowdowns)]
     parts = [
@@ -92,11 +95,15 @@ def make_page(records: Path) -> str:
         _table(_FULL_HEAD, _full_rows(results)),
         "### Conclusions",
         "\n".join(_conclusions(results, records)),
+        "## Does averaging help?",
+        averaging.TEXT,
+        _table(averaging.HEAD, averaging.table_rows(averaged)),
+        "\n".join(averaging.conclusions(averaged)),
         "## Shorter runs and bfloat16",
         _SHORTER,
         _table(_SHORT_HEAD, _short_rows(results)),
         "## Generators",
-        _table(_GENERATORS_HEAD, _generator_rows(records, runs)),
+        _table(_GENERATORS_HEAD, _generator_rows(records, runs | timed)),
         "## Training losses",
         "![training loss by epoch, one panel per model](results.png)",
         _LOSSES,
@@ -106,7 +113,7 @@ def make_page(records: Path) -> str:
         _total(costs),
         "## The original's time",
         _TIMES,
-        _table(_TIMES_HEAD, _times_rows(read_runs(records / "clock"))),
+        _table(_TIMES_HEAD, _times_rows(timed)),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -141,8 +148,8 @@ the test images after every epoch. The records are in `records/clock/`."""
 _FULL_HEAD = "model | published: n | mean | here: n | mean | SD | interval | difference | interval | records"
 _SHORT_HEAD = "record | model | data set | epochs | precision | seeds | accuracy | SD | published, in full"
 _GENERATORS_HEAD = (
-    "record | epochs | precision | losses: discriminator | generator | Fréchet distance | of real images "
-    "| conditional accuracy, %"
+    "record | seed | epochs | precision | losses: discriminator | generator | Fréchet distance "
+    "| of real images | conditional accuracy, %"
 )
 _TIMES_HEAD = (
     "model | epochs | original, 12 cores, s | here, s | threads | precision | ratio | accuracy "
@@ -290,12 +297,6 @@ def _conclusions(results: Sequence[Result], records: Path) -> Iterator[str]:
             yield f"- {model} is a recipe of this package: there are no published accuracies to compare with."
         elif len(accuracies) > 1 and (difference := compare_with_published(model, accuracies)):
             yield f"- {conclusion(difference, f'the published {model}', model, difference.p)}."
-    conv, swa = (choose_results(results, model) for model in ("conv", "swa"))
-    shared = sorted(conv.keys() & swa.keys())
-    if len(shared) > 1:
-        pairs = ([each[seed].accuracy for seed in shared] for each in (conv, swa))
-        difference = statistics.paired(*pairs)
-        yield f"- {conclusion(difference, 'conv', 'swa', difference.p)}."
     for path in sorted(records.glob("paths*.json")):
         paths = _read_json(path)
         yield (
@@ -323,13 +324,15 @@ def _short_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
 def _generator_rows(records: Path, runs: dict[str, RunRecord]) -> Iterator[Sequence[object]]:
     for name, run in runs.items():
         if run.discriminator_losses and run.generator_losses:
-            # The evaluations in records/ are of the first version, with its keys.
             evaluation = _read_json(records / f"{name}-eval.json")
+            frechet = evaluation["frechet"]
+            # Evaluations of the first version have other keys.
+            reference = evaluation.get("frechet_floor", frechet.get("real_reference"))
+            conditional = evaluation.get("asked", evaluation.get("conditional_accuracy"))
             losses = run.discriminator_losses[-1], run.generator_losses[-1]
-            scores = *losses, evaluation["frechet"]["value"], evaluation["frechet_floor"]
-            accuracy = evaluation["asked"] and f"{evaluation['asked']['value']:.2f}"
-            about = f"`{name}`", run.recipe.epochs, run.precision
-            yield (*about, *(f"{score:.3f}" for score in scores), accuracy or "")
+            accuracy = "" if conditional is None else f"{conditional['value']:.2f}"
+            about = f"`{name}`", run.seed, run.recipe.epochs, run.precision
+            yield (*about, *(f"{score:.3f}" for score in (*losses, frechet["value"], reference)), accuracy)
 
 
 def read_slowdowns(records: Path) -> dict[tuple[str, str], float]:
