@@ -114,6 +114,7 @@ def make_page(records: Path) -> str:
         "## The original's time",
         _TIMES,
         _table(_TIMES_HEAD, _times_rows(timed)),
+        _LOST_TIME,
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -144,6 +145,13 @@ _TIMES = """\
 Whole runs, each alone on the machine, next to the times that ktorch's documentation gives for a 12-core i7.
 *Ratio* is our time divided by the original's: above 1, the fewer cores here lose. Our time includes scoring
 the test images after every epoch. The records are in `records/clock/`."""
+
+_LOST_TIME = """\
+The two cores here lose with logit and linear, by a factor of 2. A step of logit consists of short calls and
+of converting pixels; the products of linear are almost as fast as a large matrix product, so only more
+cores would help ([where the time of a step goes](speed.md#where-the-time-of-a-step-goes)). cgan was run
+with its second seed, 1. There are no runs in bfloat16: on this processor it is slower than float32 with
+every recipe (`records/speed-xeon-2.json`)."""
 
 _FULL_HEAD = "model | published: n | mean | here: n | mean | SD | interval | difference | interval | records"
 _SHORT_HEAD = "record | model | data set | epochs | precision | seeds | accuracy | SD | published, in full"

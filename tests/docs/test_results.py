@@ -1,5 +1,6 @@
 """docs/results.md and docs/results.png are exactly what tools/results.py makes from records/."""
 
+import json
 import shutil
 from contextlib import suppress
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_model_without_published_accuracies_has_empty_cells():
         "In total at most 3.0 hours of processor time. A plain loop would take about 2.0 hours for the runs "
         "with an estimate, 2.00 times as long."
     )
+
+
+def test_two_cores_lose_with_logit_and_linear_only_and_bf16_is_slower_there():
+    timed = results.read_runs(ROOT / "records/clock")
+    assert timed.keys() == results.PUBLISHED_SECONDS.keys()
+    ratios = {name: run.seconds / results.PUBLISHED_SECONDS[name] for name, run in timed.items()}
+    assert {name: round(ratio) for name, ratio in ratios.items() if ratio > 1} == {"logit": 2, "linear": 2}
+    assert timed["cgan"].seed == 1
+    speed = json.loads((ROOT / "records/speed-xeon-2.json").read_text())["recipes"]
+    times = [row["microseconds_per_image"] for row in speed.values()]
+    assert len(times) == 7
+    assert all(row["bf16"] > row["ours"] for row in times)
 
 
 def test_chart_has_as_many_rows_as_its_models_need(tmp_path):
