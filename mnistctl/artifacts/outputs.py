@@ -77,6 +77,16 @@ class Output:
         """What gives the file another name."""
         return () if self.field else ("name", "out_dir") if self.run else ("out_dir",)
 
+    def check_ending(self) -> None:
+        """Check that the ending of the name fits the format.
+
+        Raises:
+            UsageError: it does not.
+        """
+        endings = self.format.endings
+        if endings and self.path.suffix.lower() not in endings:
+            self.fail(f"{self.format.title} needs a name that ends in {' or '.join(endings)}")
+
     def fail(self, message: str, *remedies: str, kind: type[MnistctlError] = UsageError) -> NoReturn:
         """Raise an error about this file."""
         if self.field is None:
@@ -106,9 +116,7 @@ def check_outputs(outputs: Sequence[Output], *, overwrite: bool = False) -> None
 
 
 def _check_file(output: Output, overwrite: bool) -> None:
-    endings = output.format.endings
-    if endings and output.path.suffix.lower() not in endings:
-        output.fail(f"{output.format.title} needs a name that ends in {' or '.join(endings)}")
+    output.check_ending()
     try:
         target = output.path
         target = files.resolve(target)
@@ -227,8 +235,9 @@ def owner_of(path: Path) -> str | None:
         return path.stem
     if path.suffix != ".png":
         return None
-    if path.stem.endswith("-curves") and _is_run(path.with_name(path.stem.removesuffix("-curves"))):
-        return path.stem.removesuffix("-curves")
+    run = path.stem.removesuffix("-curves")
+    if run not in ("", path.stem) and _is_run(path.with_name(run)):
+        return run
     digits = len(path.stem) - len(path.stem.rstrip("0123456789"))
     for length in range(2, min(digits, len(path.stem) - 1) + 1):  # a picture of an epoch: gan01.png
         name = path.stem[:-length]

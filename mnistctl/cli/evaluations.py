@@ -71,9 +71,11 @@ class EvalOptions:
     def figure_files(self, name: str) -> "FigureFiles":
         """Where the charts are written; `name` is their default name. The names of many nets are cut."""
         from mnistctl.artifacts import files
+        from mnistctl.artifacts.outputs import CHART, Output
         from mnistctl.evaluation.figures import FigureFiles
 
         if self.charts is not None:
+            Output(self.charts, CHART, "charts").check_ending()
             return FigureFiles(self.charts.with_suffix(""), self.charts.suffix, "charts")
         return FigureFiles(self.out_dir / files.shorten(name, _MAX_NAME_BYTES))
 

@@ -14,6 +14,7 @@ from PIL import Image
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
 from mnistctl.data import datasets
+from mnistctl.models.pretrained import WEIGHTS
 
 RECORDS = Path(__file__).parents[2] / "records"
 CONV, CGAN = RECORDS / "conv.safetensors", RECORDS / "cgan.safetensors"
@@ -143,6 +144,20 @@ def test_each_name_of_stdout_leaves_it_to_the_file(name, mnistctl):
         assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
     assert "stdout is taken by --json" in mnistctl(*GENERATE, "--json", "--out", name).stderr
     assert "charts are several files" in mnistctl(*EVAL, "--charts", name).stderr
+
+
+@pytest.mark.parametrize("name", [".", "/", "", "a.txt", "out/"])
+@pytest.mark.parametrize("nets", [(str(CONV),), (str(CONV), str(WEIGHTS / "pretrained.safetensors"))])
+def test_charts_need_a_name_with_their_ending(nets, name, mnistctl, tmp_path):
+    ran = mnistctl("eval", *nets, "--dataset", "sample", "--charts", name)
+    message = f"--charts {Path(name)}: a chart needs a name that ends in .png or .svg or .pdf"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"mnistctl: {message}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_picture_may_be_called_only_as_the_charts_of_runs_end(mnistctl, tmp_path):
+    ran = mnistctl(*SHOW, "--png", "./-curves.png")
+    assert (ran.returncode, ran.stdout) == (0, "wrote -curves.png\n")
 
 
 def test_device_stays_a_device_and_a_full_one_is_an_error(mnistctl):
