@@ -1,5 +1,6 @@
 """Find and load trained nets: a checkpoint by its run's name or path, a net by its kind."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from mnistctl.models.reporting import reporting_errors
 from mnistctl.models.sources import ENDING, Model, Origin, RecipeError, find_saved
 from mnistctl.schema import Schema
 
+_REMEDIES = ("train", "pretrained")  # for a model that is not there
+
 
 def find_checkpoint(name: str, out_dir: Path) -> Path:
     """The path of the checkpoint called `name`: a run's name in `out_dir`, a path, or a name in the package.
@@ -26,6 +29,8 @@ def find_checkpoint(name: str, out_dir: Path) -> Path:
     Raises:
         CheckpointError: there is none, or several runs belong to the recipe file.
     """
+    if not name:
+        raise _no_such_model(name, out_dir)
     if name.endswith(ENDING):
         return _find_by_recipe(Path(name), out_dir)
     paths = [Path(name), files.with_ending(Path(name), "safetensors")] if Path(name).name else [Path(name)]
@@ -44,17 +49,25 @@ def _not_found(name: str, out_dir: Path) -> CheckpointError:
     for run_path in (out_dir / name, path):
         if run_path.name and (folder := files.with_ending(run_path, "unfinished")).is_dir():
             return UnfinishedRunError(run_path, _unfinished_model(folder))
-    folder = path if path.is_dir() else out_dir
-    names = files.list_runs(folder, "safetensors")
-    remedies, options = ("train", "pretrained"), {"out_dir": out_dir}
-    available = f" (available: {', '.join(names)})" if names else ""
     if path.exists():
         what = "a folder" if path.is_dir() else "not a file"
+        available = _list_available(path if path.is_dir() else out_dir)
         message = f"{name}: {what}; give a trained model's name or file{available}"
-        return CheckpointError(message, remedies=remedies, options=options)
-    hint = suggest(name, [*names, *map(str, path.parent.glob("*.safetensors"))]).removesuffix(";")
-    message = f"no trained model {name!r} in {out_dir}{available}{hint}"
-    return CheckpointError(message, remedies=remedies, options=options)
+        return CheckpointError(message, remedies=_REMEDIES, options={"out_dir": out_dir})
+    return _no_such_model(name, out_dir, path.parent.glob("*.safetensors"))
+
+
+def _no_such_model(name: str, out_dir: Path, others: Iterable[Path] = ()) -> CheckpointError:
+    """The error that `out_dir` has no trained model of this name, which may be that of `others`."""
+    names = files.list_runs(out_dir, "safetensors")
+    hint = suggest(name, [*names, *map(str, others)]).removesuffix(";")
+    message = f"no trained model {name!r} in {out_dir}{_list_available(out_dir)}{hint}"
+    return CheckpointError(message, remedies=_REMEDIES, options={"out_dir": out_dir})
+
+
+def _list_available(folder: Path) -> str:
+    names = files.list_runs(folder, "safetensors")
+    return f" (available: {', '.join(names)})" if names else ""
 
 
 def _unfinished_model(folder: Path) -> str | None:

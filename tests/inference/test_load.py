@@ -73,6 +73,14 @@ def test_what_is_no_checkpoint_is_named_and_says_what_to_give(name, message, out
     assert "train one with `mnistctl train MODEL` or use pretrained or pretrained-cgan" in ran.stderr
 
 
+@pytest.mark.parametrize("out_dir", [".", "/", "out"])
+def test_empty_name_is_that_of_no_model(out_dir, out, mnistctl):
+    shutil.copy(CONV, "out.safetensors")
+    ran = mnistctl("eval", "", "--out-dir", out_dir)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (5, "", 1)
+    assert f"no trained model '' in {out_dir}" in ran.stderr
+
+
 @pytest.mark.parametrize("command", ["eval", "generate"])
 @pytest.mark.parametrize("name", [None, "two words"])
 def test_unfinished_run_is_named_with_the_command_that_finishes_it(command, name, mnistctl):
