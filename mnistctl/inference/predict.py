@@ -191,9 +191,10 @@ def _prepare(path: Path, label: int | None, expect: int | None) -> tuple[Predict
         grey, n_frames = load_image(path)
     except OutputError as error:
         return Prediction(str(path), error=str(error), label=label), ()
-    cells = load_grid(path)
-    if cells is not None and expect in (None, cells.shape[0] * cells.shape[1]):
-        return Prediction(str(path), label=label), digits_of_grid(cells)
+    if (cells := load_grid(path)) is not None:
+        in_cells = digits_of_grid(cells)
+        if expect in (None, len(in_cells)):
+            return Prediction(str(path), label=label), in_cells
     ink = find_ink(grey)
     found, unread = ((), 0) if ink is None else find_digits(*ink, expect)
     return Prediction(str(path), n_frames=n_frames, n_unread=unread, label=label), found

@@ -91,3 +91,12 @@ def test_grid_that_the_program_wrote_is_read_cell_by_cell(mnistctl, tmp_path):
     (image,) = json.loads(ran.stdout)["images"]
     assert (image["number"], len(image["digits"])) == ("777", 3)
     assert image["digits"][1]["box"] == [1 / 3, 0, 1 / 3, 1]
+
+
+def test_expected_digits_of_a_grid_are_those_in_its_cells(mnistctl):
+    mnistctl("generate", "pretrained-cgan", "-n", "13", "--out", "grid.png")
+    ran = mnistctl("eval", "pretrained", "--image", "grid.png", "--quiet")
+    assert (
+        mnistctl("eval", "pretrained", "--image", "grid.png", "--quiet", "--expect", "13").stdout
+        == ran.stdout
+    )
