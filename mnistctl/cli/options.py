@@ -43,7 +43,7 @@ def refuse_ignored(context: typer.Context, subject: str, used: Collection[str]) 
         if parameter.name not in used and source is not None and source.name == "COMMANDLINE":
             argument = not parameter.opts[0].startswith("-")
             name = repr(context.params[parameter.name or ""]) if argument else parameter.opts[0]
-            raise UsageError(f"{name} does not go together with {subject}")
+            raise UsageError(f"{name} cannot be combined with {subject}")
 
 
 # Data.

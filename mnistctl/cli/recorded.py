@@ -1,21 +1,20 @@
 """What `trials` does with recorded trials instead of running new ones: compare or join them."""
 
 import shlex
-from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from mnistctl.cli.commands import check_stdout
-from mnistctl.cli.errors import option_of
+from mnistctl.cli.options import refuse_ignored
 from mnistctl.errors import MnistctlError, UsageError
 
 if TYPE_CHECKING:
     from mnistctl.artifacts.tables import TableFiles
 
-_COMPARE = {"compare", "csv", "markdown", "latex", "overwrite", "out_dir", "quiet", "json"}
-
+# The parameters that are used with each of the two options.
+_COMPARE = {"compare", "model", "csv", "markdown", "latex", "overwrite", "out_dir", "quiet", "json"}
 _JOIN = (_COMPARE - {"compare"}) | {"join", "name"}
 
 
@@ -34,7 +33,7 @@ def compare(
     from mnistctl.trials.recorded import compare_recorded, find_recorded, read_recorded
     from mnistctl.trials.tables import comparison_table
 
-    _refuse_others(context, "compare", _COMPARE)
+    refuse_ignored(context, "--compare", _COMPARE)
     json, quiet = context.params["json"], context.params["quiet"]
     tables.check(overwrite=overwrite)
     check_stdout(tables.outputs(), json=json)
@@ -68,7 +67,7 @@ def join(
     from mnistctl.trials.listing import TRIALS_FOLDER
     from mnistctl.trials.recorded import find_recorded
 
-    _refuse_others(context, "join", _JOIN)
+    refuse_ignored(context, "--join", _JOIN)
     json, quiet, name = (context.params[field] for field in ("json", "quiet", "name"))
     if name is None:
         raise UsageError("the joined trials need a name", field="join", remedies=("name",))
@@ -79,16 +78,3 @@ def join(
     joining = join_trials(paths, run_path, command=" ".join(words), overwrite=overwrite, tables=tables)
     with results_on_stderr(tables.uses_stdout):
         print_trials(joining, quiet=quiet, json=json, resume_command="")
-
-
-def _refuse_others(context: typer.Context, chosen: str, allowed: Collection[str]) -> None:
-    """Refuse options on the command line, not in the environment, that do not apply to recorded trials.
-
-    Raises:
-        UsageError: there is one.
-    """
-    for name in context.params:
-        source: Any = context.get_parameter_source(name)
-        if name not in allowed and name != "model" and source is not None and source.name == "COMMANDLINE":
-            field = "settings" if name == "set_" else name
-            raise UsageError(f"{option_of(field)} cannot be combined with {option_of(chosen)}")

@@ -87,7 +87,7 @@ def test_model_with_augmentation_says_so(mnistctl):
         (("--set", "augment.shift=29", "--png", "a.png"), "--set augment.shift=29: give a number, 0 to 28"),
         (("--set", "augment.shfit=2", "--png", "a.png"), "did you mean augment.shift?"),
         (("--set", "augment.shift", "--png", "a.png"), "--set augment.shift: give KEY=VALUE"),
-        (("--glyphs", "--set", "augment.shift=2", "--png", "a.png"), "--set does not go together with"),
+        (("--glyphs", "--set", "augment.shift=2", "--png", "a.png"), "--set cannot be combined with"),
     ],
 )
 def test_augmentation_that_cannot_be_shown_is_one_line(words, expected, mnistctl, tmp_path):
