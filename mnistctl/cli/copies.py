@@ -37,25 +37,25 @@ def copy_recipe(name: str, file: str | None) -> None:
 
 
 def _copy(name: str, path: Path) -> str:
-    """The page of a shipped model as the text of a recipe file at `path`."""
-    code = _page_of(name)
+    """The module of a shipped model as the text of a recipe file at `path`."""
+    code = _code_of(name)
     base = re.search(r"^from mnistctl\.models import (\w+)\n\n?", code, re.MULTILINE)
-    if base is not None and "def " not in code:  # a variant of another page, which the file has in it
+    if base is not None and "def " not in code:  # a variant of another model, whose code the file has in it
         code = code.replace(base[0], "").replace(f"{base[1]}.recipe", "recipe")
         imports, _, recipe = code.partition("\n\n")
-        code = f"{imports}\n{_page_of(base[1])}\n{recipe}"
+        code = f"{imports}\n{_code_of(base[1])}\n{recipe}"
     file = repr(shlex.quote(str(path)))[1:-1].replace('"', '\\"')  # as it is written in a docstring
     what = _GENERATOR_HEADER if name in GENERATORS else _CLASSIFIER_HEADER
     compare = f"Compare it with {name}:"
     return what.format(name=name, file=file, compare=f"{compare:24}") + code
 
 
-def _page_of(name: str) -> str:
+def _code_of(name: str) -> str:
     """The code of a shipped model, without the docstring, whose results are not those of a copy."""
     from mnistctl import models
 
-    page = Path(models.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
-    return page.split('"""', 2)[2].lstrip()
+    module = Path(models.__file__).with_name(f"{name}.py").read_text(encoding="utf-8")
+    return module.split('"""', 2)[2].lstrip()
 
 
 _CLASSIFIER_HEADER = '''"""A recipe of your own, which began as a copy of {name}.
