@@ -15,3 +15,5 @@ def test_copy_is_python_and_its_commands_name_the_file(name, mnistctl, tmp_path)
     docstring = ast.get_docstring(ast.parse((tmp_path / name).read_text(encoding="utf-8")))
     (line,) = (line for line in docstring.splitlines() if line.startswith("Train it:"))
     assert shlex.split(line.removeprefix("Train it:")) == ["mnistctl", "train", name]
+    first = mnistctl("show", "--model", name, "--toml").stdout.splitlines()[0]
+    assert shlex.split(first.rpartition(": ")[2]) == ["mnistctl", "train", name, "--config", "FILE.toml"]

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import screens
 
 PROGRAM = f"{sys.executable} -m mnistctl"
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -37,6 +38,14 @@ def test_piped_output_fits_the_columns_and_has_no_escape_codes(environment, mnis
     evaluated = mnistctl("eval", "logit-sample", "--dataset", "sample", **environment)
     assert evaluated.returncode == 0, evaluated.stderr
     assert "recall    F1" in evaluated.stdout
+
+
+@pytest.mark.parametrize("words", ["show --runs --json", "show --runs --csv", "show --model conv --toml"])
+def test_output_for_programs_is_the_same_on_a_narrow_terminal(words, mnistctl, tmp_path):
+    assert mnistctl(*TRAIN.split(), "--quiet", "--name", "two words").returncode == 0
+    expected = mnistctl(*words.split(), MNISTCTL_OFFLINE="1").stdout
+    seen = screens.run(*words.split(), columns=40, folder=tmp_path)
+    assert (seen.code, seen.written) == (0, [line for line in expected.splitlines() if line])
 
 
 def test_output_fits_a_locale_without_unicode(tmp_path):

@@ -1,6 +1,5 @@
 """Print evaluations: of one classifier, of several, of a generator, and predictions for image files."""
 
-import json as jsons
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,9 +12,9 @@ from mnistctl.artifacts import files
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.output.show import print_digits
 from mnistctl.cli.output.terminal import (
-    JSON_VERSION,
     plain_table,
     print_error,
+    print_json,
     print_line,
     print_table,
     print_warning,
@@ -63,9 +62,11 @@ def print_evaluation(
     for warning in evaluation.warnings:
         print_warning(warning)
     if json:
-        files = {"onnx": None if export is None else export.to_json(), "paths": [str(path) for path in paths]}
-        body = {"version": JSON_VERSION} | evaluation.to_json() | {"notes": list(notes)} | files
-        print_line(jsons.dumps(body))
+        written = {
+            "onnx": None if export is None else export.to_json(),
+            "paths": [str(path) for path in paths],
+        }
+        print_json(evaluation.to_json() | {"notes": list(notes)} | written)
         return
     if quiet:
         print_line(format_percent(evaluation.accuracy))
@@ -132,8 +133,7 @@ def print_comparison(
     for warning in comparison.warnings:
         print_warning(warning)
     if json:
-        files = {"notes": list(notes), "paths": [str(path) for path in paths]}
-        print_line(jsons.dumps({"version": JSON_VERSION} | comparison.to_json() | files))
+        print_json(comparison.to_json() | {"notes": list(notes), "paths": [str(path) for path in paths]})
         return
     if quiet:
         for net in comparison.nets:
@@ -207,8 +207,7 @@ def print_generator_evaluation(
     for warning in evaluation.warnings:
         print_warning(warning)
     if json:
-        files = {"paths": [str(path) for path in paths]}
-        print_line(jsons.dumps({"version": JSON_VERSION} | evaluation.to_json() | files))
+        print_json(evaluation.to_json() | {"paths": [str(path) for path in paths]})
         return
     if quiet:
         print_line(f"{evaluation.frechet.value:.3f}")
@@ -270,7 +269,7 @@ def print_predictions(predictions: "Predictions", *, paths: Sequence[Path], quie
             print_error(prediction.error)
     if json:
         written = {"paths": [str(path) for path in paths]} if paths else {}
-        print_line(jsons.dumps({"version": JSON_VERSION} | predictions.to_json() | written))
+        print_json(predictions.to_json() | written)
         return
     misread = set(predictions.misread())
     for n, (prediction, images) in enumerate(zip(predictions.images, predictions.inputs, strict=True)):

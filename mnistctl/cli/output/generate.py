@@ -1,11 +1,10 @@
 """Print what a generator generated."""
 
-import json as jsons
 from typing import TYPE_CHECKING
 
 from mnistctl.cli.output.evaluate import print_paths
 from mnistctl.cli.output.show import print_digits
-from mnistctl.cli.output.terminal import JSON_VERSION, print_line
+from mnistctl.cli.output.terminal import print_json
 
 if TYPE_CHECKING:
     from mnistctl.inference.generate import GenerationResult
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 def print_generated(result: "GenerationResult", *, show: bool, json: bool) -> None:
     """Print the paths of the written files, and with `show` the images in the terminal."""
     if json:
-        print_line(jsons.dumps({"version": JSON_VERSION} | result.to_json()))
+        print_json(result.to_json())
         return
     if show and result.samples is not None:
         print_digits(result.samples.images, result.digits or [result.model] * result.count, "blocks")

@@ -1,6 +1,5 @@
 """Print the data set that was made from pictures."""
 
-import json as jsons
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,7 +9,7 @@ from rich.progress import TextColumn
 
 from mnistctl.cli.errors import folder_words
 from mnistctl.cli.output.evaluate import print_paths
-from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, print_table, progress_bar
+from mnistctl.cli.output.terminal import plain_table, print_json, print_line, print_table, progress_bar
 from mnistctl.errors import plural
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def picture_progress() -> AbstractContextManager[Callable[[str, int, int | None]
 def print_import(result: "ImportResult", data_dir: Path, *, json: bool) -> None:
     """Print the number of images of each digit, what was left out, the files, and how to train on them."""
     if json:
-        print_line(jsons.dumps({"version": JSON_VERSION} | result.to_json()))
+        print_json(result.to_json())
         return
     table = plain_table("digit", "train", "test", right=[1, 2])
     for digit, counts in enumerate(zip(result.train, result.test, strict=True)):

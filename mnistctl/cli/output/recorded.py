@@ -1,13 +1,12 @@
 """The output of `trials --compare`: the arms of several records, and their differences."""
 
-import json as jsons
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.output.conclusions import describe_difference, print_arms
-from mnistctl.cli.output.terminal import print_line
+from mnistctl.cli.output.terminal import print_json, print_line
 
 if TYPE_CHECKING:
     from mnistctl.trials.recorded import RecordsComparison
@@ -18,7 +17,7 @@ def print_comparison(
 ) -> None:
     """Print the records, a row for each arm, each comparison with its reason, and the paths of the tables."""
     if json:
-        print_line(jsons.dumps(comparison.to_json() | {"paths": [str(path) for path in paths]}))
+        print_json(comparison.to_json() | {"paths": [str(path) for path in paths]})
         return
     if quiet:
         for arm in comparison.arms:

@@ -1,11 +1,10 @@
 """Print what stands in a folder of results: a table, JSON or CSV."""
 
-import json as jsons
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from mnistctl.artifacts.rounding import format_percent
-from mnistctl.cli.output.terminal import JSON_VERSION, plain_table, print_line, print_table
+from mnistctl.cli.output.terminal import plain_table, print_json, print_line, print_table, print_whole
 
 if TYPE_CHECKING:
     from mnistctl.trials.listing import RunEntry, RunList
@@ -16,7 +15,7 @@ _FEW = 3  # models; of as many more than the first, or of a sweep's arms, only t
 def print_runs(listed: "RunList", *, json: bool, csv: bool) -> None:
     """Print the runs and trials of a folder by name. Problems of damaged ones are below the table."""
     if json:
-        print_line(jsons.dumps({"version": JSON_VERSION} | listed.to_json()))
+        print_json(listed.to_json())
     elif csv:
         _print_csv(listed)
     elif not listed.runs:
@@ -33,7 +32,7 @@ def _print_csv(listed: "RunList") -> None:
     bodies = [entry.to_json() | {"models": " ".join(entry.models)} for entry in listed.runs]
     rows = tuple(tuple(body[name] for name in names) for body in bodies)
     for line in to_csv(Table(names, rows)).splitlines():
-        print_line(line)
+        print_whole(line)
 
 
 def _describe_models(entry: "RunEntry") -> str:

@@ -1,13 +1,21 @@
 """Output of show, download and train --list: file lists, images as text, models, recipes, hardware."""
 
 import json as jsons
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from mnistctl.artifacts.rounding import format_percent
-from mnistctl.cli.output.terminal import JSON_VERSION, get_console, plain_table, print_line, print_table
+from mnistctl.cli.output.terminal import (
+    get_console,
+    plain_table,
+    print_json,
+    print_line,
+    print_table,
+    print_whole,
+)
 from mnistctl.cli.output.train import describe_origin
 from mnistctl.errors import plural
 from mnistctl.models import CLASSIFIERS, GENERATORS
@@ -32,7 +40,7 @@ def print_file_statuses(statuses: Iterable["FileStatus"], dataset: str, *, json:
     """Print the files of a data set, and whether each is present and verified."""
     if json:
         files = [status.to_json() for status in statuses]
-        print_line(jsons.dumps({"version": JSON_VERSION, "dataset": dataset, "files": files}))
+        print_json({"dataset": dataset, "files": files})
         return
     states = {"present": "verified", "fetched": "fetched, verified", "other": "another IDX file"}
     table = plain_table("file", "holds", "count", "state", right=[2], folded=[0, 1, 3])
@@ -75,7 +83,7 @@ def print_digits_json(
         {"index": int(index), "label": int(label), "pixels": image.tolist()}
         for index, label, image in zip(indices, labels, images, strict=True)
     ]
-    print_line(jsons.dumps({"version": JSON_VERSION, "dataset": dataset, "split": split, "images": rows}))
+    print_json({"dataset": dataset, "split": split, "images": rows})
 
 
 def _print_half_blocks(image: "np.ndarray", console: "Console") -> None:
@@ -103,7 +111,7 @@ def print_model(
             "recipe": recipe.to_json(),
             "settings": {setting.key: setting.value for setting in settings},
         }
-        print_line(jsons.dumps({"version": JSON_VERSION} | body))
+        print_json(body)
         return
     description = (CLASSIFIERS | GENERATORS).get(model.base) if model.kind == "shipped" else None
     print_line(f"{model.name}: {description}" if description else model.name)
@@ -126,7 +134,9 @@ def print_model(
 
 def print_toml(model: "Model", settings: "Iterable[Setting]") -> None:
     """Print the settings of a model as a configuration file for --config."""
-    print_line(f"# The settings of {model.name}: mnistctl train {model.reference} --config FILE.toml")
+    print_whole(
+        f"# The settings of {model.name}: mnistctl train {shlex.quote(model.reference)} --config FILE.toml"
+    )
     tables: dict[str, list[str]] = {"": []}
     for setting in settings:
         part, _, name = setting.key.rpartition(".")
@@ -137,10 +147,10 @@ def print_toml(model: "Model", settings: "Iterable[Setting]") -> None:
             tables.setdefault(part, []).append(f"{name} = {jsons.dumps(value)}")
     for table, lines in tables.items():
         if table and lines:
-            print_line("")
-            print_line(f"[{table}]")
+            print_whole("")
+            print_whole(f"[{table}]")
         for line in lines:
-            print_line(line)
+            print_whole(line)
 
 
 def _print_recipe(recipe: "RecipeSummary") -> None:
@@ -188,7 +198,7 @@ def print_models(summaries: "Sequence[ModelSummary]", packages: Mapping[str, str
     """
     if json:
         models = [summary.to_json() for summary in summaries]
-        print_line(jsons.dumps({"version": JSON_VERSION, "models": models, "packages": dict(packages)}))
+        print_json({"models": models, "packages": dict(packages)})
         return
     headers = ("model", "parameters", "epochs", "batch", "optimizer", "lr", "published")
     table = plain_table(*headers, justify="right", left=[0, 4, 6], folded=[1, 6])
@@ -220,7 +230,7 @@ def _published_accuracy(published: "PublishedAccuracy | None") -> str:
 def print_environment(environment: "EnvironmentReport", *, json: bool) -> None:
     """Print what a bug report needs, a line for each subject."""
     if json:
-        print_line(jsons.dumps({"version": JSON_VERSION} | environment.to_json()))
+        print_json(environment.to_json())
         return
     machine, out = environment.machine, environment.out
     versions = environment.versions.items()

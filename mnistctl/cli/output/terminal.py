@@ -5,11 +5,12 @@ progress bars run go through the console of the bars, which erases the bars firs
 Rich is imported by the functions that need it: --help and tab completion need none of this.
 """
 
+import json
 import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from mnistctl.artifacts.files import Warned
 
-JSON_VERSION = 2  # version of the objects that --json prints
+_JSON_VERSION = 2  # of the objects that --json prints, where they have no version of their own
 _BAR_WIDTH = 20  # columns, or fewer on a narrow terminal
 _running: "list[Console]" = []  # the consoles of the progress bars that are shown now
 
@@ -45,11 +46,22 @@ def print_line(text: str, style: str = "") -> None:
     _print(get_console(), _printable(text, sys.stdout), sys.stdout, style)
 
 
-def _print(console: "Console", text: str, stream: TextIO, style: str = "") -> None:
+def print_json(body: Mapping[str, object]) -> None:
+    """Print a JSON object with a version on stdout, as `print_whole`."""
+    print_whole(json.dumps({"version": _JSON_VERSION} | dict(body)))
+
+
+def print_whole(text: str) -> None:
+    """Print one line for programs on stdout. It is not even wrapped on a terminal, which may be recorded."""
+    _print(get_console(), _printable(text, sys.stdout), sys.stdout, whole=True)
+
+
+def _print(console: "Console", text: str, stream: TextIO, style: str = "", *, whole: bool = False) -> None:
     if console.is_terminal:
         from rich.text import Text
 
-        console.print(Text("\n".join(_wrap(text, console.width)), style), soft_wrap=True)
+        lines = [text] if whole else _wrap(text, console.width)
+        console.print(Text("\n".join(lines), style), soft_wrap=True)
     else:
         print(text, file=stream, flush=True)
 

@@ -1,6 +1,5 @@
 """What `train` prints: a header, a row for each epoch, the result, the errors and the paths."""
 
-import json as jsons
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from mnistctl.cli.output.pace import Pace, describe_time
 from mnistctl.cli.output.terminal import (
     get_console,
     print_error,
+    print_json,
     print_line,
     print_warning,
     progress_bars,
@@ -96,7 +96,7 @@ def print_run(
     if json:
         body = {"version": json_file.VERSION} | finished.record.to_json()
         listed = [each.to_json() for each in warnings]
-        print_line(jsons.dumps(body | {"already": finished.already, "paths": paths, "warnings": listed}))
+        print_json(body | {"already": finished.already, "paths": paths, "warnings": listed})
     elif quiet:
         print_line(_quiet_result(finished.record))
 

@@ -1,6 +1,5 @@
 """The output of `trials`: a header, a row for each trial that ends, then the results and the paths."""
 
-import json as jsons
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from mnistctl.cli.output.sweep import describe_sweep
 from mnistctl.cli.output.terminal import (
     format_duration,
     print_error,
+    print_json,
     print_line,
     print_warning,
     progress_bars,
@@ -159,7 +159,7 @@ def _print_results(
     if json:
         listed = [each.to_json() for each in warnings]
         added = {"already": event.already, "paths": paths, "warnings": listed}
-        print_line(jsons.dumps(summary.to_json() | added))
+        print_json(summary.to_json() | added)
     elif quiet:
         for arm in summary.arms:
             print_line("-" if arm.mean is None else format_percent(arm.mean, 4))
