@@ -11,7 +11,7 @@ from mnistctl.artifacts import files
 from mnistctl.artifacts.outputs import IDX, Output, check_outputs
 from mnistctl.data import datasets, idx
 from mnistctl.data.datasets import Split
-from mnistctl.data.photos import load_image, to_mnist
+from mnistctl.data.photos import load_grid, load_image, to_mnist
 from mnistctl.errors import DataError, OutputError, UsageError, plural
 from mnistctl.schema import Schema
 
@@ -72,6 +72,7 @@ def import_pictures(
 
     `source` has folders called 0 to 9, or the folders train and test that have them. Without these, a share
     of the pictures of each digit is drawn for the test split. The images of each split are in random order.
+    A picture of one image that mnistctl wrote is taken as it is.
     A picture whose image equals that of an earlier one is left out: no test image is also a training image.
     So are files and folders beside those of the digits.
 
@@ -224,6 +225,9 @@ def _prepare(path: Path, as_is: bool) -> NDArray[np.uint8] | str:
         grey, _ = load_image(path)
     except OutputError as error:
         return error.message.removeprefix(f"{path}: ")
+    cells = load_grid(path)  # that mnistctl wrote; its white lines would be taken for paper
+    if cells is not None:
+        return cells[0, 0] if cells.shape[:2] == (1, 1) else f"a grid of {cells[..., 0, 0].size} images"
     if not as_is:
         image = to_mnist(grey)
         return "no digit found" if image is None else image

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mnistctl.artifacts import grids
 from mnistctl.data import datasets, pictures
 from mnistctl.errors import DataError, UsageError
 
@@ -136,6 +137,20 @@ def test_what_is_left_out_is_said_with_its_reason(folder, tmp_path):
         "5/copy.png": f"the same image as {folder}/3/00.png",
     }
     assert sum(result.train) + sum(result.test) == 60
+
+
+@pytest.mark.parametrize("as_is", [False, True])
+def test_picture_that_show_wrote_of_one_image_is_taken_as_it_is(as_is, folder, tmp_path):
+    arrays, _ = datasets.load("sample", None, "test")
+    for name, count, scale in (("one", 1, 1), ("large", 1, 4), ("two", 2, 1)):
+        grid = grids.make_grid(arrays.images[arrays.labels == 7][:count], count)
+        grids.write_png(folder / f"7/{name}.png", grids.enlarge(grid, scale))
+    result = pictures.import_pictures(folder, tmp_path / "data", as_is=as_is)
+    same = f"the same image as {folder}/7/large.png"
+    reasons = {f"{folder}/7/one.png": same, f"{folder}/7/two.png": "a grid of 2 images"}
+    assert {each.file: each.reason for each in result.left_out} == reasons
+    stored = [datasets.load("own", tmp_path / "data", split)[0].images for split in ("train", "test")]
+    assert (np.concatenate(stored) == arrays.images[arrays.labels == 7][0]).all((1, 2)).sum() == 1
 
 
 def test_empty_picture_has_no_digit(folder, tmp_path):
