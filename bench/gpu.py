@@ -34,6 +34,7 @@ from mnistctl import models
 from mnistctl.artifacts import files
 from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
+from mnistctl.errors import UsageError
 from mnistctl.nn.device import get_device, hardware_info, set_arithmetic
 from mnistctl.training.environment import versions
 
@@ -138,7 +139,7 @@ def run_tests(options: argparse.Namespace, device: torch.device) -> bool:
     """Run the tests of devices and write what they printed; return whether they passed."""
     report = options.out / "gpu-tests.txt"
     about = json.dumps(hardware_info(device) | versions())
-    words = ["-m", "pytest", "-n", "0", "-v", "tests/training/test_devices.py"]
+    words = ["-m", "pytest", "-n", "0", "-vv", "tests/training/test_devices.py"]
     with report.open("w") as file:
         file.write(f"{about}\n")
         file.flush()
@@ -171,7 +172,10 @@ def main() -> None:
     options = parser.parse_args()
     options.data_dir, options.out = options.data_dir.resolve(), options.out.resolve()
     options.out.mkdir(parents=True, exist_ok=True)
-    device = get_device(options.device)
+    try:
+        device = get_device(options.device)
+    except UsageError as error:
+        sys.exit(str(error))
     set_arithmetic()
     if options.part == "tests":
         finished = run_tests(options, device)
