@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,14 @@ COLOURS = {
 }
 
 
+# The training losses of some epochs that ktorch's documentation prints, by epoch.
+PUBLISHED_LOSSES = {
+    "linear": {1: 0.269020, 2: 0.127664, 3: 0.094828, 48: 0.000060, 49: 0.000059, 50: 0.000058},
+    "conv": {1: 0.827390, 2: 0.194377, 3: 0.154955, 48: 0.087358, 49: 0.087596, 50: 0.087125},
+    "simple": {1: 0.503514, 2: 0.166132, 3: 0.148934, 48: 0.080072, 49: 0.079776, 50: 0.079329},
+}
+
+
 @dataclass(frozen=True)
 class Curve:
     """The training losses of a run, one per epoch. `part` is the net of a generator's run, else empty."""
@@ -36,6 +44,15 @@ class Curve:
     model: str
     part: str
     losses: list[float]
+
+
+def loss_rows(runs: Mapping[str, RunRecord]) -> Iterator[Sequence[object]]:
+    """Rows of a table: the published losses, and those of the run of seed 0 that has the model's name."""
+    for model, losses in PUBLISHED_LOSSES.items():
+        if (run := runs.get(model)) is None or run.losses is None:
+            continue
+        yield (f"{model}, published", *(f"{loss:.6f}" for loss in losses.values()))
+        yield (f"{model}, here", *(f"{run.losses[epoch - 1]:.6f}" for epoch in losses))
 
 
 def read_curves(records: Path, runs: Mapping[str, RunRecord]) -> list[Curve]:

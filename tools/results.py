@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import averaging
-from loss_curves import draw_curves, read_curves
+from loss_curves import draw_curves, loss_rows, read_curves
 
 from mnistctl import models
 from mnistctl.artifacts import files
@@ -107,6 +107,7 @@ def make_page(records: Path) -> str:
         "## Training losses",
         "![training loss by epoch, one panel per model](results.png)",
         _LOSSES,
+        _table(_LOSSES_HEAD, loss_rows(runs)),
         "## Cost",
         _COST,
         _table(_COST_HEAD, _cost_rows(costs)),
@@ -132,7 +133,8 @@ another precision or another data set. The published mean of the full recipe is 
 _LOSSES = """\
 Mean training loss of each epoch, label smoothing included; for a generator, the median over the batches.
 lstm was run with eight seeds and simple with two. All classifiers share one scale. Runs of a single
-epoch have no panel."""
+epoch have no panel. The table has the epochs whose losses ktorch's documentation prints, and the run of
+seed 0; [generators](generators.md#losses) has those of gan and cgan."""
 
 _COST = """\
 *Clock* is wall-clock time; most runs shared their two cores with other work, and some were paused for a time.
@@ -159,6 +161,7 @@ _GENERATORS_HEAD = (
     "record | seed | epochs | precision | losses: discriminator | generator | Fréchet distance "
     "| of real images | conditional accuracy, %"
 )
+_LOSSES_HEAD = "training loss in epoch | 1 | 2 | 3 | 48 | 49 | 50"
 _TIMES_HEAD = (
     "model | epochs | original, 12 cores, s | here, s | threads | precision | ratio | accuracy "
     "| processor type"
