@@ -202,6 +202,8 @@ def _identity(path: Path) -> object:
 def kind_of(path: Path) -> Kind | None:
     """What the file at `path` is, judged by its first bytes; None if it is something else or unreadable."""
     try:
+        if not path.is_file():  # a pipe would wait for its writer
+            return None
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError:

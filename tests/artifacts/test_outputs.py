@@ -150,6 +150,13 @@ def test_pipes_and_devices_are_written_to_and_stay_what_they_are(tmp_path):
         files.write(Path("/dev/full"), b"bytes")
 
 
+def test_pipe_is_not_opened_to_see_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / "a.jsonl")
+    os.mkfifo(tmp_path / "a.json")
+    assert kind_of(tmp_path / "a.jsonl") is None
+    check_outputs([named(tmp_path / "a.png")])  # which looks whether a is a run
+
+
 def test_stdout_and_open_files_are_written_after_what_is_in_them(tmp_path):
     code = (
         "import sys, pathlib; from mnistctl.artifacts import files; print('printed')\n"
