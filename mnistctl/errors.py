@@ -90,7 +90,7 @@ class DataError(MnistctlError):
 
 
 class DivergedError(MnistctlError):
-    """A loss or a weight is no longer finite."""
+    """A loss, or a weight or a buffer of a net, is no longer finite."""
 
     exit_code = 4
 

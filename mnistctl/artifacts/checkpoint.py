@@ -76,7 +76,7 @@ def encode(path: Path, kind: str, header: Header, tensors: Mapping[str, Tensor])
 
 
 def load(path: Path, kind: str) -> Contents:
-    """Read a checkpoint: its header and its tensors, all of them finite.
+    """Read a checkpoint: its header and its tensors. Those of a net are all finite.
 
     Args:
         path: the file.
@@ -97,6 +97,8 @@ def load(path: Path, kind: str) -> Contents:
 
 def decode(path: Path, content: bytes, kind: str) -> Contents:
     """The header and the tensors in the contents of a checkpoint; `path` is for errors.
+
+    Of an unfinished run, the state of the optimizer may have other than finite numbers.
 
     Raises:
         CheckpointError: it is damaged, foreign, of another format or kind, or not finite.
@@ -119,7 +121,7 @@ def decode(path: Path, content: bytes, kind: str) -> Contents:
         raise CheckpointError(f"{path}: {message}", remedies=("overwrite",))
     try:
         tensors = unpack(content)
-        finite = all(bool(tensor.isfinite().all()) for tensor in tensors.values())
+        finite = kind == RUN or all(bool(tensor.isfinite().all()) for tensor in tensors.values())
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError, RuntimeError):
         raise _not_a_checkpoint(path) from None
     if not finite:

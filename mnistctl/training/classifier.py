@@ -95,10 +95,6 @@ class ClassifierTraining:
         """The net that the run is evaluated by: the averaged one if the recipe averages weights."""
         return self.net if self.averaged_model is None else self.averaged_model.module
 
-    def has_finite_weights(self) -> bool:
-        """Whether all weights of the net are finite numbers."""
-        return has_finite_values(self.params)
-
     def state(self) -> dict[str, Tensor]:
         """The whole state as named tensors. They share memory with the training: copy them to keep them."""
         average = {} if self.averaged_model is None else self.averaged_model.state_dict()
@@ -128,6 +124,8 @@ class ClassifierTraining:
                 self.averaged_model.load_state_dict(average)
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"not the state of this run: {error}") from None
+        if not has_finite_values(self.net):
+            raise ValueError("not the state of this run: a weight or a buffer is not finite")
         self.epoch = epoch
         self.final_score = None
 
@@ -151,7 +149,7 @@ def fit(
         once more with recomputed ones.
 
     Raises:
-        DivergedError: a loss or a weight is no longer finite. That epoch is not yielded.
+        DivergedError: a loss, a weight or a buffer is no longer finite. That epoch is not yielded.
     """
     recipe = training.recipe
     learning_rates = recipe.learning_rates()
@@ -181,8 +179,8 @@ def fit(
             training.final_score = score, logits
 
         # A run that has left the finite numbers cannot come back.
-        if not (math.isfinite(loss) and math.isfinite(score.loss) and training.has_finite_weights()):
-            raise _diverged_error(epoch, loss, recipe)
+        if not (math.isfinite(loss + score.loss) and has_finite_values(training.net)):
+            raise _diverged_error(f"epoch {epoch}", f"training loss {loss:.4g}", recipe)
 
         # The last epochs' weights join the average. The loop itself goes on with its own weights.
         if training.averaged_model is not None and epoch >= recipe.first_averaged:
@@ -197,9 +195,9 @@ def fit(
         yield from _score_average(training, train, scored, split)
 
 
-def _diverged_error(epoch: int, loss: float, recipe: ClassifierRecipe) -> DivergedError:
+def _diverged_error(where: str, loss: str, recipe: ClassifierRecipe) -> DivergedError:
     return DivergedError(
-        f"epoch {epoch}: a loss or a weight is no longer a finite number (training loss {loss:.4g}, "
+        f"{where}: a loss, a weight or a buffer is no longer a finite number ({loss}, "
         f"peak learning rate {recipe.peak_lr:g})",
         remedies=("lower_lr",),
     )
@@ -295,6 +293,9 @@ def _score_average(
 
     The statistics of the last epoch belong to other weights. New ones are the plain mean over the training
     batches, in training mode with dropout on, as `torch.optim.swa_utils.update_bn` takes them.
+
+    Raises:
+        DivergedError: the loss, a weight or a buffer is not finite.
     """
     assert training.averaged_model is not None
     recipe = training.recipe
@@ -302,6 +303,8 @@ def _score_average(
 
     def averaged(*, recomputed: bool) -> AveragedWeights:
         score, _ = training.final_score = compute_score(net, scored)
+        if not (math.isfinite(score.loss) and has_finite_values(net)):
+            raise _diverged_error("averaged weights", f"{split} loss {score.loss:.4g}", recipe)
         return AveragedWeights(
             first=recipe.first_averaged,
             last=recipe.epochs,

@@ -76,6 +76,10 @@ class GanTraining:
         self.d_optimizer = make_optimizer(recipe.optimizer, self.d_params)
         self.epoch = 0
 
+    def has_finite_values(self) -> bool:
+        """Whether all weights and saved buffers of both nets are finite."""
+        return has_finite_values(self.generator) and has_finite_values(self.discriminator)
+
     def net_state(self) -> dict[str, Tensor]:
         """Parameters and batch norm statistics of both nets as named tensors, memory shared."""
         return checkpoint.flatten_state(
@@ -109,6 +113,8 @@ class GanTraining:
             self.discriminator.load_state_dict(discriminator)
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"not the state of this run: {error}") from None
+        if not self.has_finite_values():
+            raise ValueError("not the state of this run: a weight or a buffer is not finite")
         self.epoch = epoch
 
 
@@ -123,7 +129,7 @@ def fit(training: GanTraining, train: Digits) -> Iterator[Progress | GanEpoch]:
         Progress after every step, GanEpoch after every epoch.
 
     Raises:
-        DivergedError: a loss or a weight is no longer finite. That epoch is not yielded.
+        DivergedError: a loss, a weight or a buffer is no longer finite. That epoch is not yielded.
     """
     recipe = training.recipe
     steps = len(train) // recipe.batch_size
@@ -148,10 +154,9 @@ def fit(training: GanTraining, train: Digits) -> Iterator[Progress | GanEpoch]:
         d_loss, g_loss = (statistics.median(each) for each in torch.stack(losses).T.tolist())
 
         # A run that has left the finite numbers cannot come back.
-        finite = has_finite_values([*training.g_params, *training.d_params])
-        if not (math.isfinite(d_loss + g_loss) and finite):
+        if not (math.isfinite(d_loss + g_loss) and training.has_finite_values()):
             raise DivergedError(
-                f"epoch {epoch}: a loss or a weight is no longer a finite number (median losses "
+                f"epoch {epoch}: a loss, a weight or a buffer is no longer a finite number (median losses "
                 f"{d_loss:.4g} and {g_loss:.4g}, peak learning rate {recipe.peak_lr:g})",
                 remedies=("lower_lr",),
             )

@@ -59,7 +59,7 @@ def train(
         UsageError: a number is out of range, a model or a device is unknown, a recipe file is wrong, or the
             name is in use.
         DataError: the data set is missing or damaged.
-        DivergedError: a loss or a weight is no longer finite. The last checkpoint stays.
+        DivergedError: a loss, a weight or a buffer is no longer finite. The last checkpoint stays.
         CheckpointError: there is nothing to resume, it is damaged, or it is of another run.
         OutputError: a file cannot be written.
     """

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from mnistctl.errors import CheckpointError
+from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.nn.optim import has_known_step, optimizer_step, without_dynamo
 
 _State = dict[int, dict[str, Any]]  # of an optimizer: by parameter, what it keeps under each name
@@ -28,10 +28,14 @@ def set_initial_weights(net: nn.Module, weights: Mapping[str, Tensor]) -> None:
         raise CheckpointError(message, field="init") from None
 
 
-def has_finite_values(params: Iterable[Tensor]) -> bool:
-    """Whether all numbers are finite; whole numbers always are."""
-    norms = torch._foreach_norm([p for p in params if p.is_floating_point() or p.is_complex()])
-    return bool(torch.stack(norms).isfinite().all())
+def has_finite_values(net: nn.Module) -> bool:
+    """Whether all weights and saved buffers are finite, and the norm of each weight tensor.
+
+    A checkpoint with other numbers would not be read again.
+    """
+    norms = torch._foreach_norm([p for p in net.parameters() if p.is_floating_point() or p.is_complex()])
+    saved = net.state_dict().values()
+    return bool(torch.stack(norms).isfinite().all()) and all(bool(each.isfinite().all()) for each in saved)
 
 
 @without_dynamo()
@@ -75,7 +79,8 @@ def _group_values(optimizer: Optimizer) -> dict[str, Tensor]:
 def _number_to_tensor(name: str, value: object) -> Tensor:
     if isinstance(value, bool | int | float):
         return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else torch.int64)
-    raise TypeError(f"the optimizer keeps {name} as {type(value).__name__}; tensors and numbers can be saved")
+    kind = type(value).__name__
+    raise UsageError(f"the recipe's optimizer keeps a {kind}, {name}; only tensors and numbers can be saved")
 
 
 @without_dynamo()

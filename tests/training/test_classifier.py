@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.optim import Adam
 
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
@@ -148,6 +149,51 @@ def test_learning_rate_far_too_high_raises_diverged_error(digits):
     recipe = replace(models.load("linear"), epochs=3, peak_lr=1e12)
     with pytest.raises(DivergedError, match=r"no longer a finite number .*peak learning rate"):
         list(fit(ClassifierTraining(recipe, 0, CPU), *digits))
+
+
+class Scaled(nn.Module):
+    """Multiplies by a number."""
+
+    factor = 1.0
+
+    def forward(self, x):
+        return x * self.factor
+
+
+def with_statistics_of_scaled_pixels(**fields):
+    def net():
+        return nn.Sequential(nn.Flatten(), Scaled(), nn.BatchNorm1d(784), nn.Linear(784, 10))
+
+    return replace(models.load("logit"), net=net, epochs=2, **fields)
+
+
+def test_statistics_of_batch_norm_that_overflow_raise_diverged_error(digits):
+    subset = some(digits[0], 200), some(digits[1], 20)
+    training = ClassifierTraining(with_statistics_of_scaled_pixels(), 0, CPU)
+    training.net[
+        1
+    ].factor = 1e20  # whose square is beyond float32; batch norm gives 0, and the loss is finite
+    with pytest.raises(DivergedError, match=r"epoch 1: a loss, a weight or a buffer is no longer a finite"):
+        epochs(training, subset)
+    training = ClassifierTraining(with_statistics_of_scaled_pixels(swa_fraction=1.0), 0, CPU)
+    with pytest.raises(DivergedError, match=r"averaged weights: .*\(test loss 2\."):
+        for event in fit(training, *subset):
+            if isinstance(event, Epoch):
+                training.final_net[1].factor = 1e20
+
+
+def test_training_with_infinite_moments_is_restored(digits, tmp_path):
+    recipe = replace(models.load("conv"), optimizer=Adam, peak_lr=1e6, epochs=2, batch_size=20)
+    subset = some(digits[0], 40), some(digits[1], 20)
+    whole, first, second = (ClassifierTraining(recipe, 0, CPU) for _ in range(3))
+    epochs(whole, subset)
+    next(event for event in fit(first, *subset) if isinstance(event, Epoch))
+    state = first.state()
+    assert not all(bool(tensor.isfinite().all()) for tensor in state.values())
+    checkpoint.save(tmp_path / "half", checkpoint.RUN, {}, state)
+    second.restore(checkpoint.load(tmp_path / "half", checkpoint.RUN)[1])
+    epochs(second, subset)
+    assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
 
 
 def test_mismatches_are_the_misclassified_digits(digits):

@@ -155,7 +155,8 @@ def test_restored_training_ends_with_the_bits_of_an_uninterrupted_one(name, prec
 
 def test_state_of_another_run_is_refused():
     training, other = GanTraining(small(), 0, CPU), GanTraining(models.load_generator("gan"), 0, CPU)
-    for state in (other.state(), {"net.weight": torch.zeros(1)}, {}):
+    infinite = training.state() | {"generator.1.running_var": torch.full((4,), torch.inf)}
+    for state in (other.state(), {"net.weight": torch.zeros(1)}, {}, infinite):
         with pytest.raises(ValueError, match="not the state of this run"):
             training.restore(state)
 
@@ -212,6 +213,22 @@ def test_learning_rate_far_too_high_raises_diverged_error(digits):
     recipe = small(peak_lr=1e30)
     with pytest.raises(DivergedError, match=r"no longer a finite number .*peak learning rate"):
         list(fit(GanTraining(recipe, 0, CPU), some(digits, 40)))
+
+
+def test_statistics_of_batch_norm_that_overflow_raise_diverged_error(digits):
+    class Large(nn.Module):
+        def forward(self, noise):
+            return (
+                noise * 1e20
+            )  # whose square is beyond float32; batch norm gives 0, and the losses are finite
+
+    def generator():
+        return nn.Sequential(
+            Large(), nn.BatchNorm2d(NOISE_SIZE), nn.ConvTranspose2d(NOISE_SIZE, 1, 28), nn.Tanh()
+        )
+
+    with pytest.raises(DivergedError, match=r"epoch 1: a loss, a weight or a buffer is no longer a finite"):
+        list(fit(GanTraining(small(generator=generator), 0, CPU), some(digits, 40)))
 
 
 def test_cgan_has_a_constant_learning_rate():

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from mnistctl.errors import UsageError
 from mnistctl.nn.lamb import LAMB
 from mnistctl.nn.optim import make_optimizer, optimizer_step
 from mnistctl.training.state import has_finite_values, optimizer_state, restore_optimizer_state
@@ -56,6 +57,31 @@ def test_groups_are_saved_only_where_steps_may_change_them(params):
     assert "group.0.weight_decay" in optimizer_state(optimizer)
 
 
-def test_whole_numbers_are_finite():
-    assert has_finite_values([torch.arange(3), torch.ones(2), torch.ones(2, dtype=torch.cfloat)])
-    assert not has_finite_values([torch.arange(3), torch.tensor([1.0, torch.nan])])
+def test_weights_and_saved_buffers_of_a_net_must_be_finite():
+    net = nn.Module()
+    net.whole = nn.Parameter(torch.arange(3), requires_grad=False)
+    net.complex = nn.Parameter(torch.ones(2, dtype=torch.cfloat))
+    net.register_buffer("mask", torch.full((2,), -torch.inf), persistent=False)
+    net.register_buffer("mean", torch.zeros(2))
+    assert has_finite_values(net)
+    net.mean[0] = torch.inf
+    assert not has_finite_values(net)
+    net.mean[0] = 1e30
+    assert has_finite_values(net)
+    net.weight = nn.Parameter(torch.tensor([1.0, torch.nan]))
+    assert not has_finite_values(net)
+
+
+class Remembering(torch.optim.SGD):
+    """Keeps a list for each parameter."""
+
+    def step(self, closure=None):
+        super().step(closure)
+        self.state[self.param_groups[0]["params"][0]]["history"] = ["x"]
+
+
+def test_list_in_the_state_of_an_optimizer_is_a_usage_error(params):
+    optimizer = make_optimizer(Remembering, params)
+    optimizer_step(optimizer)
+    with pytest.raises(UsageError, match="keeps a list, history; only tensors and numbers can be saved"):
+        optimizer_state(optimizer)
