@@ -8,7 +8,7 @@ import typer
 
 from mnistctl.cli.options import DATA_DIR, DataDir, Dataset, Json, flag, refuse_ignored
 from mnistctl.cli.output import terminal
-from mnistctl.errors import DataError, UsageError
+from mnistctl.errors import UsageError
 
 _MIRROR = "MNISTCTL_MIRROR"  # a variable with one or several addresses, separated by spaces
 _MAX_TIMEOUT = 86_400  # seconds; a socket refuses much larger numbers
@@ -35,7 +35,6 @@ def download(
     """The command `download`."""
     from mnistctl.cli.output.show import print_file_statuses
     from mnistctl.data import download
-    from mnistctl.data.datasets import get_dataset
 
     if not 0 < timeout <= _MAX_TIMEOUT:
         message = f"give a number of seconds above 0, at most {_MAX_TIMEOUT}"
@@ -48,16 +47,7 @@ def download(
     if check:
         statuses = download.check(dataset, data_dir)
         print_file_statuses(statuses, dataset, json=json)
-        download.require_no_others(dataset, data_dir, statuses)
-        bad = [status.file for status in statuses if status.count is None]
-        if bad:
-            raise DataError(
-                f"missing or damaged: {', '.join(bad)}",
-                field="dataset",
-                value=dataset,
-                remedies=["download"] if get_dataset(dataset).mirrors else ["data_dir"],
-                options={"data_dir": data_dir},
-            )
+        download.require_all(dataset, data_dir, statuses)
         return
     with terminal.download_progress() as on_progress:
         statuses = download.fetch(

@@ -196,21 +196,21 @@ def load(name: str, data_dir: Path | None, split: Split) -> tuple[Arrays, dict[s
         path = find_file(folder, file)
         if path is None:
             message = f"{folder}: {file.name} is missing"
-            raise _error(dataset, data_dir, message, "download", "sample", "data_dir")
+            raise unusable(dataset, data_dir, message, "download", "sample", "data_dir")
         try:
             content, checksums[file.name] = read_verified(path, file)
             arrays[file.kind] = _check_shape(path, idx.to_array(content), file.kind)
         except idx.IdxError as error:
             helps = ("own", "download_overwrite") if isinstance(error, OtherFileError) else ("download",)
-            raise _error(dataset, data_dir, str(error), *helps) from None
+            raise unusable(dataset, data_dir, str(error), *helps) from None
     images, labels = arrays["images"], arrays["labels"]
     if len(images) != len(labels):
         message = f"{folder}: the {split} files hold {len(images)} images but {len(labels)} labels"
-        raise _error(dataset, data_dir, message, "download")
+        raise unusable(dataset, data_dir, message, "download")
     return Arrays(images, labels), checksums
 
 
-def _error(dataset: Dataset, data_dir: Path | None, message: str, *remedies: str) -> DataError:
+def unusable(dataset: Dataset, data_dir: Path | None, message: str, *remedies: str) -> DataError:
     """The error that files of the data set cannot be used; `remedies` help if it can be downloaded."""
     if not dataset.mirrors:
         remedies = ("reinstall",) if dataset.name == "sample" else ("import_pictures", "data_dir")

@@ -8,7 +8,7 @@ import http.client
 import time
 import urllib.error
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from mnistctl.data.datasets import (
     get_dataset,
     missing_files,
     read_verified,
+    unusable,
 )
 from mnistctl.errors import DataError, UsageError
 from mnistctl.schema import Schema
@@ -92,6 +93,19 @@ def require_no_others(name: str, data_dir: Path | None, statuses: Iterable[FileS
         raise DataError(
             message, field="dataset", value=name, remedies=remedies, options={"data_dir": data_dir}
         )
+
+
+def require_all(name: str, data_dir: Path | None, statuses: Sequence[FileStatus]) -> None:
+    """Check that the data folder has all files of the data set.
+
+    Raises:
+        DataError: one is missing or damaged, or as `require_no_others`.
+    """
+    require_no_others(name, data_dir, statuses)
+    bad = [status.file for status in statuses if status.count is None]
+    if bad:
+        message = f"missing or damaged: {', '.join(bad)}"
+        raise unusable(get_dataset(name), data_dir, message, "download")
 
 
 def ensure(

@@ -122,6 +122,24 @@ def test_unusable_file_of_ones_own_says_what_to_do(tmp_path):
     assert describe_error(caught.value).endswith(hint)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "help_"),
+    [
+        ("mnist", "run `mnistctl download --dataset mnist`"),
+        (
+            "own",
+            "make the files from pictures with `mnistctl import FOLDER --data-dir DIR` or use --data-dir",
+        ),
+        ("sample", "install mnistctl again"),
+    ],
+)
+def test_check_of_missing_files_says_what_helps(dataset, help_, mnistctl, monkeypatch, tmp_path):
+    monkeypatch.setattr(datasets, "_SAMPLE", tmp_path)
+    ran = mnistctl("download", "--check", "--dataset", dataset)
+    assert (ran.returncode, ran.stdout.count("missing"), ran.stderr.count("\n")) == (3, 4, 1)
+    assert ran.stderr.endswith(f"; {help_}\n")
+
+
 def test_missing_file_is_named_with_its_folder(tmp_path):
     with pytest.raises(DataError, match=f"{tmp_path}.*train-images-idx3-ubyte is missing"):
         datasets.load("own", tmp_path, "train")
