@@ -106,7 +106,7 @@ class UnfinishedRunError(CheckpointError):
 
     Args:
         run_path: path of the run's files without their endings.
-        model: the run's model; None if its checkpoints cannot be read.
+        model: the run's model, or its recipe file; None if its checkpoints cannot be read.
     """
 
     def __init__(self, run_path: Path, model: str | None) -> None:

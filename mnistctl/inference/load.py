@@ -27,7 +27,8 @@ def find_checkpoint(name: str, out_dir: Path) -> Path:
     means the run of its name.
 
     Raises:
-        CheckpointError: there is none, or several runs belong to the recipe file.
+        CheckpointError: there is none, it belongs to an unfinished run, or several runs belong to the recipe
+            file.
     """
     if not name:
         raise _no_such_model(name, out_dir)
@@ -82,15 +83,21 @@ def _unfinished_model(folder: Path) -> str | None:
 def _find_by_recipe(file: Path, out_dir: Path) -> Path:
     """The checkpoint of the run called as the recipe file, or of the only run whose name begins with it."""
     name = file.name.removesuffix(ENDING)
-    names = files.list_runs(out_dir, "safetensors")
-    matching = [run for run in names if run == name] or [run for run in names if run.startswith(f"{name}-")]
+    matching = _runs_called(name, files.list_runs(out_dir, "safetensors"))
     if len(matching) == 1:
         return files.with_ending(out_dir / matching[0], "safetensors")
     if not matching:
+        if unfinished := _runs_called(name, files.list_runs(out_dir, "unfinished")):
+            raise UnfinishedRunError(out_dir / unfinished[0], str(file))
         message = f"no trained model {name!r} in {out_dir}"
         raise CheckpointError(message, remedies=["train"], options={"out_dir": out_dir})
     message = f"{out_dir} has several runs of {file}: {', '.join(matching)}; give the name of one of them"
     raise CheckpointError(message, remedies=["recipe"])
+
+
+def _runs_called(name: str, runs: list[str]) -> list[str]:
+    """The run of this name, or else those whose name begins with it and a hyphen."""
+    return [run for run in runs if run == name] or [run for run in runs if run.startswith(f"{name}-")]
 
 
 def find_reference_classifier(name: str | None, out_dir: Path) -> Path:

@@ -1,10 +1,12 @@
 """Trained models are found by a run's name, by a path with or without ending, or by a name in the package."""
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
+from recipe_files import classifier
 
 from mnistctl.errors import CheckpointError
 from mnistctl.evaluation import fidelity
@@ -94,6 +96,17 @@ def test_unfinished_run_is_named_with_the_command_that_finishes_it(command, name
         f"mnistctl: out/{run}: unfinished run of logit, no trained model yet; "
         f"`mnistctl train logit --name {quoted} --resume` continues it\n"
     )
+
+
+def test_recipe_file_of_an_unfinished_run_is_named_with_the_command_that_finishes_it(mnistctl, tmp_path):
+    (tmp_path / "my net.py").write_text(classifier())
+    assert mnistctl("train", "my net.py", "--dataset", "sample", "--lr", "1e30").returncode == 4
+    ran = mnistctl("eval", "my net.py")
+    message = "mnistctl: out/my net-sample: unfinished run of my net.py, no trained model yet; "
+    command = "mnistctl train 'my net.py' --name 'my net-sample' --resume"
+    assert (ran.returncode, ran.stderr) == (5, f"{message}`{command}` continues it\n")
+    again = mnistctl(*shlex.split(command)[1:])
+    assert (again.returncode, "resuming after epoch 0 of 2" in again.stdout) == (4, True)
 
 
 def test_folder_that_only_looks_like_an_unfinished_run_is_reported_without_its_model(out):
