@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnistctl.artifacts.rounding import format_percent
 from mnistctl.cli.commands import check_stdout, name_part
 from mnistctl.cli.download import ensure
 from mnistctl.cli.options import EvaluatedSplit
@@ -333,10 +332,20 @@ def check_accuracy(options: EvalOptions, accuracies: Mapping[str, float]) -> Non
     """
     if options.require is None:
         return
-    value = f"{options.require:g}"
+    value = f"{options.require:.12g}"
     if not accuracies:
         message = "no accuracy, because no digit of the images is known"
         raise UnmetError(message, field="require", value=value, remedies=("labels",))
-    below = [f"{name} has {format_percent(a)} %" for name, a in accuracies.items() if a < options.require]
+    below = [
+        f"{name} has {_format_below(accuracy, options.require)} %"
+        for name, accuracy in accuracies.items()
+        if accuracy < options.require
+    ]
     if below:
         raise UnmetError(", ".join(below), field="require", value=value)
+
+
+def _format_below(accuracy: float, required: float) -> str:
+    """An accuracy in percent that is not rounded to the required one, which is above it."""
+    texts = (f"{accuracy:.{decimals}f}" for decimals in range(2, 12))
+    return next((text for text in texts if float(text) < required), repr(accuracy))

@@ -2,10 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from scipy import stats
 
+from mnistctl.cli.errors import describe_error
+from mnistctl.cli.evaluations import check_accuracy
+from mnistctl.errors import UnmetError
 from mnistctl.models.pretrained import WEIGHTS
 
 IMAGE = Path(__file__).parents[2] / "docs/own-digit.jpg"
@@ -48,6 +52,21 @@ def test_accuracy_below_the_required_one_ends_with_7_after_the_results(option, e
     ran = evaluate("--require", "100", *option)
     assert (ran.returncode, ran.stdout) == (7, met.stdout)
     assert ran.stderr.removeprefix(met.stderr) == f"mnistctl: --require 100: logit has {accuracy:.2f} %\n"
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "required", "message"),
+    [
+        (99.57, 99.58, "--require 99.58: conv has 99.57 %"),
+        (99.5783, 99.58, "--require 99.58: conv has 99.578 %"),
+        (100 * 59_999 / 60_000, 100, "--require 100: conv has 99.998 %"),
+        (99.578, 99.5781234, "--require 99.5781234: conv has 99.578 %"),
+    ],
+)
+def test_accuracy_that_is_too_low_is_not_rounded_to_the_required_one(accuracy, required, message):
+    with pytest.raises(UnmetError) as unmet:
+        check_accuracy(SimpleNamespace(require=required), {"conv": accuracy})
+    assert describe_error(unmet.value) == message
 
 
 def test_every_one_of_several_nets_must_have_the_required_accuracy(evaluate):
