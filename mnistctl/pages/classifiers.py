@@ -20,9 +20,9 @@ from mnistctl.evaluation.predictions import (
     Classifier,
     LabelledSplit,
     ModelPredictions,
+    accuracy_interval,
     accuracy_without_label_issues,
 )
-from mnistctl.inference.accuracy import wilson
 from mnistctl.pages.description import NetDescription, describe_classifier
 from mnistctl.pages.document import PageContent, check_size, encode, max_bytes, render
 from mnistctl.schema import Schema
@@ -41,8 +41,8 @@ class NetReport(Schema):
         name: of the net.
         model, digest, parameters: as in the results of an evaluation.
         net: the net's description.
-        loss, accuracy, accuracy_without_label_issues, ece, calibration, confusion, per_digit: likewise.
-        interval: of the accuracy, as fractions.
+        loss, accuracy, accuracy_interval, accuracy_without_label_issues, ece, calibration, confusion,
+            per_digit: likewise.
         wrong: number of misread digits.
         predicted: the digit that was read in each image of the page.
         confidence: the probability of that digit.
@@ -57,7 +57,7 @@ class NetReport(Schema):
     net: dict[str, object]
     loss: float
     accuracy: float
-    interval: tuple[float, float]
+    accuracy_interval: tuple[float, float]
     accuracy_without_label_issues: float | None
     ece: float
     calibration: tuple[Bin, ...]
@@ -237,7 +237,7 @@ def _net_report(
         net=net.description.to_json(),
         loss=predictions.score.loss,
         accuracy=predictions.score.accuracy,
-        interval=wilson(int((~wrong).sum()), len(labels)),
+        accuracy_interval=accuracy_interval(predicted, labels),
         accuracy_without_label_issues=accuracy_without_label_issues(predicted, labelled),
         ece=calibration.ece,
         calibration=calibration.bins,

@@ -99,6 +99,10 @@ async function classifierParts(data) {
   };
 }
 
+function intervalText([low, high]) {
+  return `${low.toFixed(2)} to ${high.toFixed(2)} %`;
+}
+
 class ReportPart {
   constructor(data, nets, digits, draw) {
     Object.assign(this, { data, nets, digits });
@@ -134,12 +138,11 @@ class ReportPart {
   resultsOf(net) {
     const { report } = net,
       { data } = this;
-    const [low, high] = report.interval;
     const facts = [
       [
         "accuracy",
         percent(report.accuracy / 100, 2),
-        `95 % interval ${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)} %`,
+        `95 % interval ${intervalText(report.accuracy_interval)}`,
       ],
       ["misread", report.wrong.toLocaleString("en"), `of ${count(data.digits.count, "digit")}`],
       ["loss", report.loss.toFixed(4), "mean cross entropy"],
@@ -257,7 +260,7 @@ class ReportPart {
       name,
       net.parameters ? net.parameters.toLocaleString("en") : "",
       percent(net.accuracy / 100, 2),
-      net.interval ? `${(100 * net.interval[0]).toFixed(2)} to ${(100 * net.interval[1]).toFixed(2)} %` : "",
+      intervalText(net.accuracy_interval),
       net.loss.toFixed(4),
       `${net.ece.toFixed(2)} %`,
     ];

@@ -150,7 +150,9 @@ def test_several_nets_are_compared_and_each_has_its_own_report(visit):
     tab = visit(page)
     rows = [row.inner_text().split("\t") for row in tab.locator("#results table").first.locator("tr").all()]
     assert [row[0] for row in rows[1:]] == ["one", "two", "mean of the probabilities"]
-    assert [row[2] for row in rows[1:3]] == [f"{net.accuracy:.2f} %" for net in comparison.nets]
+    for row, scores in zip(rows[1:], [*comparison.nets, comparison.ensemble], strict=True):
+        low, high = scores.accuracy_interval
+        assert row[2:4] == [f"{scores.accuracy:.2f} %", f"{low:.2f} to {high:.2f} %"]
     tab.get_by_role("combobox", name="net", exact=True).select_option("two")
     wrong = np.flatnonzero(comparison.predictions[1].predicted != digits().arrays.labels)
     tab.get_by_role("combobox", name="sort by", exact=True).select_option("number")
