@@ -334,7 +334,7 @@ class DrawPart {
     const any = (places) => put(places[Math.floor(Math.random() * places.length)]);
     const note = element("p", { class: "note", role: "status" }, "");
     const show = () => {
-      const place = digits.indices.indexOf(Number(index.value));
+      const place = digits.indices.indexOf(index.valueAsNumber); // not a number if the field is empty
       note.textContent = place < 0 ? "This page does not have that digit." : "";
       if (place >= 0) put(place);
     };
