@@ -11,9 +11,10 @@ from mnistctl.errors import MnistctlError
 
 def classify_images(options: EvalOptions) -> None:
     """Classify image files: print what they show, and write the misread ones and the boxes."""
+    from mnistctl.artifacts.files import Warned
     from mnistctl.artifacts.outputs import PICTURE, Output, check_outputs
     from mnistctl.cli.output.evaluate import print_predictions
-    from mnistctl.cli.output.terminal import results_on_stderr
+    from mnistctl.cli.output.terminal import print_warning, results_on_stderr
     from mnistctl.inference.boxes import save_boxes, save_misread
     from mnistctl.inference.predict import predict_images
 
@@ -35,7 +36,10 @@ def classify_images(options: EvalOptions) -> None:
     )
     paths, failure = list[Path](), None
     try:
-        paths += [] if options.boxes is None else save_boxes(options.boxes, predictions)
+        if options.boxes is not None and (drawn := save_boxes(options.boxes, predictions)):
+            paths.append(options.boxes)
+            if drawn < (readable := sum(image.error is None for image in predictions.images)):
+                print_warning(Warned(f"{options.boxes} has the first {drawn} of {readable} images", "cut"))
         paths += save_misread(errors_path, predictions)
     except MnistctlError as error:  # after the predictions are printed
         failure = error

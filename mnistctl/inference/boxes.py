@@ -12,29 +12,37 @@ from mnistctl.inference.predict import Prediction, Predictions
 _READ, _UNSURE = "#1b7f3b", "#d1495b"
 _TEXT = 18  # pixels; height of the text above a box
 _SIDE = 160  # pixels on the longer side at least, so that the text has room
-_MAX_ROWS = 30000  # pixels; what is below is left out
+_MAX_ROWS = 30_000  # pixels of the picture; images for which there is no room are left out
 
 
-def save_boxes(path: Path, predictions: Predictions) -> list[Path]:
+def save_boxes(path: Path, predictions: Predictions) -> int:
     """Write the images of the predictions as one PNG, one below the other, with boxes and digits.
 
     Returns:
-        The files that were written: none if no image could be read.
+        The number of images in the picture, which has at most 30,000 rows of pixels. If no image could be
+        read it is 0, and no file is written.
 
     Raises:
         OutputError: `path` cannot be written.
     """
-    images = [_draw(each) for each in predictions.images if each.error is None]
+    images, rows = [], 0
+    for prediction in predictions.images:
+        if prediction.error is not None:
+            continue
+        image = _draw(prediction)
+        if rows + image.height > _MAX_ROWS:
+            break
+        images.append(image)
+        rows += image.height
     if not images:
-        return []
-    rows = sum(image.height for image in images)
-    sheet = Image.new("RGB", (max(image.width for image in images), min(rows, _MAX_ROWS)), "white")
+        return 0
+    sheet = Image.new("RGB", (max(image.width for image in images), rows), "white")
     top = 0
     for image in images:
         sheet.paste(image, (0, top))
         top += image.height
     grids.write_png(path, np.asarray(sheet))
-    return [path]
+    return len(images)
 
 
 def save_misread(path: Path, predictions: Predictions) -> list[Path]:
