@@ -164,6 +164,19 @@ def missing_files(name: str, data_dir: Path | None) -> list[File]:
     return [file for file in get_dataset(name).files if find_file(folder, file) is None]
 
 
+def new_own_files(folder: Path, *remedies: str) -> tuple[File, ...]:
+    """The files of the data set "own" to write to `folder`, which must have none of them.
+
+    Raises:
+        UsageError: it has one; `remedies` help.
+    """
+    wanted = get_dataset("own").files
+    for file in wanted:
+        if (path := find_file(folder, file)) is not None:
+            raise UsageError(f"{path} exists already; it is not replaced", remedies=remedies)
+    return wanted
+
+
 class OtherFileError(idx.IdxError):
     """A file is a valid IDX file, but not that of the data set: somebody's own, which is not to be lost."""
 

@@ -95,10 +95,7 @@ def import_pictures(
         raise UsageError("give a number between 0 and 1", field="test_share", value=f"{test_share:g}")
     if seed < 0:
         raise UsageError("give 0 or more", field="seed", value=seed)
-    wanted = datasets.get_dataset("own").files
-    for file in wanted:
-        if (path := datasets.find_file(folder, file)) is not None:
-            raise UsageError(f"{path} exists already; it is not replaced", remedies=("data_dir",))
+    wanted = datasets.new_own_files(folder, "data_dir")
     outputs = [Output(folder / file.name, IDX) for file in wanted]
     check_outputs(outputs)
 

@@ -232,7 +232,7 @@ def write_dataset(folder: Path, images: ImageArray, labels: ImageArray) -> list[
     if train_count < 1:
         raise UsageError("too few for a data set; give 2 or more", field="count", value=len(images))
     paths = []
-    for file in require_empty(folder):
+    for file in datasets.new_own_files(folder, "idx"):
         chosen = slice(train_count) if file.split == "train" else slice(train_count, None)
         path = folder / file.name
         files.write(path, idx.dump((images if file.kind == "images" else labels)[chosen]))
@@ -248,20 +248,7 @@ def _check_dataset_outputs(folder: Path) -> None:
     """
     if files.is_stdout(folder):
         raise UsageError("four files need a folder; stdout is none", field="idx", value=folder)
-    check_outputs([Output(folder / file.name, IDX, "idx") for file in require_empty(folder)])
-
-
-def require_empty(folder: Path) -> tuple[datasets.File, ...]:
-    """The four files of a custom data set, after a check that none of them is in `folder`.
-
-    Raises:
-        UsageError: one is.
-    """
-    wanted = datasets.get_dataset("own").files
-    for file in wanted:
-        if (path := datasets.find_file(folder, file)) is not None:
-            raise UsageError(f"{path} already exists; give an empty folder")
-    return wanted
+    check_outputs([Output(folder / file.name, IDX, "idx") for file in datasets.new_own_files(folder, "idx")])
 
 
 def _result(

@@ -186,7 +186,7 @@ def test_an_unconditional_data_set_is_labelled_by_the_reference_classifier(out, 
 
 def test_an_existing_data_set_is_not_overwritten(out, tmp_path):
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(b"mine")
-    with pytest.raises(UsageError, match=r"t10k-labels-idx1-ubyte\.gz already exists"):
+    with pytest.raises(UsageError, match=r"t10k-labels-idx1-ubyte\.gz exists already"):
         generate_dataset(options(out, count=60), tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
 
