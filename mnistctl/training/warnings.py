@@ -34,17 +34,19 @@ def check_data(
 
 def check_loss(epoch: Epoch | GanEpoch) -> Warned | None:
     """A warning if a loss of the epoch is finite but much larger than that of guessing."""
+    # Each with that of guessing: one of ten digits, or real or not, of which the discriminator sees both.
     if isinstance(epoch, Epoch):
-        losses = {"training loss": epoch.loss, f"{epoch.scored} loss": epoch.scored_loss}
-        guessing = math.log(10)
+        losses = {
+            "training loss": (epoch.loss, math.log(10)),
+            f"{epoch.scored} loss": (epoch.scored_loss, math.log(10)),
+        }
     else:
         losses = {
-            "discriminator's loss": epoch.discriminator_loss,
-            "generator's loss": epoch.generator_loss,
+            "discriminator's loss": (epoch.discriminator_loss, 2 * math.log(2)),
+            "generator's loss": (epoch.generator_loss, math.log(2)),
         }
-        guessing = 2 * math.log(2)
-    name = max(losses, key=lambda each: losses[each])
-    if losses[name] <= _LARGE_LOSS:
+    name, (loss, guessing) = max(losses.items(), key=lambda item: item[1])
+    if loss <= _LARGE_LOSS:
         return None
-    message = f"epoch {epoch.epoch}: the {name} is {losses[name]:.3g}, and that of guessing {guessing:.1f}"
+    message = f"epoch {epoch.epoch}: the {name} is {loss:.3g}, and that of guessing {guessing:.1f}"
     return Warned(message, "large_loss", ("lower_lr",))

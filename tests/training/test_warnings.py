@@ -68,10 +68,24 @@ def test_large_loss_is_reported_once(mnistctl):
 def test_usual_losses_get_no_warning():
     assert check_loss(Epoch(1, 0.1, 9.0, 30.0, 10.0, 1.0)) is None
     assert check_loss(GanEpoch(1, "", 1.4, 12.0, 1.0)) is None
-    assert check_loss(Epoch(1, 0.1, 2.0, 1e9, 10.0, 1.0)).message == (
-        "epoch 1: the test loss is 1e+09, and that of guessing 2.3"
-    )
-    assert "generator's loss is 500" in check_loss(GanEpoch(2, "", 1.4, 500.0, 1.0)).message
+
+
+@pytest.mark.parametrize(
+    ("epoch", "message"),
+    [
+        (Epoch(1, 0.1, 2.0, 1e9, 10.0, 1.0), "epoch 1: the test loss is 1e+09, and that of guessing 2.3"),
+        (
+            GanEpoch(2, "", 1.4, 500.0, 1.0),
+            "epoch 2: the generator's loss is 500, and that of guessing 0.7",
+        ),
+        (
+            GanEpoch(2, "", 600.0, 500.0, 1.0),
+            "epoch 2: the discriminator's loss is 600, and that of guessing 1.4",
+        ),
+    ],
+)
+def test_largest_loss_is_named_with_that_of_guessing(epoch, message):
+    assert check_loss(epoch).message == message
 
 
 @pytest.mark.parametrize("seed", range(3))
