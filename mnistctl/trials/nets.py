@@ -3,6 +3,7 @@
 They are kept until the winner's were scored on the test set. Then those of the other arms are deleted.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,9 +24,11 @@ class KeptNets:
         return files.with_ending(self.run_path, "nets")
 
     def path(self, key: TrialKey) -> Path:
-        """The file of the net of a trial."""
+        """The file of the net of a trial. The name of a model may be as long as that of a file."""
         model, seed = key
-        return self.folder / f"{model}-seed{seed}.safetensors"
+        end = f"-seed{seed}.safetensors"
+        limit = files.max_name_bytes(self.run_path.parent) - len(end)
+        return self.folder / f"{files.shorten(model, limit)}{end}"
 
     def save(self, key: TrialKey, content: bytes) -> None:
         """Write the net of a trial as a worker sent it: the contents of a checkpoint.
@@ -47,13 +50,14 @@ class KeptNets:
             return False
         return checkpoint.digest(weights) == digest
 
-    def delete(self, *, keep: str | None = None) -> None:
-        """Delete the nets except those of the model `keep`, and the folder unless it has other files."""
+    def delete(self, *, keep: Iterable[TrialKey] = ()) -> None:
+        """Delete the nets except those of the trials `keep`, and the folder unless it has other files."""
         if not self.folder.is_dir():
             return
         files.remove_stale_temp_files(self.folder)
+        kept = {self.path(key) for key in keep}
         for path in self.folder.glob("*-seed*.safetensors"):
-            if keep is None or path.name.rpartition("-seed")[0] != keep:
+            if path not in kept:
                 path.unlink(missing_ok=True)
         if not any(self.folder.iterdir()):
             self.folder.rmdir()

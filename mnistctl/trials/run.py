@@ -153,8 +153,8 @@ def _finish_sweep(config: TrialsConfig, entries: TrialsJournal, nets: KeptNets) 
             data_dir = config.options.options.get("data_dir")
             scores = score_winner(entries, winner, nets, config.options.models, data_dir)
             journal.append(config.options.journal_path, entries, scores)
-    if entries.winner is not None:
-        nets.delete(keep=entries.winner.model)
+    if (scored := entries.winner) is not None:
+        nets.delete(keep=[(scored.model, seed) for seed in scored.seeds])
 
 
 def _look_at(pairs: PairSequence | None) -> Iterator[PairCompared]:

@@ -1,6 +1,7 @@
 """Sweeps from the first trial to the winner's score on the test set, stopped and resumed."""
 
 import json
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -8,6 +9,7 @@ from dataclasses import replace
 import pytest
 import stubs
 from conftest import few_digits
+from recipe_files import classifier
 
 from mnistctl.artifacts import checkpoint
 from mnistctl.data.batches import Digits
@@ -222,6 +224,15 @@ def test_net_that_is_not_that_of_the_result_fails_the_trial(sweeps):
 def test_recipe_that_averages_weights_is_one_arm_of_a_sweep(sweeps):
     summary = sweeps.run(vary={"lr": "0.02"}, base="swa", count=1, batch_size=250)
     assert [arm.label for arm in summary.arms] == ["swa", "lr=0.02"]
+
+
+def test_nets_of_a_model_with_a_long_name_are_kept(sweeps, tmp_path):
+    path = tmp_path / f"{'m' * 240}.py"
+    path.write_text(classifier())
+    sweeps.run(base=str(path), vary={"lr": "0.004"}, count=2)
+    names = {path.name for path in sweeps.nets.iterdir()}
+    assert len(names) == 2
+    assert all(re.fullmatch(r"m+-[0-9a-f]{8}-seed[01]\.safetensors", name) for name in names)
 
 
 def test_folder_of_nets_is_neither_overwritten_nor_written_over(sweeps):
