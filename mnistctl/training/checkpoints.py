@@ -150,17 +150,18 @@ class RunCheckpoints:
                 decision, made by deleting the damaged one.
         """
         files.remove_stale_temp_files(self.folder)  # of a checkpoint whose writing was interrupted
-        existing = self._list()
-        if not existing:
-            return None
-        path = existing[-1][1]
-        try:
-            return _read(path)
-        except CheckpointError as error:
-            message = error.message
-            if len(existing) > 1:
-                message = f"{message}; delete it to continue after epoch {existing[-2][0]}"
-            raise CheckpointError(message, remedies=("overwrite",)) from None
+        while existing := self._list():
+            path = existing[-1][1]
+            try:
+                return _read(path)
+            except CheckpointError as error:
+                if not path.exists():  # its run went on or ended, while another process lists the runs
+                    continue
+                message = error.message
+                if len(existing) > 1:
+                    message = f"{message}; delete it to continue after epoch {existing[-2][0]}"
+                raise CheckpointError(message, remedies=("overwrite",)) from None
+        return None
 
     def clear(self) -> None:
         """Delete the checkpoints, the newest first, the log, and the folder unless it holds other files."""

@@ -16,7 +16,7 @@ import pytest
 from mnistctl import models
 from mnistctl.artifacts import checkpoint
 from mnistctl.errors import CheckpointError, DivergedError, OutputError, UsageError
-from mnistctl.training import config
+from mnistctl.training import checkpoints, config
 from mnistctl.training.checkpoints import RunCheckpoints
 from mnistctl.training.events import Epoch, Finished
 from mnistctl.training.options import RunOptions
@@ -330,6 +330,19 @@ def test_damaged_checkpoint_is_reported_and_never_skipped(own, tmp_path):
     newest.unlink()
     run = finish(make_options(own, tmp_path), resume=True)
     assert [e.epoch for e in run if isinstance(e, Epoch)] == [1, 2, 3]
+
+
+def test_checkpoint_that_its_run_deletes_while_it_is_read_is_not_damaged(own, tmp_path, monkeypatch):
+    train_for(2, make_options(own, tmp_path))
+    saved, read = RunCheckpoints(tmp_path / "out/logit-own"), checkpoints._read
+
+    def read_too_late(path):
+        path.unlink()
+        return read(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoints, "_read", read_too_late)
+        assert saved.load() is None  # each was deleted before it was read
 
 
 def test_deleted_folder_ends_the_run_and_is_not_created_again(own, tmp_path):
