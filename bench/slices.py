@@ -53,7 +53,8 @@ def main() -> None:
     for name, (prepare, size) in VARIANTS.items():
         training = trainings[name] = ClassifierTraining(recipe, 0, CPU)
         training.net, training.micro_batch_size = prepare(recipe.net()), size
-        training.optimizer = recipe.optimizer(training.net.parameters())
+        training.params = list(training.net.parameters())
+        training.optimizer = recipe.optimizer(training.params)
         train_step(training, pixels, labels)  # the first step also allocates
     seconds: dict[str, list[float]] = {name: [] for name in trainings}
     for _ in range(ROUNDS):
