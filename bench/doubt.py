@@ -153,11 +153,7 @@ def main() -> None:
     model, net = load.load_classifier(arguments.net)
     NET["net"] = net
     temperature = temperature_of(model)
-    body: dict = {
-        "command": " ".join(
-            ["python bench/doubt.py HANDWRITING --held-out NET DATA --out records/doubt.json"]
-        )
-    }
+    body: dict = {"command": "python bench/doubt.py HANDWRITING --held-out NET DATA --out records/doubt.json"}
     body |= {"model": model, "digest": checkpoint.digest(net.state_dict())}
     versions = {name: metadata.version(name) for name in ("mnistctl", "torch", "numpy", "scipy", "pillow")}
     body |= {"versions": versions | {"python": platform.python_version()}, "machine": hardware_info()}

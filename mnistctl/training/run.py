@@ -78,7 +78,7 @@ def train(
             raise unfinished_error(existing.checkpoint, run_path)
         new = existing.checkpoint is None and existing.record is None
         if new or resume:
-            check_outputs(model, options, existing, replace=overwrite or resume)
+            _check_files(model, options, existing, replace=overwrite or resume)
         config = resolve(model, options, existing, command=command, allow_inexact=allow_inexact)
         if not new and not resume:
             yield check_same_run(existing, config.settings)
@@ -108,7 +108,7 @@ def check_arguments(
     autocast_for(options.get("precision"), device)
 
 
-def check_outputs(model: Model, options: RunOptions, existing: Existing, *, replace: bool) -> None:
+def _check_files(model: Model, options: RunOptions, existing: Existing, *, replace: bool) -> None:
     """Check that all files of the run can be written; see `check_run_outputs`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Checkpoints, records and journals whose values are wrong, with a checksum that fits."""
+"""Checkpoints and records of runs whose values are wrong, with a checksum that fits."""
 
 import json
 import random
@@ -13,8 +13,7 @@ from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 from warping import DELETED, VALUES, nested, places, with_value
 
-from mnistctl.artifacts import files
-from mnistctl.artifacts.checkpoint import digest
+from mnistctl.artifacts import checkpoint, files
 from mnistctl.artifacts.drawing import Chart
 from mnistctl.errors import CheckpointError
 from mnistctl.training import checkpoints
@@ -155,11 +154,9 @@ def test_wrong_value_in_a_record_is_named(place, value, message, runs, tmp_path)
 
 
 def test_digests_in_a_record_are_those_of_its_weights(runs):
-    from mnistctl.artifacts import checkpoint
-
     record = read_record(runs / "finished.json")
     _, weights = checkpoint.load(runs / "finished.safetensors", checkpoint.NET)
-    assert record.digest == digest(weights)
+    assert record.digest == checkpoint.digest(weights)
     assert record.state_digest != record.digest
 
 

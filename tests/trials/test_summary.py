@@ -31,7 +31,7 @@ def assert_close(left, right, path=""):
 
 
 @pytest.mark.parametrize("path", sorted(RECORDS.glob("trials-*.jsonl")), ids=lambda path: path.stem)
-def test_summary_of_a_journal_of_version_1_has_the_old_numbers(path):
+def test_summary_of_a_recorded_journal_has_the_recorded_numbers(path):
     old = TrialsSummary.from_json(json.loads(path.with_suffix(".json").read_text()))
     new = summarize_trials(journal.read(path), "ktorch" if old.reference else None)
     assert_close(old.to_json(), replace(new, session_seconds=old.session_seconds).to_json())
