@@ -86,6 +86,7 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
     _stopped.append(number)
     error = StoppedError(number)
     if _is_importing(frame):  # some modules turn any exception of an import into a warning, and go on
+        sys.stderr = sys.__stderr__ or sys.stderr  # it may be redirected
         print_error(str(error))
         if sys.stderr.isatty():
             os.write(2, b"\x1b[?25h")  # show the cursor, which progress bars hide

@@ -3,9 +3,10 @@
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,6 @@ from mnistctl.schema import Schema
 
 _OPSET = 20
 _BATCH_SIZE = 500
-
-
-# Warnings of torch's exporter about itself: its own deprecated calls, and the weights of an LSTM, which it
-# holds in a list in addition to its parameters.
-_EXPORTER_WARNINGS = (r"`isinstance\(treespec, LeafSpec\)` is deprecated", r"The tensor attributes self\.")
 
 
 @dataclass(frozen=True)
@@ -65,11 +61,16 @@ def export_onnx(path: Path, net: nn.Module, digits: Digits, logits: Tensor) -> O
 
     Raises:
         UsageError: a package is not installed.
-        OutputError: a prediction differs, or `path` cannot be written.
+        OutputError: the net cannot be exported, a prediction differs, or `path` cannot be written.
     """
     require_installed()
-    content = _to_onnx(net.cpu().eval().requires_grad_(False))
-    actual, expected = _run_onnx(content, digits), logits.cpu()
+    net, expected = net.cpu().eval().requires_grad_(False), logits.cpu()
+    try:
+        content = _to_onnx(net)
+        actual = _run_onnx(content, digits)
+    except Exception as error:  # noqa: BLE001 - torch and ONNX Runtime raise errors of many types here
+        message = f"{path}: not written: this net cannot be exported ({describe_failure(error)})"
+        raise OutputError(message) from None
     mismatches = int((actual.argmax(1) != expected.argmax(1)).sum())
     if mismatches:
         images = f"{mismatches} of {len(digits)} images"
@@ -80,7 +81,7 @@ def export_onnx(path: Path, net: nn.Module, digits: Digits, logits: Tensor) -> O
 
 def _to_onnx(net: nn.Module) -> bytes:
     pixels = torch.zeros(2, 1, 28, 28)  # a batch of one would become a constant
-    with _quiet_exporter():
+    with quiet_exporter():
         # Captured first: from the net itself, the exporter would turn a recurrent layer into a loop.
         captured = torch.export.export(net, (pixels,), dynamic_shapes=({0: torch.export.Dim("batch")},))
         program = torch.onnx.export(
@@ -115,16 +116,23 @@ def _run_onnx(content: bytes, digits: Digits) -> Tensor:
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    logger = logging.getLogger(
-        "torch.onnx._internal.exporter._registration"
-    )  # reports that torchvision is missing
-    level = logger.level
-    with warnings.catch_warnings():
-        for message in _EXPORTER_WARNINGS:
-            warnings.filterwarnings("ignore", message)
-        logger.setLevel(logging.ERROR)
+def quiet_exporter() -> Iterator[None]:
+    """Discard what torch says while it exports a net.
+
+    It warns about its own calls. Of a net that it cannot export it logs and prints the operations.
+    """
+    disabled = logging.root.manager.disable
+    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        warnings.simplefilter("ignore")
+        logging.disable()
         try:
             yield
         finally:
-            logger.setLevel(level)
+            logging.disable(disabled)
+
+
+def describe_failure(error: BaseException) -> str:
+    """Why torch cannot export a net, in one line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,18 +1,15 @@
 """A trained net as layers of a description: its forward pass is recorded once, operation by operation."""
 
-import logging
 import operator
-import warnings
 from collections.abc import Callable, Iterable
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
-from io import StringIO
 from types import SimpleNamespace as Arguments
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from mnistctl.inference.export import describe_failure, quiet_exporter
 from mnistctl.pages.layers import Layer, Settings, UnknownLayerError, Weight
 from mnistctl.pages.operations import OPERATIONS, LayerIndex, Value
 
@@ -82,21 +79,12 @@ def trace(net: nn.Module, **inputs: Tensor) -> Trace:
 
 
 def _record(net: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
-    disabled = logging.root.manager.disable
-    # Where it fails, torch logs and prints the net's operations before it raises an error.
-    with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        warnings.simplefilter("ignore")  # of torch about its own calls
-        logging.disable()
-        try:
+    try:
+        with quiet_exporter():
             return torch.export.export(net, inputs, strict=False)
-        except Exception as error:  # noqa: BLE001 - torch raises errors of many types here
-            name = type(net).__name__
-            reason = str(error).strip().split("\n")[0]
-            raise UnknownLayerError(
-                f"a page cannot compute {name}: its forward pass cannot be recorded ({reason})"
-            ) from None
-        finally:
-            logging.disable(disabled)
+    except Exception as error:  # noqa: BLE001 - torch raises errors of many types here
+        reason = f"its forward pass cannot be recorded ({describe_failure(error)})"
+        raise UnknownLayerError(f"a page cannot compute {type(net).__name__}: {reason}") from None
 
 
 class Tracer:

@@ -8,6 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from recipe_files import classifier, module
 
 from mnistctl import models
 from mnistctl.data import datasets
@@ -81,6 +82,26 @@ def test_a_net_that_predicts_other_digits_in_onnx_runtime_is_not_written(quick, 
     with pytest.raises(OutputError, match="another digit for 20 of 20 images"):
         export_onnx(tmp_path / "net.onnx", net, digits, logits)
     assert not (tmp_path / "net.onnx").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("x if x.sum() > 0 else 2 * x", "Could not guard on data-dependent expression"),
+        pytest.param("torch.linalg.qr(x)[0]", "No ONNX function found for", marks=pytest.mark.long),
+    ],
+)
+def test_net_that_cannot_be_exported_is_reported_in_one_line_after_its_results(
+    code, reason, mnistctl, tmp_path
+):
+    forward = f"def forward(self, x):\n    x = {code}\n    return self.l(x.flatten(1))"
+    (tmp_path / "own.py").write_text(classifier(module(forward), epochs="1"))
+    assert mnistctl("train", "own.py", "--dataset", "sample", "--quiet").returncode == 0
+    ran = mnistctl("eval", "own.py", "--dataset", "sample", "--quiet", "--onnx", "own.onnx")
+    assert (ran.returncode, ran.stdout.count("\n"), ran.stderr.count("\n")) == (1, 1, 1)
+    message = "mnistctl: own.onnx: not written: this net cannot be exported ("
+    assert ran.stderr.startswith(f"{message}{reason}")
+    assert not (tmp_path / "own.onnx").exists()
 
 
 def test_eval_prints_the_difference_of_the_logits_and_reports_an_unwritable_file(quick, mnistctl, tmp_path):
