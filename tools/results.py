@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import averaging
+import costs
 from loss_curves import draw_curves, loss_rows, read_curves
 
 from mnistctl import models
@@ -28,7 +29,6 @@ ROOT = Path(__file__).parents[1]
 SOURCE = "ktorch"  # of the published accuracies
 # Seconds that its documentation gives for 12 cores.
 PUBLISHED_SECONDS = {"logit": 1.65, "linear": 30.0, "conv": 380.0, "lstm": 780.0, "cgan": 2400.0}
-_SAME_TRAINING = {"swa": "conv", "wsimple": "simple"}  # averaged recipes train as these, which were timed
 
 
 @dataclass(frozen=True)
@@ -60,19 +60,6 @@ def _full_recipe(model: str) -> dict[str, Any]:
     return summarize_recipe(models.load(model)).to_json()
 
 
-@dataclass(frozen=True)
-class Cost:
-    """The time of a record, in seconds."""
-
-    record: str
-    command: str
-    clock: float
-    processor: float
-    measured: bool  # False: `processor` is clock time times threads, an upper bound
-    plain_loop: float | None  # processor time of an ordinary PyTorch loop, estimated; None without its speed
-    processor_type: str
-
-
 def main() -> None:
     """Write the page and its picture."""
     records = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "records"
@@ -86,8 +73,7 @@ def make_page(records: Path) -> str:
     runs, trials, results = read_runs(records), read_trials(records), read_results(records)
     averaged = averaging.find_averaging(trials, load_published(SOURCE))
     timed = {f"clock/{name}": run for name, run in read_runs(records / "clock").items()}
-    slowdowns = read_slowdowns(records)
-    costs = [*_costs_of_runs(runs, slowdowns), *_costs_of_trials(trials, slowdowns)]
+    spent = costs.find_costs(records, runs, trials)
     parts = [
         "# Results",
         _OPENING,
@@ -109,9 +95,9 @@ def make_page(records: Path) -> str:
         _LOSSES,
         _table(_LOSSES_HEAD, loss_rows(runs)),
         "## Cost",
-        _COST,
-        _table(_COST_HEAD, _cost_rows(costs)),
-        _total(costs),
+        costs.TEXT,
+        _table(costs.HEAD, costs.table_rows(spent)),
+        costs.total(spent),
         "## The original's time",
         _TIMES,
         _table(_TIMES_HEAD, _times_rows(timed)),
@@ -136,21 +122,14 @@ lstm was run with eight seeds and simple with two. All classifiers share one sca
 epoch have no panel. The table has the epochs whose losses ktorch's documentation prints, and the run of
 seed 0; [generators](generators.md#losses) has those of gan and cgan."""
 
-_COST = """\
-*Clock* is wall-clock time; most runs shared their two cores with other work, and some were paused for a time.
-*Processor* is the time of all threads of the run; records without that figure give clock time multiplied by
-the number of threads, which is an upper bound. *Plain loop* is an estimate for an ordinary PyTorch loop
-(`plain` in [speed](speed.md)): the processor time multiplied by that loop's slowdown in `records/speed.json`,
-which was measured on training passes alone. Models that are not in that record have no estimate."""
-
 _TIMES = """\
 Whole runs, each alone on the machine, next to the times that ktorch's documentation gives for a 12-core i7.
-*Ratio* is our time divided by the original's: above 1, the fewer cores here lose. Our time includes scoring
+*Ratio* is our time divided by the original's: above 1, ours took longer. Our time includes scoring
 the test images after every epoch. The records are in `records/clock/`."""
 
 _LOST_TIME = """\
-The two cores here lose with logit and linear, by a factor of 2. A step of logit consists of short calls and
-of converting pixels; the products of linear are almost as fast as a large matrix product, so only more
+With logit and linear, the two cores here take about twice as long. A step of logit consists of short calls
+and of converting pixels; the products of linear are almost as fast as a large matrix product, so only more
 cores would help ([where the time of a step goes](speed.md#where-the-time-of-a-step-goes)). cgan was run
 with its second seed, 1. There are no runs in bfloat16: on this processor it is slower than float32 with
 every recipe (`records/speed-xeon-2.json`)."""
@@ -166,7 +145,6 @@ _TIMES_HEAD = (
     "model | epochs | original, 12 cores, s | here, s | threads | precision | ratio | accuracy "
     "| processor type"
 )
-_COST_HEAD = "record | command | clock, s | processor, s | plain loop, s | processor type"
 
 
 def _table(head: str, rows: Iterable[Sequence[object]]) -> str:
@@ -275,7 +253,7 @@ def _full_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
             continue
         accuracies = [result.accuracy for result in runs.values()]
         ours, difference = statistics.summarize(accuracies), compare_with_published(model, accuracies)
-        names = sorted({f"`{result.record}`" for result in runs.values()})
+        names = [f"`{name}`" for name in sorted({result.record for result in runs.values()})]
         yield (
             *(*left, ours.n, f"{ours.mean:.3f}", _format_sd(ours)),
             *(_format_interval(ours.interval, ""), *_format_difference(difference), ", ".join(names)),
@@ -344,70 +322,6 @@ def _generator_rows(records: Path, runs: dict[str, RunRecord]) -> Iterator[Seque
             accuracy = "" if conditional is None else f"{conditional['value']:.2f}"
             about = f"`{name}`", run.seed, run.recipe.epochs, run.precision
             yield (*about, *(f"{score:.3f}" for score in (*losses, frechet["value"], reference)), accuracy)
-
-
-def read_slowdowns(records: Path) -> dict[tuple[str, str], float]:
-    """The plain loop's time divided by ours, by model and precision."""
-    slowdowns = {}
-    for name, row in _read_json(records / "speed.json")["recipes"].items():
-        slowdowns[name, "float32"] = float(row["times_as_long_as_ours"]["plain"])
-        slowdowns[name, "bf16"] = float(row["plain_over_bf16"])
-    return slowdowns
-
-
-def _plain_loop(
-    seconds: float, model: str, precision: str, slowdowns: dict[tuple[str, str], float]
-) -> float | None:
-    slowdown = slowdowns.get((_SAME_TRAINING.get(model, model), precision))
-    return None if slowdown is None else seconds * slowdown
-
-
-def _costs_of_runs(runs: dict[str, RunRecord], slowdowns: dict[tuple[str, str], float]) -> Iterator[Cost]:
-    for name, run in runs.items():
-        bound = run.seconds * run.threads
-        seconds = bound if run.processor_seconds is None else run.processor_seconds
-        measured = run.processor_seconds is not None
-        plain_loop = _plain_loop(seconds, run.model, run.precision, slowdowns)
-        yield Cost(name, run.command, run.seconds, seconds, measured, plain_loop, run.machine.processor)
-
-
-def _costs_of_trials(
-    trials: dict[str, TrialsJournal], slowdowns: dict[tuple[str, str], float]
-) -> Iterator[Cost]:
-    for name, entries in trials.items():
-        header = entries.header
-        results = [
-            (trial.model, trial.result) for trial in entries.trials.values() if trial.result is not None
-        ]
-        measured = all(result.processor_seconds is not None for _, result in results)
-        processor = clock = 0.0
-        estimates = []
-        for model, result in results:
-            clock += result.seconds
-            seconds = result.seconds if result.processor_seconds is None else result.processor_seconds
-            processor += seconds
-            estimates.append(_plain_loop(seconds, model, header.settings.precision, slowdowns))
-        plain_loop = None if None in estimates else sum(filter(None, estimates))
-        machine = header.machine.processor
-        yield Cost(name, header.command, clock, processor, measured, plain_loop, machine)
-
-
-def _cost_rows(costs: Sequence[Cost]) -> Iterator[Sequence[object]]:
-    for cost in sorted(costs, key=lambda cost: cost.record):
-        bound = "" if cost.measured else "at most "
-        plain_loop = "" if cost.plain_loop is None else f"{cost.plain_loop:,.0f}"
-        times = f"{cost.clock:,.0f}", f"{bound}{cost.processor:,.0f}", plain_loop
-        yield (f"`{cost.record}`", f"`{cost.command}`", *times, cost.processor_type)
-
-
-def _total(costs: Sequence[Cost]) -> str:
-    estimated = [(cost.processor, cost.plain_loop) for cost in costs if cost.plain_loop is not None]
-    ours, plain_loop = (sum(seconds) / 3600 for seconds in zip(*estimated, strict=True))
-    return (
-        f"In total at most {sum(cost.processor for cost in costs) / 3600:.1f} hours of processor time. "
-        f"A plain loop would take about {plain_loop:.1f} hours for the runs with an estimate, "
-        f"{plain_loop / ours:.2f} times as long."
-    )
 
 
 def _times_rows(runs: dict[str, RunRecord]) -> Iterator[Sequence[object]]:

@@ -5,6 +5,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+import costs
 import loss_curves
 import PIL.Image
 import pytest
@@ -61,12 +62,12 @@ def test_model_without_published_accuracies_has_empty_cells():
     assert results.compare_with_published("fast", [99.2, 99.3]) is None
     row = next(row for row in results._full_rows([]) if row[0] == "fast")
     assert row == ("fast", "", "", 0, "not run in full", "", "", "", "", "")
-    costs = [
-        results.Cost("a", "a", 3600, 3600, True, 7200, ""),
-        results.Cost("b", "b", 1, 7200, True, None, ""),
+    spent = [
+        costs.Cost("a", "a", 3600, 3600, True, 7200, ""),
+        costs.Cost("b", "b", 1, 7200, True, None, ""),
     ]
-    assert [row[4] for row in results._cost_rows(costs)] == ["7,200", ""]
-    assert results._total(costs) == (
+    assert [row[4] for row in costs.table_rows(spent)] == ["7,200", ""]
+    assert costs.total(spent) == (
         "In total at most 3.0 hours of processor time. A plain loop would take about 2.0 hours for the runs "
         "with an estimate, 2.00 times as long."
     )
