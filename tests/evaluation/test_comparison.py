@@ -153,14 +153,6 @@ def test_disputed_labels_are_marked_in_tables_and_figures(mnistctl, three, monke
     assert f"accuracy without 2 test images with disputed labels: {accuracy:.2f} %" in lines
 
 
-def test_label_issues_are_known_for_the_test_split_of_mnist_only():
-    issues = datasets.label_issues("mnist", "test")
-    assert len(set(issues.indices)) == 15
-    assert sorted(issues.indices) == list(issues.indices)
-    assert issues.indices[-1] < 10_000
-    assert datasets.label_issues("mnist", "train") is datasets.label_issues("sample", "test") is None
-
-
 def test_learning_curves_are_drawn_only_from_the_record_of_the_same_net(mnistctl, three, tmp_path):
     out = tmp_path / "out"
     endings = ("", "-confusion", "-calibration", "-confidence-extremes")
