@@ -257,11 +257,8 @@ def _pixels(images: ImageArray, device: torch.device) -> Tensor:
 def copy_thresholds(distances: Floats, digits: NDArray[Any]) -> Floats:
     """The distance [10], for each digit, below which an image counts as a near-duplicate.
 
-    It is the first percentile of the `distances` [N] of real images of that digit, [N] in `digits`.
+    It is the first percentile of the finite `distances` [N] of real images of that digit, [N] in `digits`; 0
+    if there is none.
     """
-    return np.array(
-        [
-            np.quantile(of_digit, NEAR_DUPLICATE_SHARE) if len(of_digit := distances[digits == d]) else 0.0
-            for d in range(10)
-        ]
-    )
+    of_digits = [distances[(digits == digit) & np.isfinite(distances)] for digit in range(10)]
+    return np.array([np.quantile(each, NEAR_DUPLICATE_SHARE) if len(each) else 0.0 for each in of_digits])

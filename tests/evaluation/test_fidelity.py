@@ -114,6 +114,11 @@ def test_the_nearest_training_image_is_of_the_same_digit():
     assert indices[:2].tolist() == [0, 1]
 
 
+def test_digit_that_the_training_split_lacks_has_no_near_duplicates():
+    distances, digits = np.array([np.inf, np.inf, 2.0, np.inf, 2.0]), np.array([3, 3, 4, 4, 4])
+    assert copy_thresholds(distances, digits).tolist() == [0, 0, 0, 0, 2, 0, 0, 0, 0, 0]
+
+
 # On the sample, with conv of records/, which was trained on these images.
 
 
