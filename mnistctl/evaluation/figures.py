@@ -80,7 +80,7 @@ def _draw_classifier(evaluation: Evaluation, curves: Curves) -> dict[str, Chart]
     figures = {
         "": mismatch_figure(title, arrays, evaluation.mismatches, issues),
         "-confusion": confusion_figure(evaluation),
-        "-calibration": calibration_figure(title, {evaluation.name: calibration}),
+        "-calibration": calibration_figure(title, [(evaluation.name, calibration)]),
         "-confidence-extremes": confidence_extremes_figure(evaluation),
     }
     if evaluation.name in curves:
@@ -94,7 +94,7 @@ def _draw_classifier(evaluation: Evaluation, curves: Curves) -> dict[str, Chart]
 def _draw_comparison(comparison: Comparison, curves: Curves) -> dict[str, Chart]:
     title = f"{comparison.dataset}, {comparison.split}"
     names = [*(net.name for net in comparison.nets), "ensemble"]
-    calibrations = dict(zip(names, comparison.calibrations, strict=True))
+    calibrations = list(zip(names, comparison.calibrations, strict=True))
     figures = {"-calibration": calibration_figure(title, calibrations)}
     if comparison.misread_by_all:
         figures["-misread-by-all"] = shared_error_figure(comparison)
@@ -157,7 +157,7 @@ def confusion_figure(evaluation: Evaluation) -> Chart:
     return charts.confusion_chart(title, evaluation.confusion)
 
 
-def calibration_figure(title: str, calibrations: Mapping[str, Calibration]) -> Chart:
+def calibration_figure(title: str, calibrations: Sequence[tuple[str, Calibration]]) -> Chart:
     """The reliability curve of each named classifier, and how many predictions have each confidence."""
     curves = [
         ReliabilityCurve(
@@ -167,7 +167,7 @@ def calibration_figure(title: str, calibrations: Mapping[str, Calibration]) -> C
             counts=[each.count for each in calibration.bins],
             histogram=calibration.counts(),
         )
-        for name, calibration in calibrations.items()
+        for name, calibration in calibrations
     ]
     return charts.calibration_chart(title, curves)
 

@@ -92,6 +92,23 @@ def test_the_json_of_an_evaluation_has_every_result_and_no_array(labelled, no_fi
     assert body["calibration"][0].keys() == {"low", "high", "count", "confidence", "accuracy"}
 
 
+def test_net_called_as_the_ensemble_keeps_its_curve(labelled, monkeypatch):
+    drawn, draw = [], charts.calibration_chart
+    monkeypatch.setattr(
+        charts, "calibration_chart", lambda title, curves: drawn.extend(curves) or draw(title, curves)
+    )
+    comparison = compare(
+        [Classifier(untrained(seed), name) for seed, name in enumerate(("ensemble", "b"))], labelled
+    )
+    draw_figures(comparison)
+    scores = [*comparison.nets, comparison.ensemble]
+    labels = [
+        f"{name}: ECE {each.ece:.2f} %"
+        for name, each in zip(("ensemble", "b", "ensemble"), scores, strict=True)
+    ]
+    assert [curve.label for curve in drawn] == labels
+
+
 def test_classifiers_are_compared_without_a_file(labelled, no_files):
     classifiers = [Classifier(untrained(seed), name) for seed, name in enumerate("ab")]
     comparison = compare(classifiers, labelled)
