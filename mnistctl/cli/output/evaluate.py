@@ -217,7 +217,7 @@ def print_generator_evaluation(
         f"compared with {evaluation.dataset}"
     )
     compared = f"{evaluation.compared} generated and {evaluation.compared} real images"
-    print_line(f"Frechet distance, density and coverage: of {compared}")
+    print_line(f"Fréchet distance, density and coverage: of {compared}")
     reference = evaluation.reference_classifier
     source, accuracy = f"{reference.path}, {reference.digest[:12]}", format_percent(reference.accuracy)
     print_line(f"reference classifier: {reference.model} ({source}), accuracy {accuracy} %")
