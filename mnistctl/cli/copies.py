@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from mnistctl.errors import UsageError
@@ -26,13 +27,16 @@ def copy_recipe(name: str, file: str | None) -> None:
         raise UsageError(message, field="copy", value=name)
     if is_taken(stem := Path(file).name.removesuffix(ENDING)):
         raise UsageError(f"{file}: a model is already called {stem}; name another file")
+    path, text = Path(file), _copy(name, Path(file))
     try:
-        with Path(file).open("x", encoding="utf-8") as new:  # never replaces a file
-            new.write(_copy(name, Path(file)))
+        with path.open("x", encoding="utf-8") as new:  # never replaces a file
+            new.write(text)
     except FileExistsError:
         raise UsageError(f"{file}: exists already; name another file") from None
     except OSError as error:
-        raise files.unwritable(Path(file), error) from None
+        with suppress(OSError):
+            path.unlink()  # what was written of it
+        raise files.unwritable(path, error) from None
     print_line(f"wrote {file}; train it with `mnistctl train {shlex.quote(file)}`")
 
 
