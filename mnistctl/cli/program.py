@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from mnistctl.cli import app
 from mnistctl.cli.errors import describe_error
-from mnistctl.cli.output.terminal import print_error, silence_stdout
+from mnistctl.cli.output.terminal import print_error, silence
 from mnistctl.cli.usage import describe_usage_error
 from mnistctl.errors import MnistctlError, StoppedError
 
@@ -18,6 +18,7 @@ _stopped: list[int] = []  # the signals that stopped the program
 def run() -> NoReturn:
     """Run mnistctl on the arguments of the process and exit."""
     _open_closed_streams()
+    _forget_impossible_sizes()
     _stopped.clear()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
@@ -25,11 +26,28 @@ def run() -> NoReturn:
     # The last line is printed. A signal from now on ends the program without changing its exit code.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(code))
+    sys.exit(_flush_streams(code))
+
+
+def _flush_streams(code: int) -> int:
+    """Write what is still in the buffers of stdout and stderr; return `code`, or 1 if a result is lost.
+
+    Python would try it once more at its end, and exit with code 120 if that fails. So a stream that cannot be
+    written is silenced.
+    """
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        silence_stdout()
-    sys.exit(code)
+    except OSError as error:
+        silence(sys.stdout)
+        if code == 0:
+            code = 1
+            if not isinstance(error, BrokenPipeError):
+                print_error(_describe_os_error(error))
+    try:
+        sys.stderr.flush()
+    except OSError:
+        silence(sys.stderr)
+    return code
 
 
 def _run_command() -> int:
@@ -44,10 +62,10 @@ def _run_command() -> int:
         print_error(str(error), notes=getattr(error, "__notes__", ()))
         return error.exit_code
     except BrokenPipeError:  # the reader of stdout, for example `head`, has closed it
-        silence_stdout()
+        silence(sys.stdout)
         return 1
     except OSError as error:
-        print_error(_describe_os_error(error))
+        print_error(_describe_os_error(error), notes=getattr(error, "__notes__", ()))
         return 1
     except Exception as error:
         if _stopped:  # a library has turned StoppedError into an error of its own
@@ -78,6 +96,14 @@ def _open_closed_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
+
+
+def _forget_impossible_sizes() -> None:
+    """Have a size of the terminal measured that is not a number above 0: Rich prints nothing in 0 columns."""
+    for name in ("COLUMNS", "LINES"):
+        value = os.environ.get(name, "")
+        if not (value.isdecimal() and int(value)):
+            os.environ.pop(name, None)
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:

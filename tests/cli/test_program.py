@@ -81,3 +81,44 @@ def test_unexpected_error_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(program.signal, "signal", lambda *_: None)
     with pytest.raises(ZeroDivisionError):
         program.run()
+
+
+def run_in_shell(line, tmp_path, **environment):
+    """The exit codes of a pipeline's commands, and what it prints; `mnistctl` is this program."""
+    shell = f'mnistctl() {{ "{sys.executable}" -m mnistctl "$@"; }}; {line}; echo "${{PIPESTATUS[*]}}" >codes'
+    environment = os.environ | {"PYTHONUNBUFFERED": ""} | environment
+    done = subprocess.run(
+        ["bash", "-c", shell], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    return (tmp_path / "codes").read_text().split(), done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "codes"),
+    [
+        ("mnistctl train --list 2>&1 | head -c 0", ["1", "0"]),
+        ("mnistctl train nosuch 2>&1 | head -c 0", ["2", "0"]),
+        ("mnistctl train nosuch 2>/dev/full", ["2"]),
+        ("mnistctl --version >/dev/full 2>/dev/full", ["1"]),
+        ("mnistctl train logit --dataset sample --epochs 10 2>&1 | head -1", ["1", "0"]),
+    ],
+)
+def test_streams_that_cannot_be_written_keep_the_exit_code(line, codes, tmp_path):
+    assert run_in_shell(line, tmp_path)[0] == codes
+
+
+def test_full_disk_under_stdout_gives_one_line_and_the_command_that_resumes(tmp_path):
+    codes, _, err = run_in_shell("mnistctl train logit --dataset sample --epochs 1 >/dev/full", tmp_path)
+    assert codes == ["1"]
+    (line,) = err.splitlines()
+    assert line.startswith("mnistctl: the output cannot be written: No space left on device; free space")
+    assert line.endswith(
+        "`mnistctl train logit --dataset sample --resume` continues from the last finished epoch"
+    )
+
+
+@pytest.mark.parametrize("columns", ["0", "-4", "wide", ""])
+def test_width_that_no_terminal_has_is_measured_again(columns, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.safetensors").touch()
+    assert "mine" in run_in_shell("mnistctl show --runs", tmp_path, COLUMNS=columns)[1]

@@ -94,9 +94,9 @@ def print_warning(warning: "Warned") -> None:
     print_error(f"warning: {describe_warning(warning)}")
 
 
-def silence_stdout() -> None:
-    """Discard all further output: the reader of stdout has closed it."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def silence(stream: TextIO) -> None:
+    """Discard what is still written to stdout or stderr: it is closed, or the disk is full."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager

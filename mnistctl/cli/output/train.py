@@ -1,5 +1,6 @@
 """What `train` prints: a header, a row for each epoch, the result, the errors and the paths."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from mnistctl.cli.output.terminal import (
     print_line,
     print_warning,
     progress_bars,
-    silence_stdout,
+    silence,
 )
 from mnistctl.errors import OutputError, StoppedError, plural
 from mnistctl.models.values import format_value
@@ -134,7 +135,7 @@ class ResumeHint:
 
 @contextmanager
 def resume_hint(command: str, after: str = "the last finished epoch") -> Iterator[ResumeHint]:
-    """Add the command that resumes to an interruption or an output error in the block, once enabled.
+    """Add the command that resumes to an interruption or an error of the output in the block, once enabled.
 
     Args:
         command: the command.
@@ -143,11 +144,11 @@ def resume_hint(command: str, after: str = "the last finished epoch") -> Iterato
     hint = ResumeHint()
     try:
         yield hint
-    except (StoppedError, BrokenPipeError, OutputError) as error:
+    except (StoppedError, OSError, OutputError) as error:
         if hint.enabled:
             note = f"`{command}` continues from {after}"
             if isinstance(error, BrokenPipeError):  # Typer would end the program without a message
-                silence_stdout()
+                silence(sys.stdout)
                 print_error(f"stopped: the output was closed; {note}")
                 raise SystemExit(1) from None
             error.add_note(note)
