@@ -5,9 +5,9 @@ called with the number of steps of the whole run, and with the number of epochs 
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mnistctl.errors import UsageError
 
@@ -120,10 +120,10 @@ def hold_after(rates: tuple[float, ...], epoch: int) -> tuple[float, ...]:
     return rates[:epoch] + rates[epoch - 1 : epoch] * (len(rates) - epoch)
 
 
-def wrong_rates(rates: Any, count: int, unit: str = "epochs") -> str:
+def wrong_rates(rates: Sequence[float], count: int, unit: str = "epochs") -> str:
     """What is wrong with the learning rates that a schedule gives for so many epochs; empty if nothing is."""
     if len(rates) != count:
         return f"{len(rates)} learning rates for {count} {unit}"
-    if not all(isinstance(rate, int | float) and 0 <= rate <= MAX_RATE for rate in rates):
+    if not all(0 <= rate <= MAX_RATE for rate in rates):
         return f"a learning rate that is not a number from 0 to {MAX_RATE:g}"
     return ""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 DEFAULTS = {"seed": 0, "dataset": "mnist", "data_dir": Path("data"), "device": "auto", "precision": "float32"}
-MAX_INT = 2**63 - 1
+_MAX_INT = 2**63 - 1
 _MAX_NAME_BYTES = 255 - len(".safetensors")  # most file systems allow 255; no other ending of a run is longer
 _MAX_SHOWN = 40  # characters of a name in a message
 
@@ -118,15 +118,18 @@ class RunOptions(Schema):
             UsageError: a number is out of range.
         """
         from mnistctl.models.recipe import wrong_learning_rates
+        from mnistctl.nn.seeding import check_seed
 
         if self.epochs is not None and not 1 <= self.epochs <= MAX_EPOCHS:
             raise UsageError(f"give 1 to {MAX_EPOCHS:,}", field="epochs", value=self.epochs)
-        for field, low in (("batch_size", 1), ("seed", 0), ("holdout", 0)):
+        if self.seed is not None:
+            check_seed(self.seed)
+        for field, low in (("batch_size", 1), ("holdout", 0)):
             value = getattr(self, field)
             if value is not None and value < low:
                 raise UsageError(f"give {low} or more", field=field, value=value)
-            if value is not None and value > MAX_INT:
-                raise UsageError(f"give {MAX_INT:,} or less", field=field, value=value)
+            if value is not None and value > _MAX_INT:
+                raise UsageError(f"give {_MAX_INT:,} or less", field=field, value=value)
         if self.lr is not None and not 0 < self.lr <= MAX_RATE:
             limit = f"{MAX_RATE:g} or less" if self.lr > MAX_RATE else "a number above 0"
             raise UsageError(f"give {limit}", field="lr", value=f"{self.lr:g}")

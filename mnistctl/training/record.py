@@ -14,10 +14,10 @@ from mnistctl.errors import CheckpointError
 from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
 from mnistctl.nn.schedules import MAX_EPOCHS
+from mnistctl.nn.seeding import MAX_SEED
 from mnistctl.schema import Schema
 from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import AveragedWeights
-from mnistctl.training.options import MAX_INT
 
 Precision = Annotated[str, Meta(pattern="^(float32|bf16)$")]
 Change = tuple[str | int | None, str | int | None]  # a value before and now; None where it is missing
@@ -51,7 +51,7 @@ class RunSettings(Schema):
 
     model: str
     recipe: RecipeSummary
-    seed: Annotated[int, Meta(ge=0, le=MAX_INT)]
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)]
     device: Annotated[str, Meta(pattern="^(cpu|mps|cuda(:[0-9]+)?)$")]
     threads: Annotated[int, Meta(ge=1)]
     precision: Precision

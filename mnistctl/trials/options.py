@@ -9,7 +9,8 @@ from mnistctl.artifacts import files
 from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.evaluation.sequential import StoppingRule
 from mnistctl.models.sources import Model, check_distinct, to_model
-from mnistctl.training.options import MAX_INT, RunOptions
+from mnistctl.nn.seeding import MAX_SEED
+from mnistctl.training.options import RunOptions
 from mnistctl.trials.entries import MAX_TRIALS, JournalHeader
 from mnistctl.trials.journal import TrialsJournal
 from mnistctl.trials.scheduler import TrialKey
@@ -98,7 +99,7 @@ class TrialsOptions:
                 raise UsageError(message, field="vary", value=key, remedies=("settings",))
         if self.count is not None and not 1 <= self.count <= MAX_TRIALS:
             raise UsageError(f"give 1 to {MAX_TRIALS:,}", field="count", value=self.count)
-        if self.first_seed > (most := MAX_INT - (self.count or 1)):
+        if self.first_seed > (most := MAX_SEED - (self.count or 1)):
             raise UsageError(f"give {most:,} or less", field="seed", value=self.first_seed)
         self._check_stopping()
 
