@@ -125,8 +125,11 @@ def tune_malloc() -> None:
         library.mallopt(_M_TRIM_THRESHOLD, 2**29)
 
 
-def hardware_info(device: torch.device | None = None) -> dict[str, str | int | None]:
-    """What run times and the last bits of results depend on: processor, cores, vector width, system, GPU.
+HardwareInfo = dict[str, str | int | list[str] | None]
+
+
+def hardware_info(device: torch.device | None = None) -> HardwareInfo:
+    """What run times and the last bits of results depend on, as `training.environment.MachineInfo` has it.
 
     Args:
         device: the device in use; the product name of a CUDA device is added.
@@ -137,6 +140,7 @@ def hardware_info(device: torch.device | None = None) -> dict[str, str | int | N
         "vectors": torch.backends.cpu.get_cpu_capability(),
         "system": platform.system(),
         "python": platform.python_version(),
+        "features": cpu_features(),
         "gpu": None if device is None else gpu_name(device),
     }
 

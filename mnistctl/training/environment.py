@@ -16,7 +16,6 @@ from mnistctl.data.mirror import public_address
 from mnistctl.errors import MnistctlError, UsageError
 from mnistctl.nn.device import (
     autocast_for,
-    cpu_features,
     get_device,
     gpu_name,
     hardware_info,
@@ -51,6 +50,8 @@ class MachineInfo(Schema):
         vectors: the widest vector instructions that torch uses: "AVX512".
         system: the operating system.
         python: version of Python.
+        features: the instruction sets of the processor that make a difference, as Linux names them; none if
+            they are not known.
         gpu: product name of the NVIDIA GPU that is used; None for other devices.
     """
 
@@ -59,19 +60,13 @@ class MachineInfo(Schema):
     vectors: str
     system: str
     python: str
+    features: tuple[str, ...] = ()
     gpu: str | None = None
 
 
 def machine_info(device: torch.device | None = None) -> MachineInfo:
     """This machine, with this device in use."""
     return MachineInfo.from_json(hardware_info(device))
-
-
-@dataclass(frozen=True, kw_only=True)
-class MachineReport(MachineInfo):
-    """The machine in more detail: `features` are processor instructions that matter here."""
-
-    features: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +131,7 @@ class EnvironmentReport(Schema):
 
     versions: dict[str, str | None]
     platform: str
-    machine: MachineReport
+    machine: MachineInfo
     threads: int
     devices: tuple[DeviceReport, ...]
     data: DataReport
@@ -150,7 +145,7 @@ def collect_environment(data_dir: Path, out_dir: Path) -> EnvironmentReport:
     return EnvironmentReport(
         versions=versions | {name: _version(name) for name in (*_REQUIRED, *_OPTIONAL)},
         platform=platform.platform(),
-        machine=MachineReport.from_json(hardware_info(get_device("auto")) | {"features": cpu_features()}),
+        machine=machine_info(get_device("auto")),
         threads=torch.get_num_threads(),
         devices=tuple(_describe_device(device) for device in list_devices()),
         data=DataReport(

@@ -131,6 +131,8 @@ def environment_changes(
 ) -> dict[str, Change]:
     """Where two sessions differ in what may change the last bits of a result: (before, now) by name."""
     old, new = _environment(*before), _environment(*now)
+    if not before[1].features:  # a run of an earlier version: they are not known
+        del old["instructions"], new["instructions"]
     pairs = {name: (old.get(name), new.get(name)) for name in sorted(old.keys() | new.keys())}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
@@ -141,6 +143,7 @@ def _environment(settings: RunSettings, machine: MachineInfo) -> dict[str, str |
         "threads": settings.threads,
         "processor": machine.processor,
         "vectors": machine.vectors,
+        "instructions": " ".join(machine.features),
         "system": machine.system,
         "gpu": machine.gpu,
         **settings.versions,

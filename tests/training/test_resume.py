@@ -247,7 +247,14 @@ def test_other_thread_count_is_refused_unless_allowed_and_then_recorded(own, tmp
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("torch", "1.0"), ("processor", "another"), ("vectors", "none"), ("gpu", "one"), ("mnistctl", "0.0")],
+    [
+        ("torch", "1.0"),
+        ("mnistctl", "0.0"),
+        ("processor", "another"),
+        ("vectors", "none"),
+        ("instructions", "amx"),
+        ("gpu", "one"),
+    ],
 )
 def test_another_machine_or_version_is_refused_unless_allowed(name, value, own, tmp_path, monkeypatch):
     train_for(1, make_options(own, tmp_path))
@@ -255,12 +262,20 @@ def test_another_machine_or_version_is_refused_unless_allowed(name, value, own, 
         patched = (config, "__version__") if name == "mnistctl" else (config.torch, "__version__")
         monkeypatch.setattr(*patched, value)
     else:
-        machine = replace(config.machine_info(), **{name: value})
+        change = {"features": (value,)} if name == "instructions" else {name: value}
+        machine = replace(config.machine_info(), **change)
         monkeypatch.setattr(config, "machine_info", lambda device: machine)
     with pytest.raises(CheckpointError, match=f"{name} .*, now {value}"):
         finish(make_options(own, tmp_path), resume=True)
     last = finish(make_options(own, tmp_path), resume=True, allow_inexact=True)[-1]
     assert isinstance(last, Finished)
+
+
+def test_instructions_that_an_earlier_version_did_not_save_are_no_change(own, tmp_path, monkeypatch):
+    machines = iter(replace(config.machine_info(), features=each) for each in ((), ("amx_bf16",)))
+    monkeypatch.setattr(config, "machine_info", lambda device: next(machines))
+    train_for(1, make_options(own, tmp_path))
+    assert isinstance(finish(make_options(own, tmp_path), resume=True)[-1], Finished)
 
 
 def test_changed_data_are_refused(own, tmp_path):
