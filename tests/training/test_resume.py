@@ -272,8 +272,8 @@ def test_another_machine_or_version_is_refused_unless_allowed(name, value, own, 
 
 
 def test_instructions_that_an_earlier_version_did_not_save_are_no_change(own, tmp_path, monkeypatch):
-    machines = iter(replace(config.machine_info(), features=each) for each in ((), ("amx_bf16",)))
-    monkeypatch.setattr(config, "machine_info", lambda device: next(machines))
+    machines = [replace(config.machine_info(), features=each) for each in (("amx_bf16",), ())]
+    monkeypatch.setattr(config, "machine_info", lambda device: machines.pop())
     train_for(1, make_options(own, tmp_path))
     assert isinstance(finish(make_options(own, tmp_path), resume=True)[-1], Finished)
 
