@@ -44,7 +44,7 @@ class Comparison(Difference, Schema):
     """The difference of the `second` arm from the `first` one.
 
     Args:
-        p_adjusted: the p-value, adjusted by Holm's method for all comparisons of the journal.
+        p_adjusted: the p-value, adjusted by Holm's method for all comparisons that are listed with it.
         conclusion: what may be concluded, in words.
     """
 

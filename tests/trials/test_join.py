@@ -48,6 +48,7 @@ def test_joined_parts_equal_one_run_of_all_seeds(parts, stub_trials, tmp_path):
     stub_trials.run(5)
     events = list(join_trials([later, first], stub_trials.folder / "all", command="mnistctl trials --join"))
     assert isinstance(events[-1], TrialsFinished)
+    assert not events[-1].already
     (told,) = [event for event in events if isinstance(event, TrialsJoined)]
     assert (told.trials.models, told.trials.seed, told.trials.count) == (("logit",), 0, 5)
     assert told.parts == ((first, range(2)), (later, range(2, 5)))
@@ -97,8 +98,11 @@ def test_missing_seeds_and_unfinished_parts_are_refused(parts, stub_trials):
     one, other = parts((0, 2), (5, 2))
     with pytest.raises(CheckpointError, match="no part has seeds 2 to 4"):
         join_parts(read_parts([one, other]))
+    first, second, third = parts((0, 1), (2, 1), (4, 1))
     with pytest.raises(CheckpointError, match="no part has seeds 1, 3; "):
-        join_parts(read_parts(parts((0, 1), (2, 1), (4, 1))))
+        join_parts(read_parts([first, second, third]))
+    with pytest.raises(CheckpointError, match="no part has seed 3; "):
+        join_parts(read_parts([second, third]))
     stub_trials.stop_after(1, 3, changes={"seed": 2, "name": "unfinished"})
     with pytest.raises(CheckpointError, match=r"unfinished\.jsonl: unfinished trials \(1 of 3\)"):
         read_parts([one, stub_trials.folder / "unfinished.jsonl"])

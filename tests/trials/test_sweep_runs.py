@@ -11,7 +11,7 @@ import stubs
 from conftest import few_digits
 from recipe_files import classifier
 
-from mnistctl.artifacts import checkpoint
+from mnistctl.artifacts import checkpoint, files
 from mnistctl.data.batches import Digits
 from mnistctl.errors import CheckpointError, FailedTrialsError, OutputError, UsageError
 from mnistctl.evaluation.predictions import load_classifiers, predict
@@ -175,6 +175,33 @@ def test_finished_sweep_is_reported_again_and_takes_no_more_seeds(sweeps):
         sweeps.run(vary={"lr": "0.02"}, resume=True)
     with pytest.raises(UsageError, match="has other trials"):
         sweeps.run(holdout=50)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": "conv"}, "line 6 .*winner 'conv': no arm of a sweep"),
+        ({"seeds": [0, 2]}, "line 6 .*winner: other seeds than those of the sweep"),
+        ({"seeds": [0], "accuracies": [90.0]}, "line 6 .*winner: other seeds than those of the sweep"),
+        ({"seeds": [0]}, "line 6 .*1 seeds and 2 accuracies"),
+    ],
+)
+def test_wrong_winner_in_a_journal_is_refused(change, message, whole, tmp_path):
+    *lines, last = whole.path.read_bytes().splitlines(keepends=True)
+    winner = json.loads(last)["winner"] | change
+    line = json.dumps({"winner": winner, "checksum": files.CHECKSUM_PLACEHOLDER}) + "\n"
+    path = tmp_path / "t.jsonl"
+    path.write_bytes(b"".join([*lines, files.add_checksum(line.encode())]))
+    with pytest.raises(CheckpointError, match=message):
+        journal.read(path)
+
+
+def test_winner_in_a_journal_without_a_sweep_is_refused(whole, stub_trials):
+    stub_trials.run(2)
+    path = stub_trials.folder / "t.jsonl"
+    path.write_bytes(path.read_bytes() + whole.path.read_bytes().splitlines(keepends=True)[-1])
+    with pytest.raises(CheckpointError, match=r"line 4 .*no arm of a sweep"):
+        journal.read(path)
 
 
 def test_test_set_neither_chooses_nor_judges_without_held_out_digits(sweeps):
