@@ -55,6 +55,8 @@ def _run_command() -> int:
     try:
         code = app(standalone_mode=False, prog_name="mnistctl")  # the same name under `python -m`
         return code if isinstance(code, int) else 0
+    except SystemExit as ended:  # the command has said why
+        return ended.code if isinstance(ended.code, int) else 1
     except MnistctlError as error:
         print_error(describe_error(error), notes=getattr(error, "__notes__", ()))
         return error.exit_code
