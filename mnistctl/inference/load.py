@@ -15,6 +15,7 @@ from mnistctl.models.pretrained import WEIGHTS, pretrained_path
 from mnistctl.models.recipe import ClassifierRecipe, GanRecipe, Recipe
 from mnistctl.models.reporting import reporting_errors
 from mnistctl.models.sources import ENDING, Model, Origin, RecipeError, find_saved
+from mnistctl.nn.seeding import separate_draws
 from mnistctl.schema import Schema
 
 _REMEDIES = ("train", "pretrained")  # for a model that is not there
@@ -194,7 +195,9 @@ def load_classifier(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.
     recipe = _load_recipe(path, header, recipes)
     if not isinstance(recipe, ClassifierRecipe):
         raise _wrong_weights(path, header.model)
-    return header.model, _set_weights(path, header.model, recipe.net(), weights)
+    with separate_draws():
+        net = recipe.net()
+    return header.model, _set_weights(path, header.model, net, weights)
 
 
 def load_generator(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
@@ -219,7 +222,9 @@ def load_generator(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.M
         raise _wrong_weights(path, header.model) from None
     if not isinstance(recipe, GanRecipe):
         raise _wrong_weights(path, header.model)
-    return header.model, _set_weights(path, header.model, recipe.generator(), generator)
+    with separate_draws():
+        net = recipe.generator()
+    return header.model, _set_weights(path, header.model, net, generator)
 
 
 def load_training_set(path: Path) -> TrainingSet | None:

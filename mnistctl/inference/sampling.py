@@ -19,7 +19,7 @@ from mnistctl.models.recipe import NOISE_SIZE
 from mnistctl.nn.device import get_device, set_arithmetic, set_threads
 from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.layers import ConditionedNet
-from mnistctl.nn.seeding import check_seed, derive_seed
+from mnistctl.nn.seeding import check_seed, seeded_generator
 
 _FRAMES_PER_STEP = 12  # frames from one point in the noise to the next
 MAX_SAMPLES = 1_000_000  # in one call
@@ -93,10 +93,10 @@ class TrainedGenerator:
             UsageError: a number is out of range, or digits are requested from an unconditional generator.
         """
         self._check(count, seed, digits)
-        torch.manual_seed(derive_seed(seed))
         # Where its blocks of 16 numbers are not whole, randn draws the last 16 numbers anew. With whole
         # blocks, an image has the same noise whatever the number of images.
-        noise = torch.randn(-(-count // _WHOLE_BLOCKS) * _WHOLE_BLOCKS, NOISE_SIZE, 1, 1)[:count]
+        whole = -(-count // _WHOLE_BLOCKS) * _WHOLE_BLOCKS
+        noise = torch.randn(whole, NOISE_SIZE, 1, 1, generator=seeded_generator(seed))[:count]
         if not isinstance(self.net, ConditionedNet):
             return Samples(generate_images(self.net, noise, on_step=on_step).numpy(), None)
         cycle = torch.tensor(digits or range(10))
@@ -120,8 +120,7 @@ class TrainedGenerator:
         stops = tuple(digits or range(10))
         if len(stops) == 1:  # a path needs two points
             stops *= 2
-        torch.manual_seed(derive_seed(seed))
-        points = torch.randn(len(stops), count, NOISE_SIZE, 1, 1)
+        points = torch.randn(len(stops), count, NOISE_SIZE, 1, 1, generator=seeded_generator(seed))
         for stop, digit in enumerate(stops):
             following = (stop + 1) % len(stops)
             for step in range(_FRAMES_PER_STEP):

@@ -23,6 +23,7 @@ from mnistctl.nn.augmentation import Augmentation
 from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.optim import make_optimizer, optimizer_step, without_dynamo
+from mnistctl.nn.seeding import separate_draws
 
 # The types of a recipe's fields that are no functions, and how errors call them.
 _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
@@ -61,7 +62,7 @@ def check_recipe(recipe: Recipe, source: str) -> None:
         RecipeError: it cannot be trained.
     """
     check = _Check(recipe, source)
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
+    with separate_draws(), torch.enable_grad():
         check.run()
 
 
@@ -279,7 +280,7 @@ class _Check:
 def error_with_one_image(recipe: Recipe) -> str:
     """What goes wrong if a net of the recipe is trained on a batch of one image; empty if nothing does."""
     image, digit = torch.zeros(1, 1, 28, 28), torch.zeros(1, dtype=torch.int64)
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
+    with separate_draws(), torch.no_grad():
         try:
             if isinstance(recipe, ClassifierRecipe):
                 recipe.net().train()(image)

@@ -11,6 +11,7 @@ from mnistctl.models.recipe import NOISE_SIZE, ClassifierRecipe, GanRecipe
 from mnistctl.nn.augmentation import Augmentation
 from mnistctl.nn.optim import make_optimizer
 from mnistctl.nn.schedules import Schedule, changes_every_step
+from mnistctl.nn.seeding import separate_draws
 from mnistctl.schema import Schema
 
 
@@ -72,24 +73,26 @@ _OLD_KEYS = {
 
 def count_parameters(recipe: ClassifierRecipe | GanRecipe) -> tuple[int, ...]:
     """The number of parameters of each net; of a GAN the generator, then the discriminator."""
-    if isinstance(recipe, ClassifierRecipe):
-        nets = [recipe.net()]
-    else:
-        nets = [recipe.generator(), recipe.discriminator()]
+    with separate_draws():
+        if isinstance(recipe, ClassifierRecipe):
+            nets = [recipe.net()]
+        else:
+            nets = [recipe.generator(), recipe.discriminator()]
     return tuple(sum(p.numel() for p in net.parameters()) for net in nets)
 
 
 def summarize_nets(recipe: ClassifierRecipe | GanRecipe) -> dict[str, list[LayerSummary]]:
     """The layers of each net of a recipe: under "generator" and "discriminator", or "" for a classifier."""
     pixels = torch.zeros(1, 1, 28, 28)
-    if isinstance(recipe, ClassifierRecipe):
-        return {"": summarize_layers(recipe.net(), pixels)}
-    condition = recipe.condition(torch.zeros(1, dtype=torch.int64))
-    noise = torch.zeros(1, NOISE_SIZE, 1, 1)
-    return {
-        "generator": summarize_layers(recipe.generator(), noise, *condition),
-        "discriminator": summarize_layers(recipe.discriminator(), pixels, *condition),
-    }
+    with separate_draws():
+        if isinstance(recipe, ClassifierRecipe):
+            return {"": summarize_layers(recipe.net(), pixels)}
+        condition = recipe.condition(torch.zeros(1, dtype=torch.int64))
+        noise = torch.zeros(1, NOISE_SIZE, 1, 1)
+        return {
+            "generator": summarize_layers(recipe.generator(), noise, *condition),
+            "discriminator": summarize_layers(recipe.discriminator(), pixels, *condition),
+        }
 
 
 def summarize_layers(net: nn.Module, *inputs: Tensor) -> list[LayerSummary]:
@@ -135,7 +138,7 @@ def summarize_layers(net: nn.Module, *inputs: Tensor) -> list[LayerSummary]:
 def summarize_recipe(recipe: ClassifierRecipe | GanRecipe) -> RecipeSummary:
     """The recipe as plain values."""
     make_net = recipe.net if isinstance(recipe, ClassifierRecipe) else recipe.generator
-    with torch.random.fork_rng(devices=[]):
+    with separate_draws():
         optimizer = make_optimizer(recipe.optimizer, make_net().parameters())
     settings = {k: v for k, v in optimizer.defaults.items() if isinstance(v, int | float | tuple)}
     shared: dict[str, Any] = {

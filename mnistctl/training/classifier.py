@@ -25,7 +25,7 @@ from mnistctl.nn.device import autocast_for
 from mnistctl.nn.fusion import has_batch_norm, micro_batch_size, optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
 from mnistctl.nn.perceptron import find_perceptron
-from mnistctl.nn.seeding import derive_seed
+from mnistctl.nn.seeding import RandomStream, derive_seed, with_own_draws
 from mnistctl.training.events import AveragedWeights, Epoch, Progress, Scored, by_split
 from mnistctl.training.state import (
     has_finite_values,
@@ -65,8 +65,10 @@ class ClassifierTraining:
         self.recipe = recipe
         self.autocast = autocast_for(precision, device)
         self.seed = seed + recipe.seed_offset
-        torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights
-        self.net = optimize_for(recipe.net(), device)
+        self.draws = RandomStream()
+        with self.draws:
+            torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights
+            self.net = optimize_for(recipe.net(), device)
         if initial_weights is not None:
             set_initial_weights(self.net, initial_weights)
         self.micro_batch_size = (
@@ -130,6 +132,7 @@ class ClassifierTraining:
         self.final_score = None
 
 
+@with_own_draws
 def fit(
     training: ClassifierTraining, train: Digits, scored: Digits, *, split: Scored = "test"
 ) -> Iterator[Progress | Epoch | AveragedWeights]:

@@ -20,6 +20,7 @@ from mnistctl.models.sources import Model
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.nn.device import autocast_for, get_device, set_arithmetic, set_threads, tune_malloc
 from mnistctl.nn.perceptron import find_perceptron
+from mnistctl.nn.seeding import separate_draws
 from mnistctl.training.checkpoints import RunCheckpoint
 from mnistctl.training.environment import MachineInfo, machine_info
 from mnistctl.training.options import RunOptions
@@ -123,7 +124,8 @@ def default_threads(recipe: Recipe) -> int | None:
     """
     if isinstance(recipe, GanRecipe):
         return None
-    perceptron = find_perceptron(recipe.net())
+    with separate_draws():
+        perceptron = find_perceptron(recipe.net())
     small = perceptron is not None and perceptron.multiply_adds * recipe.batch_size < _MIN_SHARED_WORK
     return 1 if small else None
 

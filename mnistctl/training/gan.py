@@ -21,7 +21,7 @@ from mnistctl.models.recipe import NOISE_SIZE, GanRecipe
 from mnistctl.nn.device import autocast_for
 from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
-from mnistctl.nn.seeding import derive_seed
+from mnistctl.nn.seeding import RandomStream, derive_seed, seeded_generator, with_own_draws
 from mnistctl.training.events import GanEpoch, Progress
 from mnistctl.training.state import (
     has_finite_values,
@@ -64,9 +64,11 @@ class GanTraining:
         self.recipe = recipe
         self.autocast = autocast_for(precision, device)
         self.seed = seed + recipe.seed_offset
-        torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights, the generator's first
-        self.generator = optimize_for(recipe.generator(), device)
-        self.discriminator = optimize_for(recipe.discriminator(), device)
+        self.draws = RandomStream()
+        with self.draws:
+            torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights, the generator's first
+            self.generator = optimize_for(recipe.generator(), device)
+            self.discriminator = optimize_for(recipe.discriminator(), device)
         if initial_weights is not None:
             both = nn.ModuleDict({"generator": self.generator, "discriminator": self.discriminator})
             set_initial_weights(both, initial_weights)
@@ -118,6 +120,7 @@ class GanTraining:
         self.epoch = epoch
 
 
+@with_own_draws
 def fit(training: GanTraining, train: Digits) -> Iterator[Progress | GanEpoch]:
     """Train both nets from the epoch after `training.epoch` to the recipe's last one.
 
@@ -223,7 +226,8 @@ def fixed_inputs(recipe: GanRecipe, seed: int) -> tuple[Tensor, ...]:
     Returns:
         Noise [N, 100, 1, 1] and, for a conditional recipe, digits [N].
     """
-    torch.manual_seed(derive_seed(seed + recipe.seed_offset, 0, 1))
+    generator = seeded_generator(seed + recipe.seed_offset, 0, 1)
     if recipe.conditional:
-        return torch.randn(10, NOISE_SIZE, 1, 1).repeat_interleave(10, 0), torch.arange(10).repeat(10)
-    return (torch.randn(60, NOISE_SIZE, 1, 1),)
+        noise = torch.randn(10, NOISE_SIZE, 1, 1, generator=generator)
+        return noise.repeat_interleave(10, 0), torch.arange(10).repeat(10)
+    return (torch.randn(60, NOISE_SIZE, 1, 1, generator=generator),)
