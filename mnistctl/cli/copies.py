@@ -22,10 +22,11 @@ def copy_recipe(name: str, file: str | None) -> None:
     from mnistctl.models.sources import ENDING, is_taken
 
     check_name(name)
-    if file is None or not file.endswith(ENDING):
+    stem = "" if file is None else Path(file).name.removesuffix(ENDING)
+    if file is None or not file.endswith(ENDING) or not stem:
         message = f"name the file to write, which ends in {ENDING}"
         raise UsageError(message, field="copy", value=name)
-    if is_taken(stem := Path(file).name.removesuffix(ENDING)):
+    if is_taken(stem):
         raise UsageError(f"{file}: a model is already called {stem}; name another file")
     path, text = Path(file), _copy(name, Path(file))
     try:

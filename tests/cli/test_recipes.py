@@ -223,6 +223,7 @@ def test_copy_never_replaces_a_file_or_takes_the_name_of_a_model(mnistctl, tmp_p
         (("conv", "mine.py"), 2),
         (("conv", "conv.py"), 2),
         (("conv", "mine.txt"), 2),
+        (("conv", ".py"), 2),
         (("conv",), 2),
         (("cnov", "new.py"), 2),
         (("conv", "no_folder/new.py"), 1),
