@@ -28,9 +28,8 @@ _MAX_WIDTH = 1.5  # of a piece, in heights of its row
 _MIN_HEIGHT = 0.4  # of a piece, in heights of its row
 _MAX_GAP = 0.3  # between two strokes of one digit, in heights of its row
 
-Box = tuple[
-    float, float, float, float
-]  # left, top, width and height, in shares of an image's width and height
+# Left, top, width and height, in shares of an image's width and height.
+Box = tuple[float, float, float, float]
 
 
 def box_of(mask: Mask, margin: int = 0) -> Box:
@@ -166,8 +165,8 @@ def find_rows(ink: Grey) -> list[Row]:
     for n in set(usable) - tall:
         gaps = [components.box_gap(frame, boxes[n]) for frame in frames]
         nearest = int(np.argmin(gaps))
-        rows = frames[nearest][0].stop - frames[nearest][0].start
-        if gaps[nearest] < 0.1 * rows and components.longer_side(boxes[n]) > 0.12 * rows:
+        height = frames[nearest][0].stop - frames[nearest][0].start
+        if gaps[nearest] < 0.1 * height and components.longer_side(boxes[n]) > 0.12 * height:
             groups[nearest].append(n)
     rows = [cut(found.blurred, np.isin(labels, [n + 1 for n in group])) for group in groups]
     return sorted(rows, key=lambda row: row.top)
