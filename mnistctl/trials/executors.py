@@ -58,6 +58,8 @@ def get_backend(
     for field, value in (("scheduler", scheduler), ("scheduler_file", scheduler_file)):
         if value is not None:
             raise UsageError("only the executor dask has a scheduler", field=field, value=value)
+    if insecure:
+        raise UsageError("only the executor dask connects to other machines", field="insecure")
     if executor == "local":
         return Backend(lambda device, trials: local_slots(device, trials, workers))
     make_executor = _import_factory(executor)

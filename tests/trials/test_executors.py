@@ -36,6 +36,7 @@ def test_workers_are_distributed_over_the_cuda_devices(monkeypatch):
         ({"workers": 0}, "workers", "give 1 or more"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "scheduler", "only the executor dask has a scheduler"),
         ({"scheduler_file": "file"}, "scheduler_file", "only the executor dask has a scheduler"),
+        ({"insecure": True}, "insecure", "only the executor dask connects to other machines"),
         ({"executor": "elsewhere"}, "executor", "give local, dask or module:factory"),
         ({"executor": "nowhere:at_all"}, "executor", "No module named 'nowhere'"),
         ({"executor": "stubs:at_all"}, "executor", "at_all"),
