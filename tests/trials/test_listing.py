@@ -14,7 +14,7 @@ from mnistctl.trials.listing import list_results
 
 @pytest.fixture
 def out(mnistctl, own, tmp_path):
-    """A finished run, an unfinished one, a damaged one, trials, weights alone, and a foreign file."""
+    """A finished run, an unfinished one, a damaged one, the same of trials, weights alone, a foreign file."""
     folder = tmp_path / "out"
     options = {"batch_size": 100, "dataset": "own", "data_dir": own, "out_dir": folder}
     list(train("logit", RunOptions(epochs=1, name="done", **options)))
@@ -23,6 +23,9 @@ def out(mnistctl, own, tmp_path):
     run.close()
     words = ["--dataset", "own", "--data-dir", str(own), "--epochs", "1", "-n", "2", "--name", "tried"]
     assert mnistctl("trials", "logit", *words, *IN_THREAD, "--out-dir", str(folder)).returncode == 0
+    journal = (folder / "trials/tried.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "trials/cut.jsonl").write_bytes(b"".join(journal[:-1]))
+    (folder / "trials/wrong.jsonl").write_bytes(b"".join([journal[0], *journal[2:], b"{}\n", b"{}\n"]))
     for ending in ("json", "safetensors"):
         content = (folder / f"done.{ending}").read_bytes()
         (folder / f"broken.{ending}").write_bytes(content[: len(content) // 2])
@@ -38,20 +41,25 @@ def test_runs_and_trials_are_listed_with_their_state(out, mnistctl):
         ("broken", "run", "damaged"),
         ("done", "run", "finished"),
         ("going", "run", "unfinished"),
+        ("trials/cut", "trials", "unfinished"),
         ("trials/tried", "trials", "finished"),
+        ("trials/wrong", "trials", "damaged"),
     ]
+    assert {entry.holdout for entry in entries.values() if entry.dataset is not None} == {0}
     going, tried = entries["going"], entries["trials/tried"]
     assert (going.models, going.seed, going.done, going.total) == (("logit",), 7, 1, 3)
     assert 0 < going.accuracy < 100
     assert (tried.done, tried.total, tried.dataset) == (2, 2, "own")
+    assert (entries["trials/cut"].done, entries["trials/cut"].total) == (1, 2)
     assert "broken.json" in entries["broken"].problem
+    assert "wrong.jsonl: line 3 is damaged" in entries["trials/wrong"].problem
 
     ran = mnistctl("show", "--runs", "--out-dir", str(out))
     assert ran.returncode == 0
     lines = ran.stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:6]] == list(entries)
+    assert [line.split()[0] for line in lines[1:8]] == list(entries)
     assert "1/3" in lines[4]
-    assert lines[-1].startswith("broken: ")
+    assert [line.partition(":")[0] for line in lines[8:]] == ["broken", "trials/wrong"]
     body = json.loads(mnistctl("show", "--runs", "--json", "--out-dir", str(out)).stdout)
     assert body["runs"] == json.loads(json.dumps([entry.to_json() for entry in entries.values()]))
     rows = list(
