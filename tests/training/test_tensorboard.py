@@ -1,6 +1,7 @@
 """TensorBoard logs: each value once, the grids, and nothing of a run that was replaced."""
 
 import json
+import time
 
 import pytest
 from conftest import few_digits
@@ -47,15 +48,18 @@ def test_each_epoch_is_logged_and_the_folder_is_among_the_paths(mnistctl, tmp_pa
 def test_resumed_run_logs_each_epoch_once_in_the_order_of_time(mnistctl, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = RunOptions(dataset="sample", batch_size=500, epochs=5)
-    run = log_to_tensorboard(train("logit", options), options.run_path("logit"), enabled=True)
-    next(event for event in run if isinstance(event, events.Epoch) and event.epoch == 2)
-    run.close()
     folder = tmp_path / "out/logit-sample.tensorboard"
-    assert [step for step, _ in scalars(folder)["lr"]] == [1, 2]
+    for resume in (False, True):  # the second time stopped after the events of earlier epochs
+        run = train("logit", options, resume=resume)
+        run = log_to_tensorboard(run, options.run_path("logit"), enabled=True)
+        next(event for event in run if isinstance(event, events.Epoch) and event.epoch == 2)
+        run.close()
+        assert [step for step, _ in scalars(folder)["lr"]] == [1, 2]
     assert mnistctl("train", "logit", "--dataset", "sample", "--resume").returncode == 0
     assert scalars(folder) == expected(lines(tmp_path / "out/logit-sample.jsonl"))
     times = [event.wall_time for event in read(folder).Scalars("lr")]
     assert times == sorted(times)
+    assert times[-1] <= time.time()
     assert len(set(times)) == 5
 
 
