@@ -219,8 +219,9 @@ def _check_batches(recipe: Recipe, data: TrainingData, dataset: str) -> None:
         raise UsageError(message, field="batch_size", value=size)
     shorter = count % size == 1 and isinstance(recipe, ClassifierRecipe)  # the others drop a shorter batch
     if (size == 1 or shorter) and (error := error_with_one_image(recipe)):
-        message = f"a batch of one image is left, on which the net cannot be trained ({error}); give another "
-        raise UsageError(f"{message}number", field="batch_size", value=size)
+        what = "each batch has one image" if size == 1 else "a batch of one image is left"
+        message = f"{what}, on which the net cannot be trained ({error}); give another number"
+        raise UsageError(message, field="batch_size", value=size)
 
 
 def _initial_weights(path: Path | None) -> dict[str, Tensor] | None:

@@ -215,13 +215,14 @@ def test_error_after_the_start_is_one_line_and_the_checkpoints_are_kept(
 
 
 @pytest.mark.parametrize("command", [("train",), ("trials", "-n", "1")])
-def test_last_batch_of_one_image_is_refused_before_training(command, mnistctl, own, tmp_path):
+@pytest.mark.parametrize(
+    ("size", "what"), [("599", "a batch of one image is left"), ("1", "each batch has one image")]
+)
+def test_batch_of_one_image_is_refused_before_training(size, what, command, mnistctl, own, tmp_path):
     (tmp_path / "normed.py").write_text(classifier(NORMED))
-    ran = mnistctl(*command, "normed.py", "--dataset", "own", "--data-dir", str(own), "--batch-size", "599")
+    ran = mnistctl(*command, "normed.py", "--dataset", "own", "--data-dir", str(own), "--batch-size", size)
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
-    assert ran.stderr.startswith(
-        "mnistctl: --batch-size 599: a batch of one image is left, on which the net "
-    )
+    assert ran.stderr.startswith(f"mnistctl: --batch-size {size}: {what}, on which the net ")
     assert ran.stderr.endswith("; give another number\n")
     assert not list(tmp_path.glob("out/*.unfinished"))
 
