@@ -12,9 +12,13 @@ from pathlib import Path
 def suggest(name: str, known: Iterable[str]) -> str:
     """`; did you mean X?` with the known name closest to `name`, or `;` if none is close.
 
-    A sentence that says what to do can follow.
+    A sentence that says what to do can follow. A name in capitals is as close as one in small letters.
     """
-    matches = difflib.get_close_matches(name, list(known), 1)
+    names = list(known)
+    in_lower_case = {each.lower(): each for each in names}
+    matches = difflib.get_close_matches(name, names, 1) or [
+        in_lower_case[each] for each in difflib.get_close_matches(name.lower(), list(in_lower_case), 1)
+    ]
     return f"; did you mean {matches[0]}?" if matches else ";"
 
 

@@ -22,6 +22,9 @@ NET, RUN = "net", "run"  # kinds of checkpoints: the final weights of a run; the
 _OLDER_FORMATS = {NET: (2,), RUN: ()}  # which are read too
 MAX_BYTES = 1 << 30  # of a checkpoint; the largest state of a shipped model takes 20 MB, plus its pictures
 _REMEDIES = ("retrain",)  # of a damaged file
+# What is named in place of a checkpoint by mistake: images, and the other files of a run.
+_IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".heic", ".pdf")
+_RUN_ENDINGS = (".json", ".jsonl")
 _MAX_HEADER_BYTES = 1 << 26  # a million learning rates take half of it; safetensors allows 100 MB
 
 
@@ -144,6 +147,11 @@ def _read_header(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def _not_a_checkpoint(path: Path) -> CheckpointError:
+    if path.suffix.lower() in _IMAGE_ENDINGS:
+        return CheckpointError(f"{path}: an image, not a trained model", remedies=("name_image",))
+    weights = path.with_suffix(".safetensors")
+    if path.suffix in _RUN_ENDINGS and weights.is_file():
+        return CheckpointError(f"{path}: not the weights of the run, which are in {weights}")
     message = f"{path}: not a checkpoint of mnistctl, or a damaged one"
     return CheckpointError(message, remedies=_REMEDIES)
 

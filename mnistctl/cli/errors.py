@@ -38,12 +38,14 @@ _ACTIONS = {
     "judge": "name another with --judge, for example --judge pretrained",
     "free_space": "free space on the disk, or write to another",
     "other_folder": "choose a folder that can be written",
+    "name_image": "give each image with an --image of its own, or their folder with one",
     "finish": "finish the run with --resume",
     "resume_without_count": "continue it with --resume and without -n",
     "join_again": "run the failed ones again as another part, and join it too",
     "train": "train one with `mnistctl train MODEL{out_dir}`",
     "train_holdout": "use a model that was trained with --holdout, or --split test",
     "train_conv": "train one with `mnistctl train conv{out_dir}`",
+    "train_cgan": "train one with `mnistctl train cgan{out_dir}`",
     "start": "start one with `mnistctl train`",
     "list_settings": "see `mnistctl show --model MODEL`",
     "train_more": "use --init with its weights",
@@ -92,7 +94,8 @@ def describe_error(error: MnistctlError) -> str:
 
 def _quote(value: str) -> str:
     """The value, in quotes if it is empty or has spaces, so that its ends are seen."""
-    return shlex.quote(value) if not value or " " in value else value
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "'\""  # by the error itself
+    return shlex.quote(value) if not value or (" " in value and not quoted) else value
 
 
 def describe_warning(warning: Warned) -> str:

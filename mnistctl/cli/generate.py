@@ -117,7 +117,7 @@ def generate(
 
     one_image = show and (count, digits, each, rows, columns) == (None,) * 5
     options = generate.GenerateOptions(
-        path=load.find_checkpoint(net, out_dir),
+        path=load.find_checkpoint(net, out_dir, load.GENERATOR_REMEDIES),
         count=1 if one_image else count,
         seed=seed or 0,
         digits=None if digits is None else _parse_digits(digits),

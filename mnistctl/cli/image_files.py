@@ -15,6 +15,7 @@ def classify_images(options: EvalOptions) -> None:
     from mnistctl.artifacts.outputs import PICTURE, Output, check_outputs
     from mnistctl.cli.output.evaluate import print_predictions
     from mnistctl.cli.output.terminal import print_warning, results_on_stderr
+    from mnistctl.data.photos import find_images
     from mnistctl.inference.boxes import save_boxes, save_misread
     from mnistctl.inference.predict import predict_images
 
@@ -23,6 +24,10 @@ def classify_images(options: EvalOptions) -> None:
     outputs += [] if options.boxes is None else [Output(options.boxes, PICTURE, "boxes")]
     check_outputs(outputs, overwrite=options.overwrite)
     check_stdout(outputs, json=options.json)
+    if options.boxes is not None and options.boxes.exists():
+        images, _ = find_images(options.image or [])
+        if any(image.exists() and image.samefile(options.boxes) for image in images):
+            outputs[-1].fail("is one of the images that are read; name another file")
 
     predictions = predict_images(
         options.paths[0],

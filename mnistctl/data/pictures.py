@@ -109,7 +109,8 @@ def import_pictures(
     splits = _split(pictures, test_share or _TEST_SHARE, np.random.default_rng(seed))
     for split, chosen in splits.items():
         if not chosen:
-            reason = f" ({left_out[0].file}: {left_out[0].reason})" if left_out else ""
+            # Of the pictures first: they are what the user means to import.
+            reason = "".join(f" ({each.file}: {each.reason})" for each in [*unusable, *beside][:1])
             message = (
                 f"no picture is left for the {split} split; left out: {plural(len(left_out), 'file')}{reason}"
             )

@@ -1,6 +1,6 @@
 """Find and load trained nets: a checkpoint by its run's name or path, a net by its kind."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +19,26 @@ from mnistctl.nn.seeding import separate_draws
 from mnistctl.schema import Schema
 
 _REMEDIES = ("train", "pretrained")  # for a model that is not there
+GENERATOR_REMEDIES = ("train_cgan", "pretrained_cgan")  # for a generator
 
 
-def find_checkpoint(name: str, out_dir: Path) -> Path:
+def find_checkpoint(name: str, out_dir: Path, remedies: Sequence[str] = _REMEDIES) -> Path:
     """The path of the checkpoint called `name`: a run's name in `out_dir`, a path, or a name in the package.
 
     They are looked for in this order. The ending .safetensors may be left out. The path of a recipe file
     means the run of its name.
+
+    Args:
+        name: the name or the path.
+        out_dir: the folder of runs.
+        remedies: what helps if there is none, which depends on the kind of model that is needed.
 
     Raises:
         CheckpointError: there is none, it belongs to an unfinished run, or several runs belong to the recipe
             file.
     """
     if not name:
-        raise _no_such_model(name, out_dir)
+        raise _no_such_model(name, out_dir, remedies)
     if name.endswith(ENDING):
         return _find_by_recipe(Path(name), out_dir)
     paths = [Path(name), files.with_ending(Path(name), "safetensors")] if Path(name).name else [Path(name)]
@@ -43,10 +49,10 @@ def find_checkpoint(name: str, out_dir: Path) -> Path:
             return path
     if (in_package := pretrained_path(name)) is not None:
         return in_package
-    raise _not_found(name, out_dir)
+    raise _not_found(name, out_dir, remedies)
 
 
-def _not_found(name: str, out_dir: Path) -> CheckpointError:
+def _not_found(name: str, out_dir: Path, remedies: Sequence[str]) -> CheckpointError:
     path = Path(name)
     for run_path in (out_dir / name, path):
         if run_path.name and (folder := files.with_ending(run_path, "unfinished")).is_dir():
@@ -55,16 +61,18 @@ def _not_found(name: str, out_dir: Path) -> CheckpointError:
         what = "a folder" if path.is_dir() else "not a file"
         available = _list_available(path if path.is_dir() else out_dir)
         message = f"{name}: {what}; give a trained model's name or file{available}"
-        return CheckpointError(message, remedies=_REMEDIES, options={"out_dir": out_dir})
-    return _no_such_model(name, out_dir, path.parent.glob("*.safetensors"))
+        return CheckpointError(message, remedies=remedies, options={"out_dir": out_dir})
+    return _no_such_model(name, out_dir, remedies, path.parent.glob("*.safetensors"))
 
 
-def _no_such_model(name: str, out_dir: Path, others: Iterable[Path] = ()) -> CheckpointError:
+def _no_such_model(
+    name: str, out_dir: Path, remedies: Sequence[str], others: Iterable[Path] = ()
+) -> CheckpointError:
     """The error that `out_dir` has no trained model of this name, which may be that of `others`."""
     names = files.list_runs(out_dir, "safetensors")
     hint = suggest(name, [*names, *map(str, others)]).removesuffix(";")
     message = f"no trained model {name!r} in {out_dir}{_list_available(out_dir)}{hint}"
-    return CheckpointError(message, remedies=_REMEDIES, options={"out_dir": out_dir})
+    return CheckpointError(message, remedies=remedies, options={"out_dir": out_dir})
 
 
 def _list_available(folder: Path) -> str:
@@ -112,7 +120,7 @@ def find_reference_classifier(name: str | None, out_dir: Path) -> Path:
         CheckpointError: there is none.
     """
     if name is not None:
-        return find_checkpoint(name, out_dir)
+        return find_checkpoint(name, out_dir, ("train_conv", "judge"))
     path = files.with_ending(out_dir / "conv", "safetensors")
     if not path.exists():
         raise CheckpointError(

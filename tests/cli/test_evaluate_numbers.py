@@ -100,3 +100,13 @@ def test_expected_digits_of_a_grid_are_those_in_its_cells(mnistctl):
         mnistctl("eval", "pretrained", "--image", "grid.png", "--quiet", "--expect", "13").stdout
         == ran.stdout
     )
+
+
+@pytest.mark.parametrize("images", ["number.png", "."])
+def test_boxes_never_replace_an_image_that_is_read(images, mnistctl, tmp_path):
+    picture("306").save(tmp_path / "number.png")
+    before = (tmp_path / "number.png").read_bytes()
+    ran = mnistctl("eval", CONV, "--image", images, "--boxes", "./number.png", "--overwrite")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "--boxes number.png: is one of the images that are read; name another file" in ran.stderr
+    assert (tmp_path / "number.png").read_bytes() == before

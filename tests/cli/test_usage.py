@@ -32,6 +32,9 @@ COMMANDS = get_command(app).commands
         ("train conv --quiet=3", "--quiet takes no value (mnistctl train --help)"),
         ("train conv --dataset fashon", "--dataset fashon: did you mean fashion? choose one of mnist, "),
         ("show --style dots", "--style dots: choose one of stars, blocks (mnistctl show --help)"),
+        ("train CONV", "no model is called 'CONV'; did you mean conv? choose one of"),
+        ("train conv --dataset MNIST", "--dataset MNIST: did you mean mnist? choose one of"),
+        ("trials conv -n 2 --insecure", "--insecure: only the executor dask connects"),
         ("show --dataset=", "--dataset '': choose one of mnist, "),
         ("eval", "missing argument NAME|FILE (mnistctl eval --help)"),
         ("trials", "missing argument MODEL|FILE.py (mnistctl trials --help)"),
@@ -163,3 +166,7 @@ def test_no_option_leaves_its_range_to_the_command_line_library():
             owners = parameter, getattr(parameter, "type", None)  # by the version of Typer
             bounds = [getattr(owner, name, None) for owner in owners for name in ("min", "max")]
             assert bounds == [None] * 4, parameter.name
+
+
+def test_name_of_a_space_is_quoted_once(mnistctl):
+    assert "--name ' ': give a plain file name" in mnistctl("train", "conv", "--name", " ").stderr

@@ -134,3 +134,31 @@ def test_reference_classifier_of_the_package_is_suggested_and_used(mnistctl, mon
     assert (ran.returncode, ran.stdout) == (5, "")
     assert "name another with --judge, for example --judge pretrained" in ran.stderr
     assert float(mnistctl(*words, "--judge", "pretrained").stdout) > 0
+
+
+def test_image_or_record_in_the_place_of_a_model_is_called_so(out, mnistctl):
+    Path("a.PNG").write_bytes(b"\x89PNG")
+    Path("out/conv-sample.json").write_text("{}")
+    ran = mnistctl("eval", "pretrained", "--image", "b.png", "a.PNG")
+    assert ran.returncode == 5
+    assert ran.stderr.startswith("mnistctl: a.PNG: an image, not a trained model; give each image with")
+    weights = "not the weights of the run, which are in out/conv-sample.safetensors"
+    assert mnistctl("eval", "out/conv-sample.json").stderr == f"mnistctl: out/conv-sample.json: {weights}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "advised", "unfit"),
+    [
+        ("generate nosuch", ["`mnistctl train cgan`", "use the name pretrained-cgan"], "pretrained or"),
+        (
+            "eval pretrained-cgan --judge nosuch",
+            ["`mnistctl train conv`", "for example --judge pretrained"],
+            "-cgan",
+        ),
+    ],
+)
+def test_advised_models_are_of_the_kind_that_is_needed(words, advised, unfit, mnistctl):
+    ran = mnistctl(*words.split())
+    assert ran.returncode == 5
+    assert all(advice in ran.stderr for advice in advised)
+    assert unfit not in ran.stderr
