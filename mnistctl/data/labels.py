@@ -26,7 +26,7 @@ def label_of(path: Path) -> int | None:
 
 
 def read_labels(table: Path) -> dict[str, int]:
-    """The digit of each file in a CSV file with the columns file and label.
+    """The digit of each file in a CSV file with the columns file and label, and any others if it names them.
 
     Raises:
         UsageError: the table cannot be read, or a line is not a file and a digit; the line is named.
@@ -40,19 +40,27 @@ def read_labels(table: Path) -> dict[str, int]:
     except csv.Error as error:
         raise UsageError(f"not a table in CSV ({error})", field="labels", value=table) from None
     labels: dict[str, int] = {}
+    titles = [title.strip().lower() for title in rows[0]] if rows else []
+    named = {"file", "label"} <= set(titles) or titles[1:] == ["label"]
+    if not named:
+        titles = ["file", "label"]
+    label = titles.index("label")
+    file = titles.index("file") if "file" in titles else 0
     for number, row in enumerate(rows, 1):
-        if not row or (number == 1 and row[-1].strip().lower() == "label"):
+        if not row or (named and number == 1):
             continue
-        if len(row) != 2 or not re.fullmatch("[0-9]", row[1].strip()):
-            raise UsageError(f"line {number}: give a file and its digit", field="labels", value=table)
-        name = row[0].strip()
-        if labels.setdefault(name, int(row[1])) != int(row[1]):
+        if len(row) != len(titles) or not re.fullmatch("[0-9]", row[label].strip()):
+            hint = "" if named else "; a first line with the names of the columns has file and label"
+            message = f"line {number}: give a file and its digit{hint if number == 1 else ''}"
+            raise UsageError(message, field="labels", value=table)
+        name, digit = str(Path(row[file].strip())), int(row[label])
+        if labels.setdefault(name, digit) != digit:
             raise UsageError(f"line {number}: {name} has two digits", field="labels", value=table)
     return labels
 
 
 def find_labels(images: Sequence[Path], table: Path | None = None) -> list[int | None]:
-    """The digit of each image file: from the table, by path or by name, or else from the names.
+    """The digit of each image file: from the table, by path, full path or name, or else from the names.
 
     Raises:
         UsageError: the table is not valid, or has none of the files.
@@ -60,7 +68,7 @@ def find_labels(images: Sequence[Path], table: Path | None = None) -> list[int |
     if table is None:
         return [label_of(path) for path in images]
     labels = read_labels(table)
-    found = [labels.get(str(path), labels.get(path.name)) for path in images]
+    found = [labels.get(str(path), labels.get(str(path.resolve()), labels.get(path.name))) for path in images]
     if all(label is None for label in found):
         raise UsageError("has none of the images", field="labels", value=table)
     return found

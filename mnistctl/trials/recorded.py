@@ -133,7 +133,7 @@ def read_recorded(paths: Sequence[Path]) -> list[RecordedTrials]:
     """The trials in these files. Each is called as its file; if two would be, the whole paths are the names.
 
     Raises:
-        UsageError: two files are the same.
+        UsageError: two files are the same, or have the same trials, as a journal and its summary have.
         CheckpointError: a file is missing, damaged, or not of trials.
     """
     if len({path.resolve() for path in paths}) < len(paths):
@@ -141,7 +141,15 @@ def read_recorded(paths: Sequence[Path]) -> list[RecordedTrials]:
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
-    return [RecordedTrials(name, path, read_summary(path)) for name, path in zip(names, paths, strict=True)]
+    records = [
+        RecordedTrials(name, path, read_summary(path)) for name, path in zip(names, paths, strict=True)
+    ]
+    first = dict[tuple[str, str], Path]()
+    for record in records:
+        trials = record.summary.command, record.summary.started
+        if (other := first.setdefault(trials, record.path)) is not record.path:
+            raise UsageError(f"{other} and {record.path} have the same trials; name different ones")
+    return records
 
 
 def read_summary(path: Path) -> TrialsSummary:

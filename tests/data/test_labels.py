@@ -57,3 +57,29 @@ def test_table_that_is_not_valid_is_an_error_with_its_line(content, reason, tmp_
         table.write_text(content)
     with pytest.raises(UsageError, match=reason):
         labels.find_labels([Path("a.png")], table)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file,label\n./a.png,3\n",
+        "image,label\na.png,3\n",
+        "a.png,3\n",
+        "label,writer,file\n3,me,a.png\n",
+        "id,File,Label,note\n1,{folder}/a.png,3,four\n",
+    ],
+)
+def test_columns_are_found_by_their_names_and_files_by_any_path(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("labels.csv").write_text(text.format(folder=tmp_path))
+    assert labels.find_labels([Path("a.png"), Path("b.png")], Path("labels.csv")) == [3, None]
+
+
+@pytest.mark.parametrize(
+    "text", ["name,digit\na.png,3\n", "file;label\na.png;3\n", "file,label,x\na.png,3\n"]
+)
+def test_columns_that_are_not_found_are_named(text, tmp_path):
+    (tmp_path / "labels.csv").write_text(text)
+    with pytest.raises(UsageError, match=r"line \d: give a file and its digit") as caught:
+        labels.find_labels([Path("a.png")], tmp_path / "labels.csv")
+    assert ("has file and label" in str(caught.value)) == ("file,label" not in text)

@@ -119,6 +119,14 @@ def test_records_are_found_by_name_or_path_and_named_apart(tmp_path):
     assert names == [str(LOGIT), str(folder / "trials-logit-20.jsonl")]
 
 
+def test_journal_and_summary_of_the_same_trials_are_refused(tmp_path):
+    copied = shutil.copy(LOGIT, tmp_path / f"copy{LOGIT.suffix}")
+    other = LOGIT.with_suffix(".json" if LOGIT.suffix == ".jsonl" else ".jsonl")
+    for again in (other, copied):
+        with pytest.raises(UsageError, match="have the same trials; name different ones"):
+            read_recorded([LOGIT, LINEAR, again])
+
+
 def test_one_record_and_a_record_twice_are_refused():
     with pytest.raises(UsageError, match="two or more"):
         compare_recorded(read_recorded([LOGIT]))
