@@ -137,14 +137,15 @@ def generate(
     check_outputs(outputs, overwrite=overwrite)
     check_stdout(outputs, json=json, show=show)
     path = None if picture is None else picture.path
-    if page is not None:
-        result = _generate_page(options, page)
-    elif idx is not None:
-        result = generate.generate_dataset(options, idx, classifier=judge, out_dir=out_dir)
-    elif morph and path is not None:
-        result = generate.generate_animation(options, path)
-    else:
-        result = generate.generate_grid(options, path)
+    with options.recipes.reporting_errors():
+        if page is not None:
+            result = _generate_page(options, page)
+        elif idx is not None:
+            result = generate.generate_dataset(options, idx, classifier=judge, out_dir=out_dir)
+        elif morph and path is not None:
+            result = generate.generate_animation(options, path)
+        else:
+            result = generate.generate_grid(options, path)
     from mnistctl.cli.output.generate import print_generated
 
     print_generated(result, show=show, json=json)

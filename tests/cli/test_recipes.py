@@ -251,6 +251,23 @@ def test_files_are_evaluated_generated_from_and_used_as_judge(run, mnistctl, tmp
     assert "drawer is a generator" in run("trials", "drawer.py", "-n", "1").stderr
 
 
+def test_error_of_a_generators_own_code_is_one_line_with_its_place(run, mnistctl, tmp_path):
+    body = """
+class Moody(nn.Sequential):
+    def forward(self, noise):
+        assert len(noise) != 7, "not seven"
+        return super().forward(noise)
+
+"""
+    recipe = GAN.replace("lambda: nn.Sequential(", "lambda: Moody(", 1)
+    (tmp_path / "moody.py").write_text(HEAD + body + recipe)
+    assert run("train", "moody.py").returncode == 0
+    for words in ((), ("--idx", "drawn", "--judge", "pretrained")):
+        ran = mnistctl("generate", "moody.py", "-n", "7", *words)
+        place = "mnistctl: moody.py, line 10: AssertionError: not seven\n"
+        assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", place)
+
+
 def test_edited_file_is_refused_and_accepted_with_an_option(run, tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(classifier(epochs="1"))
