@@ -125,7 +125,7 @@ def tune_malloc() -> None:
         library.mallopt(_M_TRIM_THRESHOLD, 2**29)
 
 
-HardwareInfo = dict[str, str | int | list[str] | None]
+HardwareInfo = dict[str, str | int | tuple[str, ...] | None]
 
 
 def hardware_info(device: torch.device | None = None) -> HardwareInfo:
@@ -150,10 +150,10 @@ def gpu_name(device: torch.device) -> str | None:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else None
 
 
-def cpu_features() -> list[str]:
+def cpu_features() -> tuple[str, ...]:
     """The relevant instruction sets of the processor; empty if the system is not Linux."""
     flags = (_cpuinfo("flags") or _cpuinfo("Features")).split()
-    return [name for name in _FEATURES if name in flags]
+    return tuple(name for name in _FEATURES if name in flags)
 
 
 def _cpuinfo(name: str) -> str:

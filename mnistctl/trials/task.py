@@ -79,7 +79,7 @@ class TrialResult(Schema):
     before_averaging: dict[str, Percent] = field(default_factory=dict)
     seconds: Seconds
     processor_seconds: Seconds | None = None
-    machine: dict[str, str | int | list[str] | None] | None = None
+    machine: dict[str, str | int | tuple[str, ...] | None] | None = None
 
     def __post_init__(self) -> None:
         if not self.accuracies.keys() == self.digests.keys() == self.mismatches.keys():
