@@ -122,7 +122,7 @@ def _check_file(output: Output, overwrite: bool) -> None:
         target = files.resolve(target)
         status = target.stat()
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
             _check_owner(output, target)
             _check_can_create(output, target)
         if error.errno == errno.ENOENT:

@@ -149,7 +149,11 @@ def _repeat(
     except CheckpointError as error:
         raise CheckpointError(error.message) from None  # its remedies are those of a run of this name
     if record is None:
-        raise CheckpointError(f"{path}: no such record")
+        meant = (Path(f"{folder}{path}.json") for folder in ("", f"{given.get('out_dir') or 'out'}/"))
+        hint = next(
+            (f"did you mean {file}?" for file in meant if file.is_file()), "give the NAME.json of a run"
+        )
+        raise CheckpointError(f"{path}: no such record; {hint}")
     named = None if reference is None else find(reference, title=given.get("name"))
     model = _find_recorded(path, record, named)
     if named is not None and (named.kind, named.base) != (model.kind, model.base):

@@ -224,3 +224,11 @@ def test_home_folder_of_nobody_is_an_error(mnistctl, tmp_path):
         message = "mnistctl: ~nobody-here/a: there is no home folder for ~nobody-here\n"
         assert (ran.returncode, ran.stderr) == (2, message)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["--out-dir=photo.jpg", "--out=photo.jpg/a.png", "--idx=photo.jpg"])
+def test_file_in_the_place_of_a_folder_is_named(option, mnistctl, tmp_path):
+    (tmp_path / "photo.jpg").touch()
+    ran = mnistctl("generate", "pretrained-cgan", option)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert f"{tmp_path}/photo.jpg is not a folder" in ran.stderr

@@ -281,3 +281,13 @@ def test_edited_file_is_refused_and_accepted_with_an_option(run, tmp_path):
     ran = run("train", "mine.py")
     assert ran.returncode == 2
     assert "contents of the recipe file" in ran.stderr
+
+
+def test_record_that_is_not_there_is_looked_for_by_the_name_of_its_run(mnistctl, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.json").touch()
+    for name in ("mine", "out/mine"):
+        ran = mnistctl("train", "--like", name)
+        assert ran.returncode == 5
+        assert ran.stderr == f"mnistctl: {name}: no such record; did you mean out/mine.json?\n"
+    assert "no such record; give the NAME.json of a run" in mnistctl("train", "--like", "other").stderr
