@@ -123,7 +123,7 @@ def test_folders_and_names_that_cannot_be_written_are_found_before_the_work(tmp_
     (tmp_path / "file").write_text("text")
     for path, message in (
         (tmp_path / "folder.png", "is a folder"),
-        (tmp_path / "file/a.png", "Not a directory"),
+        (tmp_path / "file/a.png", "/file is not a folder"),
         (tmp_path / "missing" / ("x" * 300) / "a.png", "too long"),
         (tmp_path / ("x" * 252 + ".png"), "at most 255 bytes"),
     ):
