@@ -37,8 +37,8 @@ def get_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (number and (kind != "cuda" or not number.isdecimal())):
+    kind, colon, number = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and (kind != "cuda" or not number.isdecimal())):
         raise UsageError("choose one of auto, cpu, cuda, cuda:N, mps", field="device", value=name)
     if kind == "mps" and not torch.backends.mps.is_available():
         raise UsageError("this machine has no mps device; use cpu", field="device", value=name)

@@ -90,7 +90,7 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
     """Train `model` from `seed` on one thread. Each arm has the bits of a run of its recipe on one thread.
 
     Raises:
-        DivergedError: a loss or a weight is no longer finite.
+        DivergedError: a loss, a weight or a buffer is no longer finite.
         UsageError: the versions here are not those of the settings, or the device does not exist.
         RecipeError: the model's recipe file is wrong.
         DataError: the data set here is missing, damaged, or not that of the settings.

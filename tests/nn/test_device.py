@@ -19,7 +19,7 @@ def test_devices_of_this_machine_can_be_used():
     assert get_device("auto") in list_devices()
 
 
-@pytest.mark.parametrize("name", ["tpu", "cuda:99", "cuda:x", "cpu:1", "cpus", ""])
+@pytest.mark.parametrize("name", ["tpu", "cuda:99", "cuda:x", "cuda:", "cpu:1", "cpu:", "cpus", ""])
 def test_unknown_device_is_a_usage_error(name):
     with pytest.raises(UsageError) as caught:
         get_device(name)
