@@ -245,7 +245,7 @@ REFUSED = {
     "generate cgan --judge conv": (2, "--judge is only for --idx"),
     "generate cgan --idx d --out a.png": (2, "--out is only for image files"),
     "generate cgan --device cuda:9": (2, "CUDA devices"),
-    "generate cgan --out file/a.png": (1, "file/a.png: cannot be written"),
+    "generate cgan --out file/a.png": (1, "file is not a folder"),
     "generate conv": (5, "conv is a classifier; generators are gan, cgan"),
     "generate logit": (2, "logit is a classifier; generators are gan, cgan"),
     "generate nothing": (5, "no trained model 'nothing' in"),
