@@ -110,7 +110,7 @@ def describe_difference(row: "Difference") -> str:
         parts.append("95 % interval {:+z.4f} to {:+z.4f}".format(*row.interval))
     if row.t is not None:
         freedom = f"{row.df:.4g} {'degree' if row.df == 1 else 'degrees'} of freedom"
-        parts.append(f"{_TESTS[row.method]} {row.t:.2f}, {freedom}, p {row.p:.2g}")
+        parts.append(f"{_TESTS[row.method]} {row.t:z.2f}, {freedom}, p {row.p:.2g}")
     if row.permutation_p is not None:
         parts.append(f"permutation p {row.permutation_p:.2g}")
     if row.minimum_detectable_effect is not None:
