@@ -99,7 +99,8 @@ class Command(Tidy, TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with terminal.only_results_on_stdout():
+                return super().invoke(ctx)
         except MnistctlError as error:
             if isinstance(error, UnfinishedRunError):
                 error.commands["resume"] = resume_unfinished_command(error)

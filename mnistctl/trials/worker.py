@@ -1,9 +1,11 @@
 """One trial: train a recipe from one seed and measure it, in whatever process it runs."""
 
 import platform
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import takewhile
@@ -98,7 +100,8 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
     _check_versions(settings.versions)
     chosen = settings.model(model)
     _check_package(chosen)
-    with chosen.reporting_errors(), _PROCESS_LOCK:
+    # stdout is for results. What the recipe prints goes to stderr.
+    with chosen.reporting_errors(), _PROCESS_LOCK, redirect_stdout(sys.stderr):
         set_threads(1)
         set_arithmetic()
         tune_malloc()

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from conftest import few_digits
-from recipe_files import GAN, HEAD, classifier
+from recipe_files import GAN, HEAD, classifier, module
 
 from mnistctl import models
 from mnistctl.artifacts import json_file
@@ -266,6 +266,21 @@ class Moody(nn.Sequential):
         ran = mnistctl("generate", "moody.py", "-n", "7", *words)
         place = "mnistctl: moody.py, line 10: AssertionError: not seven\n"
         assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", place)
+
+
+def test_what_a_recipe_prints_is_on_stderr(mnistctl, own, tmp_path):
+    forward = """
+def forward(self, pixels):
+    print("a batch")
+    return self.l(pixels.flatten(1))
+"""
+    (tmp_path / "mine.py").write_text(classifier(module(forward), epochs="1"))
+    data = ("--dataset", "own", "--data-dir", str(own))
+    for words in (("train", *data), ("show", "--model"), ("eval", *data)):
+        ran = mnistctl(*words, "mine.py", "--json", MNISTCTL_THREADS="1")
+        assert ran.returncode == 0
+        assert json.loads(ran.stdout)["version"]
+        assert "a batch" in ran.stderr.splitlines()
 
 
 def test_edited_file_is_refused_and_accepted_with_an_option(run, tmp_path):

@@ -107,6 +107,18 @@ def test_shared_epochs_are_trained_once(own, monkeypatch):
     assert Counter(epochs) == {1: 1, 2: 1, 3: 1, 4: 1, 5: 2}
 
 
+def test_what_a_trial_prints_is_on_stderr(own, monkeypatch, capsys):
+    batches = classifier.iterate_batches
+
+    def printing_batches(training, train, epoch):
+        print(f"epoch {epoch}")
+        return batches(training, train, epoch)
+
+    monkeypatch.setattr(classifier, "iterate_batches", printing_batches)
+    run_trial("logit", 0, make_settings(own, epochs=1))
+    assert capsys.readouterr() == ("", "epoch 1\n")
+
+
 def test_worker_with_other_versions_or_data_is_refused(own, tmp_path):
     settings = make_settings(own)
     with pytest.raises(UsageError, match=r"other versions: torch .* instead of 1\.0"):

@@ -11,7 +11,7 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -26,15 +26,43 @@ if TYPE_CHECKING:
 _JSON_VERSION = 2  # of the objects that --json prints, where they have no version of their own
 _BAR_WIDTH = 20  # columns, or fewer on a narrow terminal
 _running: "list[Console]" = []  # the consoles of the progress bars that are shown now
+_results: "list[TextIO]" = []  # the last one is where results are printed, if not on sys.stdout
+
+
+def results_stream() -> TextIO:
+    """Where results are printed: stdout, or stderr in `results_on_stderr`."""
+    return _results[-1] if _results else sys.stdout
+
+
+@contextmanager
+def only_results_on_stdout() -> Iterator[None]:
+    """Print on stderr what other code prints in the block, for example a recipe of one's own."""
+    _results.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _results.pop()
+
+
+@contextmanager
+def results_on_stderr(enabled: bool) -> Iterator[None]:
+    """Print results on stderr in the block if `enabled`: stdout has the bytes of a file."""
+    _results.append(sys.stderr if enabled else results_stream())
+    try:
+        yield
+    finally:
+        _results.pop()
 
 
 def get_console(*, stderr: bool = False) -> "Console":
-    """The console for stdout or stderr: that of the running progress bars if the stream is a terminal."""
+    """The console for results or for stderr: that of the running progress bars if it is a terminal."""
     from rich.console import Console
 
-    if _running and (sys.stderr if stderr else sys.stdout).isatty():
+    stream = sys.stderr if stderr else results_stream()
+    if _running and stream.isatty():
         return _running[-1]
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+    return Console(file=stream, highlight=False, markup=False, emoji=False)
 
 
 def print_line(text: str, style: str = "") -> None:
@@ -43,7 +71,7 @@ def print_line(text: str, style: str = "") -> None:
     On a terminal it is in `style` and wrapped at spaces. A word that is longer than a line, such as a path,
     stays whole, so that it can be copied. Elsewhere a line is never wrapped.
     """
-    _print(get_console(), _printable(text, sys.stdout), sys.stdout, style)
+    _print(get_console(), _printable(text, results_stream()), results_stream(), style)
 
 
 def print_json(body: Mapping[str, object]) -> None:
@@ -53,7 +81,7 @@ def print_json(body: Mapping[str, object]) -> None:
 
 def print_whole(text: str) -> None:
     """Print one line for programs on stdout. It is not even wrapped on a terminal, which may be recorded."""
-    _print(get_console(), _printable(text, sys.stdout), sys.stdout, whole=True)
+    _print(get_console(), _printable(text, results_stream()), results_stream(), whole=True)
 
 
 def _print(console: "Console", text: str, stream: TextIO, style: str = "", *, whole: bool = False) -> None:
@@ -97,13 +125,6 @@ def print_warning(warning: "Warned") -> None:
 def silence(stream: TextIO) -> None:
     """Discard what is still written to stdout or stderr: it is closed, or the disk is full."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-@contextmanager
-def results_on_stderr(enabled: bool) -> Iterator[None]:
-    """Print results on stderr in the block if `enabled`: stdout has the bytes of a file."""
-    with redirect_stdout(sys.stderr) if enabled else nullcontext():
-        yield
 
 
 def _printable(text: str, stream: TextIO) -> str:
@@ -152,7 +173,7 @@ def progress_bars(*columns: Any) -> "Iterator[Progress]":
     from rich.table import Column
 
     console = get_console(stderr=True)
-    shown = console.is_terminal and not console.is_dumb_terminal and not _is_pipe(sys.stdout)
+    shown = console.is_terminal and not console.is_dumb_terminal and not _is_pipe(results_stream())
     bars = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(None, table_column=Column(max_width=_BAR_WIDTH)),
@@ -160,7 +181,7 @@ def progress_bars(*columns: Any) -> "Iterator[Progress]":
         console=console,
         transient=True,
         disable=not shown,
-        redirect_stdout=shown and sys.stdout.isatty(),
+        redirect_stdout=shown,
     )
     with bars:
         if shown:
@@ -257,7 +278,7 @@ class PlainTable:
 def _cell(value: "str | Text") -> "Text":
     from rich.text import Text
 
-    return value if isinstance(value, Text) else Text(_printable(value, sys.stdout))
+    return value if isinstance(value, Text) else Text(_printable(value, results_stream()))
 
 
 def plain_table(

@@ -1,6 +1,5 @@
 """What `train` prints: a header, a row for each epoch, the result, the errors and the paths."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from mnistctl.cli.output.terminal import (
     print_line,
     print_warning,
     progress_bars,
+    results_stream,
     silence,
 )
 from mnistctl.errors import OutputError, StoppedError, plural
@@ -148,7 +148,7 @@ def resume_hint(command: str, after: str = "the last finished epoch") -> Iterato
         if hint.enabled:
             note = f"`{command}` continues from {after}"
             if isinstance(error, BrokenPipeError):  # Typer would end the program without a message
-                silence(sys.stdout)
+                silence(results_stream())
                 print_error(f"stopped: the output was closed; {note}")
                 raise SystemExit(1) from None
             error.add_note(note)
