@@ -135,7 +135,7 @@ def compare_generator(page: Page, session: CDPSession, net: nn.Module, described
 
 def measure(page: Page, session: CDPSession, path: Path) -> dict:
     """All that is measured for the net at `path`."""
-    generator = load.is_generator(path)
+    generator = load.load_header(path).is_generator
     model, net = (load.load_generator if generator else load.load_classifier)(path)
     for parameter in net.eval().parameters():
         parameter.requires_grad_(False)

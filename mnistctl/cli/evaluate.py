@@ -147,7 +147,7 @@ def evaluate(
 
     # A mistyped name is an error before anything is downloaded.
     paths = [load.find_checkpoint(net, out_dir) for net in nets]
-    generators = [path for path in paths if load.is_generator(path)]
+    generators = [path for path in paths if load.load_header(path).is_generator]
     if generators and len(paths) > 1:
         raise UsageError(f"{generators[0]} is a generator, which cannot be compared; evaluate it alone")
     if charts is not None and no_charts:

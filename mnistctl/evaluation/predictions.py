@@ -112,7 +112,7 @@ def load_classifiers(
         names = [str(path) for path in paths]
     nets = [load.load_classifier(path, recipes) for path in paths]
     return [
-        Classifier(net.to(target), name, model, path, load.load_training_set(path))
+        Classifier(net.to(target), name, model, path, load.load_header(path).training_set)
         for path, name, (model, net) in zip(paths, names, nets, strict=True)
     ]
 

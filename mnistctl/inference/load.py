@@ -177,13 +177,13 @@ class Recipes:
 NO_RECIPES = Recipes()
 
 
-def is_generator(path: Path) -> bool:
-    """Whether the checkpoint at `path` is a generator's; otherwise it is a classifier's.
+def load_header(path: Path) -> NetHeader:
+    """What the checkpoint at `path` holds besides the weights.
 
     Raises:
         CheckpointError: missing, damaged, or of another program.
     """
-    return _load_weights(path)[0].is_generator
+    return _load_weights(path)[0]
 
 
 def load_classifier(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
@@ -233,15 +233,6 @@ def load_generator(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.M
     with separate_draws():
         net = recipe.generator()
     return header.model, _set_weights(path, header.model, net, generator)
-
-
-def load_training_set(path: Path) -> TrainingSet | None:
-    """What the checkpoint at `path` keeps about the training digits; None if it was written without that.
-
-    Raises:
-        CheckpointError: missing, damaged, or of another program.
-    """
-    return _load_weights(path)[0].training_set
 
 
 def _load_weights(path: Path) -> tuple[NetHeader, dict[str, Tensor]]:

@@ -149,7 +149,8 @@ def predict_images(
     files, left_out = find_images(image_paths)
     labelled = find_labels(files, labels)
     model, net = load.load_classifier(path, recipes)
-    view = AS_THEY_ARE if (training := load.load_training_set(path)) is None else view_of_mnist(training)
+    training = load.load_header(path).training_set
+    view = AS_THEY_ARE if training is None else view_of_mnist(training)
     prepared = [_prepare(file, label, expect) for file, label in zip(files, labelled, strict=True)]
     temperature = temperature_of(model)
     images = np.array([each.image for _, found in prepared for each in found], np.uint8).reshape(-1, 28, 28)

@@ -24,7 +24,7 @@ def find_training_dataset(path: Path) -> str | None:
     Raises:
         CheckpointError: the checkpoint is missing, damaged, or of another program.
     """
-    training = load.load_training_set(path)
+    training = load.load_header(path).training_set
     if training is not None:
         return training.dataset
     _, weights = checkpoint.load(path, checkpoint.NET)

@@ -7,7 +7,9 @@ from typing import Literal
 
 from mnistctl.artifacts import files
 from mnistctl.artifacts.outputs import kind_of
+from mnistctl.data.holdout import HeldOut
 from mnistctl.errors import CheckpointError
+from mnistctl.inference.load import load_header
 from mnistctl.schema import Schema
 from mnistctl.training.checkpoints import RunCheckpoints
 from mnistctl.training.record import read_record
@@ -15,6 +17,7 @@ from mnistctl.trials import journal
 from mnistctl.trials.winner import lacks_winner
 
 TRIALS_FOLDER = "trials"
+Kind = Literal["run", "trials", "weights"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ class RunEntry(Schema):
     """
 
     name: str
-    kind: Literal["run", "trials", "weights"]
+    kind: Kind
     state: Literal["finished", "unfinished", "damaged"]
     models: tuple[str, ...] = ()
     dataset: str | None = None
@@ -92,7 +95,7 @@ def _unfinished(run_path: Path) -> RunEntry | None:
         done=len(progress.all_epochs),
         total=settings.recipe.epochs,
         accuracy=progress.epochs[-1].accuracy if progress.epochs else None,
-        holdout=0 if settings.holdout is None else settings.holdout.count,
+        holdout=_held_out(settings.holdout),
         started=progress.started,
         seconds=progress.seconds,
     )
@@ -118,7 +121,7 @@ def _trials(run_path: Path) -> RunEntry | None:
         seed=header.seed,
         done=sum(key in ended and ended[key].state != "failed" for key in keys),
         total=len(keys),
-        holdout=0 if header.settings.holdout is None else header.settings.holdout.count,
+        holdout=_held_out(header.settings.holdout),
         started=header.started,
     )
 
@@ -142,17 +145,33 @@ def _finished(run_path: Path) -> RunEntry | None:
         done=record.recipe.epochs,
         total=record.recipe.epochs,
         accuracy=record.accuracy,
-        holdout=0 if record.holdout is None else record.holdout.count,
+        holdout=_held_out(record.holdout),
         started=record.started,
         seconds=record.seconds,
     )
 
 
 def _weights(run_path: Path) -> RunEntry:
-    return RunEntry(name=run_path.name, kind="weights", state="finished")
+    try:
+        header = load_header(files.with_ending(run_path, "safetensors"))
+    except CheckpointError as error:
+        return _damaged(run_path, "weights", error)
+    training = header.training_set
+    return RunEntry(
+        name=run_path.name,
+        kind="weights",
+        state="finished",
+        models=(header.model,),
+        dataset=None if training is None else training.dataset,
+        holdout=None if training is None else _held_out(training.holdout),
+    )
 
 
-def _damaged(run_path: Path, kind: Literal["run", "trials"], error: CheckpointError) -> RunEntry:
+def _held_out(holdout: HeldOut | None) -> int:
+    return 0 if holdout is None else holdout.count
+
+
+def _damaged(run_path: Path, kind: Kind, error: CheckpointError) -> RunEntry:
     return RunEntry(name=run_path.name, kind=kind, state="damaged", problem=error.message)
 
 

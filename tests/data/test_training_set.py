@@ -16,7 +16,7 @@ from mnistctl.data.training_set import (
     describe_training_set,
 )
 from mnistctl.errors import CheckpointError
-from mnistctl.inference.load import load_training_set
+from mnistctl.inference.load import load_header
 
 TRAIN, TEST = (datasets.load("sample", None, split)[0] for split in ("train", "test"))
 
@@ -87,9 +87,9 @@ def test_damaged_description_is_an_error_of_the_checkpoint(field, value, tmp_pat
     header = {"model": "logit", "training_set": body | {field: value}}
     checkpoint.save(tmp_path / "a.safetensors", checkpoint.NET, header, {})
     with pytest.raises(CheckpointError, match=f"training_set.*{field}|training_set.style"):
-        load_training_set(tmp_path / "a.safetensors")
+        load_header(tmp_path / "a.safetensors")
 
 
 def test_checkpoint_of_an_earlier_version_has_no_description(tmp_path):
     checkpoint.save(tmp_path / "a.safetensors", checkpoint.NET, {"model": "logit"}, {})
-    assert load_training_set(tmp_path / "a.safetensors") is None
+    assert load_header(tmp_path / "a.safetensors").training_set is None

@@ -51,7 +51,7 @@ def test_weights_are_as_good_as_the_originals():
 
 
 def test_digits_that_the_weights_were_trained_on_are_known(mnistctl):
-    training = load.load_training_set(pretrained_path("pretrained"))
+    training = load.load_header(pretrained_path("pretrained")).training_set
     assert (training.dataset, training.count, training.style.polarity) == ("mnist", 60_000, "light on dark")
     ran = mnistctl("eval", "pretrained", "--dataset", "sample", "--quiet")
     assert ran.returncode == 0

@@ -43,7 +43,7 @@ def test_run_trains_on_the_kept_digits_and_scores_the_held_out_ones(tmp_path):
     _, net = load.load_classifier(path)
     score, _ = compute_score(net, Digits.of(split.validation, torch.device("cpu")))
     assert score.accuracy == record.accuracy == epochs[-1].accuracy
-    training_set = load.load_training_set(path)
+    training_set = load.load_header(path).training_set
     assert (training_set.count, training_set.holdout) == (3600, split.held_out)
     assert training_set.count_used(split.validation.images) == (0, 400)
     log = [json.loads(line) for line in (tmp_path / "out/logit-sample.jsonl").read_text().splitlines()]

@@ -1,6 +1,7 @@
 """A trial gives the bits of `train --threads 1`, and refuses a worker with other versions or data."""
 
 import json
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -111,7 +112,7 @@ def test_what_a_trial_prints_is_on_stderr(own, monkeypatch, capsys):
     batches = classifier.iterate_batches
 
     def printing_batches(training, train, epoch):
-        print(f"epoch {epoch}")
+        sys.stdout.write(f"epoch {epoch}\n")
         return batches(training, train, epoch)
 
     monkeypatch.setattr(classifier, "iterate_batches", printing_batches)
