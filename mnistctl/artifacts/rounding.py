@@ -21,13 +21,19 @@ def format_percent(value: float, decimals: int = 2, max_decimals: int = _MAX_DEC
     return f"{math.floor(value * unit) / unit:.{max_decimals}f}"
 
 
-def format_percent_interval(interval: tuple[float, float], decimals: int) -> str:
-    """An interval of a percentage in text: `99.1000 to 99.4300`. Ends below 0 or above 100 are cut off.
+def cut_percent_interval(interval: tuple[float, float]) -> tuple[float, float]:
+    """An interval of a percentage without what is below 0 or above 100.
 
     A t interval of few values can extend beyond 100, where no percentage is. Without that part it contains
     the true percentage as often.
     """
-    return " to ".join(format_percent(min(max(end, 0.0), 100.0), decimals) for end in interval)
+    low, high = interval
+    return min(max(low, 0.0), 100.0), min(max(high, 0.0), 100.0)
+
+
+def format_percent_interval(interval: tuple[float, float], decimals: int) -> str:
+    """An interval of a percentage in text: `99.1000 to 99.4300`, cut as `cut_percent_interval` does."""
+    return " to ".join(format_percent(end, decimals) for end in cut_percent_interval(interval))
 
 
 def format_learning_rate(lr: float) -> str:

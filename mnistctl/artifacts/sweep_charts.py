@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mnistctl.artifacts.drawing import COLOURS, INK, PALE, Chart, printable, text_width
-from mnistctl.artifacts.rounding import format_percent, format_percent_interval
+from mnistctl.artifacts.rounding import cut_percent_interval, format_percent, format_percent_interval
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,7 +57,7 @@ def sweep_line_chart(title: str, axis: SweepAxis, points: Mapping[int, SweepPoin
     width = max(100 + steps, 20 + text_width(title, weight="bold"), 400)
 
     def top(point: SweepPoint) -> float:
-        return max(*point.accuracies, point.mean, *(point.interval or ()))
+        return max(*point.accuracies, *cut_percent_interval(point.interval or (0, 0)))
 
     def draw(figure: "Figure") -> None:
         axes = figure.add_axes((80 / width, 0.16, 1 - 100 / width, 0.72))
@@ -66,7 +66,7 @@ def sweep_line_chart(title: str, axis: SweepAxis, points: Mapping[int, SweepPoin
             spread = [index + 0.12] * len(point.accuracies)
             axes.plot(spread, point.accuracies, color=PALE, marker=".", linestyle="")
             if point.interval is not None:
-                axes.plot((index, index), point.interval, color=colour, linewidth=1.5)
+                axes.plot((index, index), cut_percent_interval(point.interval), color=colour, linewidth=1.5)
             axes.plot([index], [point.mean], color=colour, marker="o", linestyle="")
             if point.unchanged:
                 axes.annotate("unchanged", (index, top(point)), (0, 4), textcoords="offset points",

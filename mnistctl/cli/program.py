@@ -1,5 +1,6 @@
 """Run the command line; an error becomes one line on stderr and an exit code."""
 
+import errno
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from mnistctl.cli import app
 from mnistctl.cli.errors import describe_error
 from mnistctl.cli.output.terminal import print_error, silence
 from mnistctl.cli.usage import describe_usage_error
-from mnistctl.errors import MnistctlError, StoppedError
+from mnistctl.errors import MnistctlError, StoppedError, UsageError
 
 _stopped: list[int] = []  # the signals that stopped the program
 
@@ -68,7 +69,7 @@ def _run_command() -> int:
         return 1
     except OSError as error:
         print_error(_describe_os_error(error), notes=getattr(error, "__notes__", ()))
-        return 1
+        return UsageError.exit_code if error.errno == errno.ENAMETOOLONG else 1
     except Exception as error:
         if _stopped:  # a library has turned StoppedError into an error of its own
             stopped = StoppedError(_stopped[0])

@@ -139,6 +139,11 @@ def test_no_text_of_a_chart_is_cut_overlaps_another_or_is_a_formula(name):
 def test_interval_in_a_chart_of_a_sweep_ends_at_100():
     chart = sweep_grid_chart("", SweepAxis("lr", ["1"]), SweepAxis("epochs", ["1"]), {(0, 0): POINT})
     assert "97.500\n91.15 to 100.00" in [text for text, *_ in texts_of(chart)]
+    with drawing.canvas(4, 4) as (figure, _):
+        sweep_line_chart("", SweepAxis("lr", ["1"]), {0: POINT}, "accuracy, %").draw(figure)
+        drawn = [line.get_ydata() for line in figure.axes[0].lines]
+        assert min(map(min, drawn)) == 91.15
+        assert max(map(max, drawn)) == 100
 
 
 @pytest.mark.parametrize("name", NAMED)

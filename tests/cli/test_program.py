@@ -73,6 +73,13 @@ def test_stop_that_a_library_turns_into_another_error_is_one_line(monkeypatch, c
     assert capsys.readouterr().err == "mnistctl: interrupted\n"
 
 
+@pytest.mark.parametrize("words", [("eval", "a" * 256), ("show", "--runs", "--out-dir", "a" * 256)])
+def test_name_that_no_file_can_have_is_an_error_of_usage(mnistctl, words):
+    ran = mnistctl(*words)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == f"mnistctl: {'a' * 256}: File name too long\n"
+
+
 def test_unexpected_error_keeps_its_traceback(monkeypatch):
     def broken(**_):
         raise ZeroDivisionError
