@@ -12,6 +12,7 @@ from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data import datasets
 from mnistctl.errors import CheckpointError
 from mnistctl.inference.forward import StepCallback, compute_image_logits
+from mnistctl.nn.device import restored_threads, set_threads
 
 K_NEAREST = 5  # the radius of a real image is the distance to its 5th neighbour, as in Naeem et al.
 FRECHET_RESAMPLES = 40  # bootstrap resamples of the Fréchet distance
@@ -19,6 +20,7 @@ NEAR_DUPLICATE_SHARE = 0.01  # the share of real test images that counts as near
 _RESAMPLES = 1000  # bootstrap resamples of everything else
 _ROWS_AT_ONCE = 1000  # rows of a distance matrix
 Floats = NDArray[np.float64]
+Gaussian = tuple[Tensor, Tensor]  # mean [F] and covariance [F, F], float64 on the CPU
 
 
 @dataclass(frozen=True)
@@ -75,36 +77,38 @@ def extract_features(
     return Features(images, torch.cat(batches).flatten(1), logits.argmax(1).cpu().numpy())
 
 
-def mean_and_covariance(features: Tensor, weights: Floats | None = None) -> tuple[Floats, Floats]:
+def mean_and_covariance(features: Tensor, weights: Floats | None = None) -> Gaussian:
     """The mean [F] and covariance [F, F] of features [N, F].
 
     Args:
         features: [N, F].
         weights: how many times to count each row, [N]; once each if None.
     """
-    values = features.cpu().numpy().astype(np.float64)
-    counts = np.ones(len(values)) if weights is None else weights
+    values = features.cpu().double()
+    counts = torch.from_numpy(np.ones(len(values)) if weights is None else weights)
     mean = counts @ values / counts.sum()
     centred = values - mean
-    return mean, (centred.T * counts) @ centred / (counts.sum() - 1)
+    return mean, centred.T @ (centred * counts.unsqueeze(1)) / (counts.sum() - 1)
 
 
-def frechet_distance(a: tuple[Floats, Floats], b: tuple[Floats, Floats]) -> float:
-    """The squared Fréchet distance between two Gaussians, each a mean [F] and a covariance [F, F].
+def frechet_distance(a: Gaussian, b: Gaussian) -> float:
+    """The squared Fréchet distance between two Gaussians.
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)) (Dowson and Landau, 1982; of a net's features: Heusel et al.,
     arXiv 1706.08500, equation 6). The trace of the root equals that of (S C2 S)^(1/2) with S = C1^(1/2),
     which is symmetric.
     """
     (mean_a, covariance_a), (mean_b, covariance_b) = a, b
-    values, vectors = np.linalg.eigh(covariance_a)
-    root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
-    eigenvalues = np.linalg.eigvalsh(root @ covariance_b @ root)
+    # On one thread: a decomposition has thousands of short steps, in each of which threads would wait for one
+    # another. Beside other processes that takes many times as long (bench/frechet.py).
+    with restored_threads():
+        set_threads(1)
+        values, vectors = torch.linalg.eigh(covariance_a)
+        root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+        eigenvalues = torch.linalg.eigvalsh(root @ covariance_b @ root)
     means = ((mean_a - mean_b) ** 2).sum()
-    distance = (
-        means + np.trace(covariance_a) + np.trace(covariance_b) - 2 * np.sqrt(eigenvalues.clip(0)).sum()
-    )
-    return max(0.0, float(distance))
+    traces = covariance_a.trace() + covariance_b.trace() - 2 * eigenvalues.clamp(min=0).sqrt().sum()
+    return max(0.0, float(means + traces))
 
 
 @dataclass(frozen=True)

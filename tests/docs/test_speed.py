@@ -2,9 +2,12 @@
 
 import json
 import re
+import statistics
 from pathlib import Path
 
 import pytest
+
+from mnistctl.evaluation.fidelity import FRECHET_RESAMPLES
 
 ROOT = Path(__file__).parents[2]
 SPEED = (ROOT / "docs/speed.md").read_text()
@@ -194,3 +197,17 @@ def test_other_ways_to_compute_conv_have_the_recorded_times():
     usual, maxima = parts["pool"].values()
     assert f"two maxima {maxima} ms instead of {usual}" in TEXT
     assert usual < maxima
+
+
+def test_times_of_the_frechet_distance_are_the_recorded_ones():
+    seconds = record("frechet")["seconds"]
+    time = {
+        (state, variant): f"{statistics.median(seconds[state][variant]):.2f}"
+        for state in ("quiet", "busy")
+        for variant in ("numpy", "ours")
+    }
+    assert f"took them {time['busy', 'numpy']} s instead of {time['quiet', 'numpy']}" in TEXT
+    assert f"{time['busy', 'ours']} s there, and {time['quiet', 'ours']} s on a quiet machine" in TEXT
+    assert f"computes {2 * (FRECHET_RESAMPLES + 1)} of these" in TEXT
+    rounds = len(seconds["busy"]["ours"])
+    assert f"(medians of {rounds} rounds; `python bench/frechet.py`, `records/frechet.json`)" in TEXT

@@ -31,7 +31,7 @@ RNG = np.random.default_rng(0)
 
 
 def gaussian(mean, covariance):
-    return np.array(mean, float), np.array(covariance, float)
+    return torch.as_tensor(mean, dtype=torch.float64), torch.as_tensor(covariance, dtype=torch.float64)
 
 
 def test_the_frechet_distance_of_gaussians_in_closed_form():
@@ -41,16 +41,31 @@ def test_the_frechet_distance_of_gaussians_in_closed_form():
     # For matrices that commute: the squared differences of the standard deviations.
     assert frechet_distance(a, gaussian([1.0, 2.0], [[25.0, 0.0], [0.0, 1.0]])) == pytest.approx(9 + 4)
     # For two that do not: the root of the product from its eigenvalues.
-    b, c = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[5.0, -1.0], [-1.0, 1.0]])
-    root = np.sqrt(np.linalg.eigvals(b @ c)).sum()
-    distance = frechet_distance((np.zeros(2), b), (np.zeros(2), c))
+    b, c = [[2.0, 1.0], [1.0, 3.0]], [[5.0, -1.0], [-1.0, 1.0]]
+    root = np.sqrt(np.linalg.eigvals(np.array(b) @ np.array(c))).sum()
+    distance = frechet_distance(gaussian([0, 0], b), gaussian([0, 0], c))
     assert distance == pytest.approx(np.trace(b) + np.trace(c) - 2 * root)
-    assert distance == pytest.approx(frechet_distance((np.zeros(2), c), (np.zeros(2), b)))
+    assert distance == pytest.approx(frechet_distance(gaussian([0, 0], c), gaussian([0, 0], b)))
 
 
 def test_a_direction_without_variance_adds_only_its_shift():
-    flat = np.diag([1.0, 0.0])
-    assert frechet_distance((np.zeros(2), flat), (np.array([0.0, 3.0]), flat)) == pytest.approx(9)
+    flat = [[1.0, 0.0], [0.0, 0.0]]
+    assert frechet_distance(gaussian([0, 0], flat), gaussian([0, 3], flat)) == pytest.approx(9)
+
+
+def test_matrices_are_decomposed_on_one_thread(monkeypatch):
+    """On several, they take many times as long beside other processes."""
+    used, threads = [], torch.get_num_threads()
+    for name in ("eigh", "eigvalsh"):
+        function = getattr(torch.linalg, name)
+        counted = lambda matrix, function=function: used.append(torch.get_num_threads()) or function(matrix)  # noqa: E731
+        monkeypatch.setattr(torch.linalg, name, counted)
+    torch.set_num_threads(2)
+    try:
+        frechet_distance(gaussian([0], [[1]]), gaussian([1], [[4]]))
+        assert (used, torch.get_num_threads()) == ([1, 1], 2)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_means_and_covariances_count_each_row_as_often_as_its_weight():
