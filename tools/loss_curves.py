@@ -92,7 +92,7 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
                 epochs = range(1, len(curve.losses) + 1)
                 style, label_offset = ("--", -9) if curve.part == "discriminator" else ("-", 13)
                 panel.plot(epochs, curve.losses, style, color=COLOURS[model], linewidth=1.3)
-                if curve.part:
+                if curve.part and curve.record == runs[0].record:
                     middle = len(curve.losses) // 2
                     panel.annotate(
                         curve.part,
@@ -102,7 +102,8 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
                         ha="center",
                         va="center",
                     )
-            seeds = f", {len(runs)} seeds" if model in models.CLASSIFIERS and len(runs) > 1 else ""
+            count = len({curve.record for curve in runs})
+            seeds = f", {count} seeds" if count > 1 else ""
             longest = max(len(curve.losses) for curve in runs)
             panel.set_title(f"{model}, {longest} epochs{seeds}", color=COLOURS[model], weight="bold")
             panel.set_xlim(0, longest + 1)

@@ -118,7 +118,7 @@ another precision or another data set. The published mean of the full recipe is 
 
 _LOSSES = """\
 Mean training loss of each epoch, label smoothing included; for a generator, the median over the batches.
-lstm was run with eight seeds and simple with two. All classifiers share one scale. Runs of a single
+lstm was run with eight seeds, simple and gan with two. All classifiers share one scale. Runs of a single
 epoch have no panel. The table has the epochs whose losses ktorch's documentation prints, and the run of
 seed 0; [generators](generators.md#losses) has those of gan and cgan."""
 
@@ -161,7 +161,7 @@ def _read_json(path: Path) -> dict[str, Any]:
 def read_runs(records: Path) -> dict[str, RunRecord]:
     """The records of runs of shipped models, by name. Other JSON files have no recipe and seed."""
     runs = {}
-    for path in sorted(records.glob("*.json")):
+    for path in sorted(records.glob("*.json"), key=lambda path: path.stem):
         if {"recipe", "seed"} <= _read_json(path).keys():
             run = read_record(path)
             assert run is not None
