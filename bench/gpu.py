@@ -5,7 +5,7 @@
     tests             tests/training/test_devices.py
     epochs            an epoch of each recipe: ours, a plain loop, and ours with TF32 and with bf16
     simple, wsimple   the recipe in full
-    trials            20 seeds of conv
+    trials            40 pairs of swa, four at a time
 
 A part that does not end in time is stopped. The same command continues it: `epochs` with the next recipe, a
 run after its last whole epoch, trials after those that have ended. Results are written to the folder OUT.
@@ -17,6 +17,7 @@ import itertools
 import json
 import math
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -24,7 +25,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import torch
 from rounds import ratio
@@ -44,9 +44,9 @@ ROUNDS, SECONDS = 9, 0.5  # of a loop's turn in a round
 RUNS = {
     "simple": ("train", "simple"),
     "wsimple": ("train", "wsimple"),
-    "trials": ("trials", "conv", "-n", "20", "--name", "conv-20"),
+    "trials": ("trials", "swa", "-n", "40", "--workers", "4", "--name", "trials-swa-40"),
 }
-PATHS = {"simple": "simple", "wsimple": "wsimple", "trials": "trials/conv-20"}
+PATHS = {"simple": "simple", "wsimple": "wsimple", "trials": "trials/trials-swa-40"}
 
 
 def with_tf32(run: Callable[[int], None]) -> Callable[[int], None]:
@@ -136,21 +136,29 @@ def run_program(part: str, options: argparse.Namespace) -> bool:
 
 
 def run_tests(options: argparse.Namespace, device: torch.device) -> bool:
-    """Run the tests of devices and write what they printed; return whether they passed."""
+    """Run the tests of devices, print their report and write how each ended; return whether they passed."""
     report = options.out / "gpu-tests.txt"
-    about = json.dumps(hardware_info(device) | versions())
     words = ["-m", "pytest", "-n", "0", "-vv", "tests/training/test_devices.py"]
     with report.open("w") as file:
-        file.write(f"{about}\n")
-        file.flush()
-        code = _run([sys.executable, *words], options.minutes, cwd=ROOT, stdout=file)
-    print(report.read_text())
+        code = _run([sys.executable, *words], options.minutes, cwd=ROOT, stdout=file.fileno())
+    text = report.read_text()
+    print(text)
+    body = {"command": "python bench/gpu.py tests", "machine": hardware_info(device) | versions()}
+    path = options.out / "gpu-tests.json"
+    path.write_text(json.dumps(body | {"tests": outcomes(text)}, indent=1) + "\n")
     return code == 0
 
 
-def _run(command: list[str], minutes: float, cwd: Path, stdout: IO[str] | None = None) -> int:
+def outcomes(report: str) -> dict[str, str]:
+    """passed, failed or skipped, by the name of the test, in the report of `pytest -vv`."""
+    found = re.findall(r"^\S+\.py::(\S+) (PASSED|FAILED|SKIPPED)", report, re.M)
+    return {name: outcome.lower() for name, outcome in found}
+
+
+def _run(command: list[str], minutes: float, cwd: Path, stdout: int | None = None) -> int:
     """Run the command in a folder, and stop it when the time is over; return its exit code."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "MNISTCTL_OFFLINE": "1"}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    environment = os.environ | {"PYTHONPATH": path, "MNISTCTL_OFFLINE": "1"}
     process = subprocess.Popen(command, cwd=cwd, stdout=stdout, env=environment)
     try:
         return int(process.wait(60 * minutes))

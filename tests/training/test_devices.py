@@ -21,6 +21,7 @@ from mnistctl.evaluation.predictions import load_classifiers, predict
 from mnistctl.inference.sampling import TrainedGenerator
 from mnistctl.nn.augmentation import Augmentation
 from mnistctl.nn.device import autocast_for, get_device, list_devices, set_arithmetic
+from mnistctl.nn.fusion import has_batch_norm
 from mnistctl.training.classifier import ClassifierTraining, iterate_batches, train_step
 from mnistctl.training.options import RunOptions
 from mnistctl.training.run import train
@@ -60,8 +61,14 @@ def without_dropout(net):
     return net
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @on_every_device(models.CLASSIFIERS)
-def test_loss_and_gradients_of_a_step_are_those_of_the_cpu(device, name):
+def test_loss_and_gradients_of_a_step_are_those_of_the_cpu(device, name, dtype):
+    """In float64, and in float32, which fails with TF32.
+
+    The rounding of float32 alone changes SimpNet's first gradients by up to 0.08 of their norm. torch's batch
+    norm adds 39,200 numbers one after another on a CPU, and thirteen layers amplify the error.
+    """
     set_arithmetic()
     recipe = models.load_classifier(name)
     recipe = replace(recipe, net=lambda: without_dropout(models.load_classifier(name).net()))
@@ -69,15 +76,17 @@ def test_loss_and_gradients_of_a_step_are_those_of_the_cpu(device, name):
     results = []
     for place in (CPU, get_device(device)):
         training = ClassifierTraining(recipe, 0, place)
-        training.net.train()
+        training.net.train().to(dtype)
         digits = Digits.of(datasets.load("sample", None, "train")[0], place)
         x, y = next(iterate_batches(training, digits, 1))
-        loss = train_step(training, x, y)
+        loss = train_step(training, x.to(dtype), y)
         gradients = torch.cat([param.grad.flatten() for param in training.params if param.grad is not None])
         results.append((loss.cpu(), gradients.cpu()))
     (loss, gradients), (own_loss, own_gradients) = results
-    torch.testing.assert_close(own_loss, loss, rtol=1e-4, atol=1e-5)
-    assert (own_gradients - gradients).norm() < 1e-3 * gradients.norm()
+    assert gradients.dtype == dtype
+    tolerance = 1e-9 if dtype == torch.float64 else 0.2 if has_batch_norm(recipe.net()) else 1e-3
+    torch.testing.assert_close(own_loss, loss, rtol=min(tolerance, 1e-4), atol=min(tolerance, 1e-5))
+    assert (own_gradients - gradients).norm() < tolerance * gradients.norm()
 
 
 @on_every_device((*models.CLASSIFIERS, *models.GENERATORS))
