@@ -63,6 +63,20 @@ def _of_published(published: Published) -> Averaging:
     return Averaging(name, conv, swa, last, statistics.welch(conv, swa), statistics.paired(last, swa))
 
 
+def answer(ours: Averaging) -> str:
+    """The answers of our trials, in words. They hold for significant gains and no significant difference."""
+    gain, difference = ours.from_last_epochs, ours.from_conv
+    assert gain is not None and gain.significant and gain.difference > 0
+    assert not difference.significant and difference.interval is not None
+    low, high = (f"{end:+.4f}" for end in difference.interval)
+    detectable = f"{difference.minimum_detectable_effect:.4f} points"
+    return f"""\
+Our {len(ours.swa)} pairs answer the second question: the average is better than the last epoch of its own
+run, by about {gain.difference:.3f} points. They leave the first question open: no difference from conv was
+found. A true difference of {detectable} would have been found with 80 % power. The interval is
+{low} to {high}."""
+
+
 def table_rows(found: Sequence[Averaging]) -> Iterator[Sequence[object]]:
     """A row for each source."""
     for each in found:

@@ -8,14 +8,16 @@ from pathlib import Path
 from mnistctl.training.record import RunRecord
 from mnistctl.trials.journal import TrialsJournal
 
-HEAD = "record | command | clock, s | processor, s | plain loop, s | processor type"
+HEAD = "record | command | clock, s | processor, s | plain loop, s | processor or GPU"
 TEXT = """\
 *Clock* is wall-clock time; most runs shared their two cores with other work, and some were paused for a time.
 *Processor* is the time of all threads of the run; records without that figure give clock time multiplied by
 the number of threads, which is an upper bound. *Plain loop* is an estimate for an ordinary PyTorch loop
 (`plain` in [speed](speed.md)): the processor time multiplied by that loop's slowdown on the same type of
 processor, in `records/speed.json` or `records/speed-xeon-2.json`. It was measured on training passes alone.
-Models that are not in these records have no estimate, nor has bf16 on a Xeon, whose speed depends on AMX."""
+Models that are not in these records have no estimate, nor has bf16 on a Xeon, whose speed depends on AMX.
+Nor have runs on a GPU, where the processor only starts the GPU's work. `trials-swa-40` and most of `simple`
+shared one GPU, so that each took longer. wsimple had it to itself."""
 # One record for each type of processor, and the precisions that hold for all processors of the type: records
 # do not say whether a Xeon has AMX, which makes bf16 several times as fast.
 _SPEEDS = {"speed": ("float32", "bf16"), "speed-xeon-2": ("float32",)}
@@ -35,7 +37,7 @@ class Cost:
         processor: time of all threads.
         measured: whether it was; else `processor` is clock time times threads, an upper bound.
         plain_loop: processor time of an ordinary PyTorch loop, estimated; None without a slowdown.
-        processor_type: name of the processor.
+        hardware: name of the GPU, or of the processor if it trained the net.
     """
 
     record: str
@@ -44,7 +46,7 @@ class Cost:
     processor: float
     measured: bool
     plain_loop: float | None
-    processor_type: str
+    hardware: str
 
 
 def find_costs(
@@ -70,34 +72,36 @@ def _read_slowdowns(records: Path) -> Slowdowns:
 
 
 def _plain_loop(
-    seconds: float, processor: str, model: str, precision: str, slowdowns: Slowdowns
+    seconds: float, hardware: str, model: str, precision: str, slowdowns: Slowdowns
 ) -> float | None:
-    slowdown = slowdowns.get((processor, _SAME_TRAINING.get(model, model), precision))
+    slowdown = slowdowns.get((hardware, _SAME_TRAINING.get(model, model), precision))
     return None if slowdown is None else seconds * slowdown
 
 
 def _cost_of_run(name: str, run: RunRecord, slowdowns: Slowdowns) -> Cost:
-    processor = run.machine.processor
+    hardware = run.machine.gpu or run.machine.processor
     seconds, measured = run.processor_seconds, run.processor_seconds is not None
     if seconds is None:
         seconds = run.seconds * run.threads
-    plain_loop = _plain_loop(seconds, processor, run.model, run.precision, slowdowns)
-    return Cost(name, run.command, run.seconds, seconds, measured, plain_loop, processor)
+    plain_loop = _plain_loop(seconds, hardware, run.model, run.precision, slowdowns)
+    return Cost(name, run.command, run.seconds, seconds, measured, plain_loop, hardware)
 
 
 def _cost_of_trials(name: str, entries: TrialsJournal, slowdowns: Slowdowns) -> Cost:
-    header = entries.header
+    header, machine = entries.header, entries.header.machine
+    hardware = machine.gpu or machine.processor
     results = [(trial.model, trial.result) for trial in entries.trials.values() if trial.result is not None]
     clock = processor = 0.0
     estimates = []
     for model, result in results:
-        own = header.machine.processor if result.machine is None else str(result.machine["processor"])
+        used = {} if result.machine is None else result.machine
+        own = str(used.get("gpu") or used.get("processor") or hardware)
         seconds = result.seconds if result.processor_seconds is None else result.processor_seconds
         clock, processor = clock + result.seconds, processor + seconds
         estimates.append(_plain_loop(seconds, own, model, header.settings.precision, slowdowns))
     measured = all(result.processor_seconds is not None for _, result in results)
     plain_loop = None if None in estimates else sum(filter(None, estimates))
-    return Cost(name, header.command, clock, processor, measured, plain_loop, header.machine.processor)
+    return Cost(name, header.command, clock, processor, measured, plain_loop, hardware)
 
 
 def table_rows(costs: Sequence[Cost]) -> Iterator[Sequence[object]]:
@@ -106,7 +110,7 @@ def table_rows(costs: Sequence[Cost]) -> Iterator[Sequence[object]]:
         bound = "" if cost.measured else "at most "
         plain_loop = "" if cost.plain_loop is None else f"{cost.plain_loop:,.0f}"
         times = f"{cost.clock:,.0f}", f"{bound}{cost.processor:,.0f}", plain_loop
-        yield (f"`{cost.record}`", f"`{cost.command}`", *times, cost.processor_type)
+        yield (f"`{cost.record}`", f"`{cost.command}`", *times, cost.hardware)
 
 
 def total(costs: Sequence[Cost]) -> str:

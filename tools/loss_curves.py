@@ -103,9 +103,9 @@ def draw_curves(curves: Sequence[Curve], path: Path) -> None:
                         va="center",
                     )
             count = len({curve.record for curve in runs})
-            seeds = f", {count} seeds" if count > 1 else ""
+            number = f", {count} runs" if count > 1 else ""
             longest = max(len(curve.losses) for curve in runs)
-            panel.set_title(f"{model}, {longest} epochs{seeds}", color=COLOURS[model], weight="bold")
+            panel.set_title(f"{model}, {longest} epochs{number}", color=COLOURS[model], weight="bold")
             panel.set_xlim(0, longest + 1)
             panel.xaxis.get_major_locator().set_params(integer=True)
             if model in models.CLASSIFIERS:

@@ -5,8 +5,9 @@ python tools/results.py [RECORDS [DOCS]]
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,6 @@ class Result:
     precision: str
     dataset: str
     record: str
-    trial: bool
 
     @property
     def full(self) -> bool:
@@ -83,6 +83,7 @@ def make_page(records: Path) -> str:
         "\n".join(_conclusions(results, records)),
         "## Does averaging help?",
         averaging.TEXT,
+        averaging.answer(averaged[0]),
         _table(averaging.HEAD, averaging.table_rows(averaged)),
         "\n".join(averaging.conclusions(averaged)),
         "## Shorter runs and bfloat16",
@@ -118,9 +119,10 @@ another precision or another data set. The published mean of the full recipe is 
 
 _LOSSES = """\
 Mean training loss of each epoch, label smoothing included; for a generator, the median over the batches.
-lstm was run with eight seeds, simple and gan with two. All classifiers share one scale. Runs of a single
-epoch have no panel. The table has the epochs whose losses ktorch's documentation prints, and the run of
-seed 0; [generators](generators.md#losses) has those of gan and cgan."""
+Full runs of one model have different seeds. The short lines of simple and wsimple are runs of fewer epochs in
+bfloat16. All classifiers share one scale. Runs of a single epoch have no line. The table has the epochs whose
+losses ktorch's documentation prints, and the full run of seed 0; [generators](generators.md#losses) has those
+of gan and cgan."""
 
 _TIMES = """\
 Whole runs, each alone on the machine, next to the times that ktorch's documentation gives for a 12-core i7.
@@ -197,7 +199,6 @@ def _results_of_runs(runs: dict[str, RunRecord]) -> Iterator[Result]:
                 run.precision,
                 run.dataset.name,
                 name,
-                trial=False,
             )
 
 
@@ -216,16 +217,16 @@ def _results_of_trials(trials: dict[str, TrialsJournal]) -> Iterator[Result]:
                     settings.precision,
                     settings.dataset.name,
                     name,
-                    trial=True,
                 )
 
 
 def choose_results(results: Sequence[Result], model: str) -> dict[int, Result]:
-    """One result of the full recipe for each seed; a trial goes before a run of the same seed."""
+    """One result of the full recipe for each seed, of the record with the most seeds."""
+    full = [result for result in results if result.model == model and result.full]
+    seeds = Counter(result.record for result in full)
     chosen: dict[int, Result] = {}
-    for result in sorted(results, key=lambda result: (result.seed, not result.trial, result.record)):
-        if result.model == model and result.full:
-            chosen.setdefault(result.seed, result)
+    for result in sorted(full, key=lambda result: (result.seed, -seeds[result.record], result.record)):
+        chosen.setdefault(result.seed, result)
     return chosen
 
 
@@ -241,7 +242,17 @@ def compare_with_published(model: str, accuracies: Sequence[float]) -> statistic
         return None
     if len(published) == 1:
         return statistics.one_sample(published[0], accuracies)
+    if len(accuracies) == 1:
+        return _reverse(statistics.one_sample(accuracies[0], published))
     return statistics.welch(published, accuracies)
+
+
+def _reverse(difference: statistics.Difference) -> statistics.Difference:
+    """The first sample minus the second one."""
+    low, high = difference.interval or (None, None)
+    interval = None if low is None or high is None else (-high, -low)
+    t = None if difference.t is None else -difference.t
+    return replace(difference, difference=-difference.difference, interval=interval, t=t)
 
 
 def _full_rows(results: Sequence[Result]) -> Iterator[Sequence[object]]:
@@ -284,7 +295,7 @@ def _conclusions(results: Sequence[Result], records: Path) -> Iterator[str]:
         accuracies = [result.accuracy for result in choose_results(results, model).values()]
         if not published_accuracies(model):
             yield f"- {model} is a recipe of this package: there are no published accuracies to compare with."
-        elif len(accuracies) > 1 and (difference := compare_with_published(model, accuracies)):
+        elif accuracies and (difference := compare_with_published(model, accuracies)):
             yield f"- {conclusion(difference, f'the published {model}', model, difference.p)}."
     for path in sorted(records.glob("paths*.json")):
         paths = _read_json(path)

@@ -1,7 +1,7 @@
 """Two convolutions and two linear layers with dropout, trained with LAMB: 431,080 parameters.
 
-After 50 epochs: 99.588 % of MNIST's test images, mean of 8 seeds (SD 0.023).
-Record: records/trials-swa-8.jsonl
+After 50 epochs: 99.590 % of MNIST's test images, mean of 40 seeds (SD 0.030).
+Record: records/trials-swa-40.jsonl
 """
 
 from functools import partial

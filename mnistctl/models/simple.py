@@ -1,7 +1,7 @@
 """SimpNet, thirteen convolutions with batch norm, trained with AdamW: 1,022,656 parameters.
 
-After 10 epochs instead of 50, in bf16: 99.600 % of MNIST's test images, mean of 2 seeds (SD 0.028).
-Records: records/simple-10.json, records/simple-10-1.json
+After 50 epochs: 99.650 % of MNIST's test images, one seed.
+Record: records/simple.json
 """
 
 from functools import partial

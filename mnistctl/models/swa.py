@@ -1,7 +1,7 @@
 """The net of conv with stochastic weight averaging over its last epochs: 431,080 parameters.
 
-After 50 epochs: 99.586 % of MNIST's test images, mean of 8 seeds (SD 0.030).
-Record: records/trials-swa-8.jsonl
+After 50 epochs: 99.593 % of MNIST's test images, mean of 40 seeds (SD 0.029).
+Record: records/trials-swa-40.jsonl
 """
 
 from dataclasses import replace

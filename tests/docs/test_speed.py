@@ -211,3 +211,33 @@ def test_times_of_the_frechet_distance_are_the_recorded_ones():
     assert f"computes {2 * (FRECHET_RESAMPLES + 1)} of these" in TEXT
     rounds = len(seconds["busy"]["ours"])
     assert f"(medians of {rounds} rounds; `python bench/frechet.py`, `records/frechet.json`)" in TEXT
+
+
+def test_times_on_a_gpu_are_the_recorded_ones():
+    rows = record("gpu-epochs")["recipes"]
+    for name, row in rows.items():
+        seconds = (f"{row['seconds_of_an_epoch'][loop]:.2f}" for loop in ("ours", "plain", "tf32", "bf16"))
+        ratios = (row[name] for name in ("plain_over_ours", "ours_over_tf32", "ours_over_bf16"))
+        brackets = (f"{each['median']:.2f} ({each['low']:.2f} to {each['high']:.2f})" for each in ratios)
+        assert f"| {name} | {' | '.join((*seconds, *brackets))} |" in LINES
+
+    def where(ratio, end, beyond):
+        return {name for name, row in rows.items() if beyond * row[ratio][end] > beyond}
+
+    assert where("plain_over_ours", "low", 1) == {"logit", "lstm", "gan", "cgan"}
+    assert where("plain_over_ours", "high", -1) == set()
+    assert where("ours_over_bf16", "high", -1) == {"logit", "linear", "lstm"}
+    assert where("ours_over_bf16", "low", 1) == set()
+    assert where("ours_over_tf32", "low", 1) == {"simple", "gan"}
+    logit, linear, conv, lstm = (
+        f"{record('speed-xeon-2')['one_epoch'][name]['training_seconds']:.2f}"
+        for name in ("logit", "linear", "conv", "lstm")
+    )
+    times = f"take {logit} s for logit, {linear} for linear, {conv} for conv and {lstm} for lstm"
+    assert times in TEXT and float(logit) < rows["logit"]["seconds_of_an_epoch"]["ours"]
+
+
+def test_times_of_whole_runs_on_a_gpu_are_the_recorded_ones():
+    run, trials = record("wsimple"), record("trials-swa-40")
+    assert f"took {run['seconds']:.0f} s, alone on the GPU, and {run['processor_seconds']:.0f} s of" in TEXT
+    assert f"took {trials['session_seconds']:.0f} s for its {trials['count']} pairs" in TEXT

@@ -33,7 +33,7 @@ def test_recorded_command_is_the_one_that_the_results_page_shows():
 
 
 def test_statistics_of_the_page_are_what_the_command_prints(capsys):
-    print_conclusions(summarize_trials(read(ROOT / "records/trials-swa-8.jsonl"), "ktorch"))
+    print_conclusions(summarize_trials(read(ROOT / "records/trials-swa-40.jsonl"), "ktorch"))
     printed = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     end = next(index for index, line in enumerate(printed) if "wrong predictions" in line)
     assert "```text\n" + "\n".join(printed[:end]) + "\n```" in PAGE

@@ -4,7 +4,6 @@ import importlib
 import json
 import math
 import re
-import statistics
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 
 from mnistctl import models
 from mnistctl.errors import UsageError
+from mnistctl.evaluation import statistics
 
 RECORDS = Path(__file__).parents[2] / "records"
 
@@ -150,38 +150,20 @@ def test_unknown_model_is_a_usage_error():
         models.load("resnet")
 
 
-def recorded_accuracies(name):
-    """The accuracies in the records that the page of `name` lists."""
-    arms = {"conv": "regular", "swa": "averaging"}  # as these trials called them
-    accuracies = []
-    for path in re.findall(r"records/([\w.-]+)", page(name)):
-        if path.endswith(".json"):
-            accuracies.append(json.loads((RECORDS / path).read_text())["accuracy"])
-            continue
-        for line in (RECORDS / path).read_text().splitlines():
-            trial = json.loads(line)
-            results = trial.get("results") or trial.get("result", {}).get("accuracies", {})
-            accuracies += [results[arm] for arm in (arms.get(name, name), name) if arm in results][:1]
-    return accuracies
+@pytest.fixture(scope="module")
+def recorded():
+    return results.read_results(RECORDS)
 
 
 @pytest.mark.parametrize("name", models.CLASSIFIERS)
-def test_page_states_the_recorded_accuracy(name):
-    accuracies = recorded_accuracies(name)
-    assert f"{statistics.mean(accuracies):.3f} % of MNIST's test images" in page(name)
-    if len(accuracies) == 1:
-        assert "one seed" in page(name)
-        return
-    deviation = statistics.stdev(accuracies)
-    assert f"mean of {len(accuracies)} seeds (SD {deviation:.3f})" in page(name)
-
-
-def test_page_lists_every_record_of_the_full_recipe():
-    reached = results.read_results(RECORDS)
-    for name in models.CLASSIFIERS:
-        of_full_runs = {result.record for result in results.choose_results(reached, name).values()}
-        listed = {Path(path).stem for path in re.findall(r"records/([\w.-]+)", page(name))}
-        assert of_full_runs in (listed, set())
+def test_page_states_the_recorded_accuracy_and_lists_its_records(name, recorded):
+    runs = results.choose_results(recorded, name).values()
+    summary = statistics.summarize([run.accuracy for run in runs])
+    assert f"{summary.mean:.3f} % of MNIST's test images" in page(name)
+    number = "one seed" if summary.n == 1 else f"mean of {summary.n} seeds (SD {summary.sd:.3f})"
+    assert number in page(name)
+    listed = {Path(path).stem for path in re.findall(r"records/([\w.-]+)", page(name))}
+    assert {run.record for run in runs} == listed
 
 
 @pytest.mark.parametrize("name", models.GENERATORS)
