@@ -36,8 +36,8 @@ def train_command(model: "Model", options: "RunOptions") -> str:
 
 
 def start_command(model: "Model", options: "RunOptions") -> str:
-    """The command that starts a run of this name, in these folders."""
-    words = [*option_words(options, only=location_fields(options)), *setting_words(model)]
+    """The command that starts the run, with all of its options."""
+    words = [*option_words(options), *setting_words(model)]
     return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
 
 
@@ -59,7 +59,8 @@ def train_more_command(model: "Model", options: "RunOptions") -> str:
 
 def resume_command(model: "Model", options: "RunOptions") -> str:
     """The command that resumes the run; its other options are in its checkpoint."""
-    return f"{start_command(model, options)} --resume"
+    words = [*option_words(options, only=location_fields(options)), *setting_words(model), "--resume"]
+    return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
 
 
 def resume_unfinished_command(error: UnfinishedRunError) -> str:

@@ -317,9 +317,8 @@ def _trials_command(trials: "TrialsOptions") -> str:
 
 
 def _start_command(trials: "TrialsOptions") -> str:
-    """The command that starts trials of this name, in these folders."""
-    location = option_words(trials.options, only=location_fields(trials.options))
-    return " ".join(["mnistctl trials", *_model_words(trials), "-n N", *location])
+    """The command that starts the trials, with all options of training."""
+    return " ".join(["mnistctl trials", *_model_words(trials), "-n N", *option_words(trials.options)])
 
 
 def _resume_command(trials: "TrialsOptions", given: Mapping[str, object]) -> str:

@@ -93,6 +93,17 @@ def test_command_that_is_advised_names_a_folder_that_the_environment_does_not(co
     assert "--out-dir" not in mnistctl(*words).stderr
 
 
+@pytest.mark.parametrize("command", [("train", "logit"), ("trials", "logit")])
+def test_advised_command_that_starts_a_run_has_the_options_of_this_one(command, mnistctl):
+    words = (*command, "--dataset", "sample", "--epochs", "2", "--name", "mine", "--resume")
+    ran = mnistctl(*words)
+    assert ran.returncode == 5
+    advised = ran.stderr.split("`")[1]
+    assert " --epochs 2" in advised
+    assert " --dataset sample" in advised
+    assert " --name mine" in advised
+
+
 def test_folder_of_an_unknown_user_in_the_environment_does_not_matter_if_another_is_typed(mnistctl):
     ran = mnistctl("show", "--data-dir", "there", MNISTCTL_DATA_DIR="~nobody-here/x")
     assert (ran.returncode, ran.stderr.count("\n")) == (3, 1)

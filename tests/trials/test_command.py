@@ -83,7 +83,8 @@ def test_errors_have_the_commands_that_help(stub_command, own, tmp_path):
     again = f"mnistctl trials logit -n 4 --out-dir {tmp_path}/out --data-dir {own} --name t --resume"
     ran = stub_command("-n", "4", "--resume")
     assert ran.returncode == 5
-    start = again.replace("-n 4", "-n N").removesuffix(" --resume")
+    folders = f"--out-dir {tmp_path}/out --data-dir {own}"
+    start = f"mnistctl trials logit -n N {folders} --dataset own --name t"
     assert ran.stderr.endswith(f"no trials to resume; `{start}` starts one\n")
     (own / "raise-1").touch()
     ran = stub_command("-n", "4")
