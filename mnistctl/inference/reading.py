@@ -51,6 +51,9 @@ def find_digits(ink: Grey, margin: int = 0, expect: int | None = None) -> tuple[
     odds = float(detector.digit_odds(single.image[None])[0])
     found_rows = [] if _is_surely_one(foreground.mask, mask, odds, expect) else rows.find_rows(ink)
     chosen = numbers.choose(found_rows, None if expect == 1 else expect)
+    if expect is not None and sum(len(pieces) for _, pieces in chosen) < 2:
+        chosen = numbers.choose(found_rows)  # one digit is read; the others are counted
+        expect = 1
     odds_of_each = [piece.odds for _, pieces in chosen for piece in pieces]
     if expect == 1 or len(odds_of_each) < 2:
         return (single,), max(0, len(odds_of_each) - 1)

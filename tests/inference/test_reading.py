@@ -41,6 +41,12 @@ def test_one_of_several_is_read_on_request_and_the_others_are_counted():
     assert (len(found), unread) == (1, 3)
 
 
+@pytest.mark.parametrize("expect", [2, 3])
+def test_the_others_are_counted_if_separate_digits_cannot_be_cut_into_as_few_as_expected(expect):
+    found, unread = find(picture("2026", gap=12), expect)
+    assert (len(found), unread) == (1, 3)
+
+
 @pytest.mark.parametrize("n", range(40))
 def test_single_digit_is_read_as_one(n):
     found, unread = find(enlarged(n))
