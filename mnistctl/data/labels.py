@@ -49,6 +49,9 @@ def read_labels(table: Path) -> dict[str, int]:
     for number, row in enumerate(rows, 1):
         if not row or (named and number == 1):
             continue
+        if len(row) == len(titles) and re.fullmatch("[0-9]{2,}", row[label].strip()):
+            message = f"line {number}: only pictures of one digit can have a label; leave the line out"
+            raise UsageError(message, field="labels", value=table)
         if len(row) != len(titles) or not re.fullmatch("[0-9]", row[label].strip()):
             hint = "" if named else "; a first line with the names of the columns has file and label"
             message = f"line {number}: give a file and its digit{hint if number == 1 else ''}"

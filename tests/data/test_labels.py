@@ -46,6 +46,7 @@ def test_lines_of_a_table_end_as_in_any_system(ending, tmp_path):
     [
         pytest.param("x" * 200_000, "not a table in CSV", id="long"),
         ("a.png,ten\n", "line 1: give a file and its digit"),
+        ("file,label\na.png,306\n", "line 2: only pictures of one digit can have a label"),
         ("file,label\na.png,3\na.png,4\n", "line 3: a.png has two digits"),
         ("other.png,3\n", "has none of the images"),
         (None, "cannot be read"),
