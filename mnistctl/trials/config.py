@@ -88,10 +88,7 @@ def resolve(
         _require_complete(config, mismatched)
         return config
     if mismatched and not allow_mixed:
-        changes = "; ".join(
-            f"{name} {_shorten(saved)}, now {_shorten(now)}" for name, (saved, now) in mismatched.items()
-        )
-        message = f"{path}: its trials have other settings ({changes})"
+        message = f"{path}: its trials have other settings ({_describe(mismatched)})"
         raise CheckpointError(message, remedies=("allow_mixed", "overwrite"))
     if remaining and existing.header.version != VERSION:
         message = f"{path}: trials of an earlier version cannot be resumed"
@@ -268,7 +265,16 @@ def _require_complete(config: TrialsConfig, mismatched: dict[str, tuple[Any, Any
         ways = ("resume", "overwrite") if (options.count or 0) > existing.count else ("overwrite", "name")
         message = f"{path} has {ended} trials ({what})"
         raise UsageError(message, field="count", value=options.count, remedies=ways)
+    if header.models == options.names and mismatched:
+        what += f"; {_describe(mismatched)}"
     raise UsageError(f"{path}: has other trials ({what})", remedies=("overwrite", "name", "out_dir"))
+
+
+def _describe(mismatched: dict[str, tuple[Any, Any]]) -> str:
+    """The settings that differ: `batch_size 100, now 200`."""
+    return "; ".join(
+        f"{name} {_shorten(saved)}, now {_shorten(now)}" for name, (saved, now) in mismatched.items()
+    )
 
 
 def _shorten(value: Any) -> str:

@@ -115,7 +115,7 @@ def test_existing_trials_are_refused_with_the_remedies(stub_trials):
     with pytest.raises(UsageError, match="has 4 trials") as error:
         stub_trials.run(3)
     assert error.value.remedies == ("overwrite", "name")  # resume would refuse a smaller number
-    with pytest.raises(UsageError, match="has other trials"):
+    with pytest.raises(UsageError, match=r"has other trials .*epochs 1, now 2"):
         stub_trials.run(changes={"epochs": 2})
     assert stub_trials.results() == stub_trials.expected(4)
 
