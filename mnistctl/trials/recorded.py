@@ -107,7 +107,8 @@ def find_recorded(reference: str, out_dir: Path) -> Path:
     """The file of the recorded trials that the user means.
 
     Args:
-        reference: the path of a journal or of a summary, or the name of trials in `out_dir`/trials.
+        reference: the path of a journal or of a summary, or the name of trials in `out_dir`/trials, with
+            this folder before it or without.
         out_dir: folder for results.
 
     Raises:
@@ -117,6 +118,8 @@ def find_recorded(reference: str, out_dir: Path) -> Path:
     if path.suffix.removeprefix(".") in _ENDINGS and path.exists():
         return path
     folder = out_dir / TRIALS_FOLDER
+    if path.parent == Path(TRIALS_FOLDER):  # as `show --runs` lists it
+        reference = path.name
     if path.name == reference:
         for ending in _ENDINGS:
             if files.with_ending(folder / reference, ending).exists():

@@ -107,6 +107,7 @@ def test_records_are_found_by_name_or_path_and_named_apart(tmp_path):
     shutil.copy(LINEAR.with_suffix(".json"), folder / "only.json")
     assert find_recorded("mine", tmp_path / "out") == folder / "mine.jsonl"
     assert find_recorded("only", tmp_path / "out") == folder / "only.json"
+    assert find_recorded("trials/mine", tmp_path / "out") == folder / "mine.jsonl"  # as in `show --runs`
     assert find_recorded(str(LOGIT), tmp_path) == LOGIT
     with pytest.raises(
         CheckpointError, match=r"no recorded trials 'mime' .*\(available: mine\); did you mean"
