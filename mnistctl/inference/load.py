@@ -100,7 +100,8 @@ def _find_by_recipe(file: Path, out_dir: Path) -> Path:
             raise UnfinishedRunError(out_dir / unfinished[0], str(file))
         message = f"no trained model {name!r} in {out_dir}"
         raise CheckpointError(message, remedies=["train"], options={"out_dir": out_dir})
-    message = f"{out_dir} has several runs of {file}: {', '.join(matching)}; give the name of one of them"
+    runs = ", ".join(matching)
+    message = f"{out_dir} has several runs of {file}: {runs}; give the name of one in place of the file"
     raise CheckpointError(message, remedies=["recipe"])
 
 

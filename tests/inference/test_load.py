@@ -98,6 +98,15 @@ def test_unfinished_run_is_named_with_the_command_that_finishes_it(command, name
     )
 
 
+def test_recipe_file_of_several_runs_is_refused_with_what_to_name_where(out, mnistctl):
+    Path("mine.py").write_text(classifier())
+    for name in ("mine-own", "mine-sample"):
+        (out / f"{name}.safetensors").touch()
+    ran = mnistctl("eval", "mine.py")
+    ways = "give the name of one in place of the file; name that file with --recipe"
+    assert ran.stderr == f"mnistctl: out has several runs of mine.py: mine-own, mine-sample; {ways}\n"
+
+
 def test_recipe_file_of_an_unfinished_run_is_named_with_the_command_that_finishes_it(mnistctl, tmp_path):
     (tmp_path / "my net.py").write_text(classifier())
     assert mnistctl("train", "my net.py", "--dataset", "sample", "--lr", "1e30").returncode == 4
