@@ -129,8 +129,9 @@ class _Check:
                 continue
             for number in numbers:
                 if isinstance(number, int | float) and number not in setting.range:
-                    field = "peak_lr" if key == "lr" else key.partition(".")[0]
-                    raise self._fail(f"{key} is {value}; give {setting.values}", field=field)
+                    name = "peak_lr" if key == "lr" else key
+                    field = name.partition(".")[0]
+                    raise self._fail(f"{name} is {value}; give {setting.values}", field=field)
 
     def _check_schedule(self) -> None:
         schedule = self.recipe.lr_schedule
