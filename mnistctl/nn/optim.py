@@ -60,6 +60,8 @@ def make_optimizer(create: Callable[[Iterable[Tensor]], Optimizer], params: Iter
     for group in optimizer.param_groups:
         # SGD without momentum is one kernel anyway. Fused kernels do not take complex numbers.
         fusible = group.get("momentum") != 0 and all(map(torch.is_floating_point, group["params"]))
+        # Adagrad has its state by now, with the number of steps on the CPU: no kernel of a GPU takes that.
+        fusible = fusible and (not optimizer.state or all(p.device.type == "cpu" for p in group["params"]))
         if "fused" in group and fusible:
             group["fused"] = True
     return optimizer

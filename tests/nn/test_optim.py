@@ -5,7 +5,7 @@ import functools
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD, AdamW
+from torch.optim import SGD, Adagrad, AdamW
 
 from mnistctl.nn.lamb import LAMB
 from mnistctl.nn.optim import make_optimizer, optimizer_step
@@ -54,3 +54,10 @@ def test_steps_are_fused_except_for_complex_numbers(params):
     complex_one = nn.Parameter(torch.ones(2, dtype=torch.cfloat))
     assert make_optimizer(AdamW, params).param_groups[0]["fused"]
     assert not make_optimizer(AdamW, [*params, complex_one]).param_groups[0]["fused"]
+
+
+def test_adagrad_is_fused_on_the_cpu_only(params):
+    elsewhere = [nn.Parameter(torch.ones(2, device="meta"))]
+    assert make_optimizer(Adagrad, params).param_groups[0]["fused"]
+    assert not make_optimizer(Adagrad, elsewhere).param_groups[0]["fused"]
+    assert make_optimizer(AdamW, elsewhere).param_groups[0]["fused"]
