@@ -38,7 +38,8 @@ def without_dynamo() -> Iterator[None]:
     if "torch._dynamo" in sys.modules:
         yield
         return
-    functions = [_unwrapped(method) for method in _DYNAMO_METHODS]
+    methods = [_unwrapped(method) for method in _DYNAMO_METHODS]
+    functions = [each for each in methods if "__dynamo_disable" not in vars(each)]  # none in an inner block
     for function in functions:
         vars(function)["__dynamo_disable"] = function
     try:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mnistctl.errors import CheckpointError, UsageError
-from mnistctl.nn.optim import has_known_step, optimizer_step, without_dynamo
+from mnistctl.nn.optim import has_known_step, make_optimizer, optimizer_step, without_dynamo
 
 _State = dict[int, dict[str, Any]]  # of an optimizer: by parameter, what it keeps under each name
 _UNUSED = "unused"  # name of an empty tensor: the optimizer keeps nothing of this parameter
@@ -135,7 +135,7 @@ def _state_after_a_step(
     copies = [nn.Parameter(param.detach().clone(), param.requires_grad) for param in params]
     for param in (copy for copy in copies if copy.requires_grad):
         param.grad = torch.zeros_like(param)
-    probe = create(copies)
+    probe = make_optimizer(create, copies)
     optimizer_step(probe)
     state: _State = probe.state_dict()["state"]
     return state

@@ -1,9 +1,11 @@
 """What is saved of an optimizer, and put back into another one."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
-from torch.optim import Optimizer
+from torch.optim import Adam, Optimizer
 
 from mnistctl.errors import UsageError
 from mnistctl.nn.lamb import LAMB
@@ -47,6 +49,17 @@ def test_numbers_in_the_groups_of_an_own_optimizer_are_restored(params):
     assert old.param_groups[0]["steps"] == 0
     with pytest.raises(KeyError, match=r"group\.1\.steps"):
         restore_optimizer_state(old, Slowing, params, {"group.1.steps": torch.tensor(1)}, stepped=True)
+
+
+def test_optimizer_whose_step_must_be_fused_is_restored(params):
+    create = partial(Adam, capturable=True)  # on a CPU only a fused step takes it
+    first, second = (make_optimizer(create, params) for _ in range(2))
+    optimizer_step(first)
+    state = {name: tensor.clone() for name, tensor in optimizer_state(first).items()}
+    restore_optimizer_state(second, create, params, state, stepped=True)
+    restored = optimizer_state(second)
+    assert restored.keys() == state.keys()
+    assert all(restored[name].equal(state[name]) for name in state)
 
 
 def test_groups_are_saved_only_where_steps_may_change_them(params):
