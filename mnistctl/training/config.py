@@ -25,7 +25,7 @@ from mnistctl.training.checkpoints import RunCheckpoint
 from mnistctl.training.environment import MachineInfo, machine_info
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Change, DatasetFiles, RunSettings
-from mnistctl.training.resume import Existing, check_environment, resumed_model
+from mnistctl.training.resume import Existing, check_environment, check_initial_weights, resumed_model
 from mnistctl.training.tasks import TrainingContext
 
 _MIN_SHARED_WORK = 7_000_000  # multiply-adds of a forward pass; between those of logit and linear
@@ -81,6 +81,7 @@ def resolve(
         header = checkpoint.header
         model = resumed_model(model, header.settings, existing.run_path, allow_inexact=allow_inexact)
         options.check_matches(existing.run_path, header.settings)
+        check_initial_weights(options.init, header.settings, existing.run_path, saved=header.options.init)
         options, command = options.with_saved(header.options, header.settings), header.command
     options = replace(options, data_dir=options.get("data_dir"))  # the default may change
 

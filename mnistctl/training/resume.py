@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from mnistctl.artifacts import checkpoint as checkpoints
 from mnistctl.artifacts import files
 from mnistctl.artifacts.outputs import owner_of
 from mnistctl.artifacts.rounding import format_percent
@@ -187,6 +188,28 @@ def resumed_model(
     return same
 
 
+def check_initial_weights(
+    init: Path | None, settings: RunSettings, run_path: Path, *, saved: Path | None = None
+) -> None:
+    """Check that the weights to start from, if they are given, are those of the earlier run at `run_path`.
+
+    Args:
+        init: the checkpoint with these weights; None if none is given.
+        settings: the settings of the earlier run.
+        run_path: path of its files without their endings.
+        saved: the checkpoint that it was started with, if it is known. It may have been deleted since.
+
+    Raises:
+        CheckpointError: they are others, or their checkpoint is missing or damaged.
+    """
+    if init is None or init == saved:
+        return
+    _, weights = checkpoints.load(init, checkpoints.NET)
+    if checkpoints.digest(weights) != settings.initial_weights:
+        message = f"the run {run_path} started from other weights"
+        raise CheckpointError(message, field="init", value=init, remedies=("overwrite", "name"))
+
+
 def unfinished_error(checkpoint: RunCheckpoint, run_path: Path) -> UsageError:
     """The error for a run whose name belongs to an unfinished one."""
     progress, settings = checkpoint.header.progress, checkpoint.header.settings
@@ -208,6 +231,7 @@ def resume_finished(
         raise CheckpointError(f"{run_path}: nothing to resume{hint}", remedies=("start",))
     resumed_model(model, record, run_path, allow_inexact=allow_inexact)
     options.check_matches(run_path, record)
+    check_initial_weights(options.init, record, run_path)
     return Finished(record, already=True)
 
 

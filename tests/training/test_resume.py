@@ -233,6 +233,22 @@ def test_option_that_differs_is_refused_with_both_values(field, value, own, tmp_
     assert refused.value.exit_code == 5
 
 
+def test_other_initial_weights_are_refused_also_of_a_finished_run(own, tmp_path):
+    for seed in (0, 1):
+        finish(make_options(own, tmp_path, epochs=1, seed=seed, name=f"seed{seed}"))
+    first, other = (tmp_path / f"out/seed{seed}.safetensors" for seed in (0, 1))
+    train_for(1, make_options(own, tmp_path, name="n", init=first))
+    with pytest.raises(CheckpointError, match="out/n started from other weights") as refused:
+        finish(make_options(own, tmp_path, name="n", init=other), resume=True)
+    assert (refused.value.field, refused.value.value, refused.value.exit_code) == ("init", other, 5)
+    kept = first.rename(tmp_path / "moved.safetensors")
+    finish(make_options(own, tmp_path, name="n", init=first), resume=True)  # the run itself needs it no more
+    with pytest.raises(CheckpointError, match="out/n started from other weights"):
+        finish(make_options(own, tmp_path, name="n", init=other), resume=True)
+    (event,) = finish(make_options(own, tmp_path, name="n", init=kept), resume=True)
+    assert event.already
+
+
 def test_other_thread_count_is_refused_unless_allowed_and_then_recorded(own, tmp_path, monkeypatch):
     train_for(1, make_options(own, tmp_path, threads=1))
     monkeypatch.setattr(config, "set_threads", lambda count: 2)
