@@ -1,5 +1,6 @@
 """Trials that are ready to run: options that are checked, completed, and compared with the journal."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -233,7 +234,8 @@ def _resume_note(
 ) -> ResumeNote | None:
     """A note if the number of trials or the settings differ from those of the last session."""
     last = existing.resumed[-1].mismatched_settings if existing.resumed else {}
-    if mismatched == last and options.count == existing.count:
+    unchanged = json.dumps(mismatched) == json.dumps(last)  # as JSON, which has no tuples
+    if unchanged and options.count == existing.count:
         return None
     assert options.count is not None
     return ResumeNote(after=len(existing.trials), count=options.count, mismatched_settings=mismatched)

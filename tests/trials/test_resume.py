@@ -69,10 +69,11 @@ def test_every_change_of_settings_is_noted_once(stub_trials):
     stub_trials.stop_after(1)
     other = {"changes": {"epochs": 2}, "resume": True, "allow_mixed": True}
     stub_trials.stop_after(1, **other)
+    stub_trials.stop_after(1, **other)  # nothing has changed since
     stub_trials.run(resume=True)  # with the original settings
     stub_trials.run(**other)  # nothing is left to do
     notes = stub_trials.journal().resumed
-    assert [(note.after, bool(note.mismatched_settings)) for note in notes] == [(1, True), (2, False)]
+    assert [(note.after, bool(note.mismatched_settings)) for note in notes] == [(1, True), (3, False)]
 
 
 def test_other_data_and_versions_are_refused(stub_trials, own, monkeypatch):
