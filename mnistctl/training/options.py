@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from mnistctl import models
 from mnistctl.errors import CheckpointError, UsageError
@@ -73,6 +73,15 @@ class RunOptions(Schema):
     name: str | None = None
     init: Path | None = None
     holdout: int | None = None
+
+    @overload
+    def get(self, field: Literal["seed"]) -> int: ...
+
+    @overload
+    def get(self, field: Literal["data_dir"]) -> Path: ...
+
+    @overload
+    def get(self, field: Literal["dataset", "device", "precision"]) -> str: ...
 
     def get(self, field: str) -> Any:
         """The value of `field`, or its default where the option is None."""

@@ -76,7 +76,7 @@ class TrialsOptions:
     @property
     def first_seed(self) -> int:
         """The first seed."""
-        return int(self.options.get("seed"))
+        return self.options.get("seed")
 
     def keys(self) -> list[TrialKey]:
         """Model and seed of all trials, in the order in which they start."""
