@@ -5,7 +5,7 @@ from dataclasses import replace
 from mnistctl.models import load
 from mnistctl.models.summary import summarize_recipe
 from mnistctl.training.checkpoints import CheckpointHeader, RunProgress
-from mnistctl.training.environment import MachineInfo
+from mnistctl.training.machine import MachineInfo
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import DatasetFiles, RunSettings
 

@@ -129,7 +129,7 @@ HardwareInfo = dict[str, str | int | tuple[str, ...] | None]
 
 
 def hardware_info(device: torch.device | None = None) -> HardwareInfo:
-    """What run times and the last bits of results depend on, as `training.environment.MachineInfo` has it.
+    """What run times and the last bits of results depend on, as `training.machine.MachineInfo` has it.
 
     Args:
         device: the device in use; the product name of a CUDA device is added.

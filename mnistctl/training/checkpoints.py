@@ -12,8 +12,8 @@ from mnistctl.artifacts import checkpoint, files
 from mnistctl.artifacts.bounds import Seconds
 from mnistctl.errors import CheckpointError, OutputError
 from mnistctl.schema import Schema
-from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import Epoch, GanEpoch
+from mnistctl.training.machine import MachineInfo
 from mnistctl.training.options import RunOptions, saved_options
 from mnistctl.training.record import Resumption, RunSettings
 

@@ -22,7 +22,8 @@ from mnistctl.nn.device import autocast_for, get_device, set_arithmetic, set_thr
 from mnistctl.nn.perceptron import find_perceptron
 from mnistctl.nn.seeding import separate_draws
 from mnistctl.training.checkpoints import RunCheckpoint
-from mnistctl.training.environment import MachineInfo, machine_info
+from mnistctl.training.environment import machine_info
+from mnistctl.training.machine import MachineInfo
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Change, DatasetFiles, RunSettings
 from mnistctl.training.resume import Existing, check_environment, check_initial_weights, resumed_model

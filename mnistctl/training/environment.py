@@ -22,6 +22,7 @@ from mnistctl.nn.device import (
     list_devices,
 )
 from mnistctl.schema import Schema
+from mnistctl.training.machine import MachineInfo
 
 _REQUIRED = (
     "torch",
@@ -38,30 +39,6 @@ _REQUIRED = (
 )
 _OPTIONAL = ("distributed", "tensorboard", "onnx", "onnxscript", "onnxruntime")
 _VARIABLES = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")  # environment variables that are not mnistctl's
-
-
-@dataclass(frozen=True, kw_only=True)
-class MachineInfo(Schema):
-    """The machine of a run, as `nn.device.hardware_info` describes it.
-
-    Args:
-        processor: name of the processor.
-        cores: number of logical processors.
-        vectors: the widest vector instructions that torch uses: "AVX512".
-        system: the operating system.
-        python: version of Python.
-        features: the instruction sets of the processor that make a difference, as Linux names them; none if
-            they are not known.
-        gpu: product name of the NVIDIA GPU that is used; None for other devices.
-    """
-
-    processor: str
-    cores: int
-    vectors: str
-    system: str
-    python: str
-    features: tuple[str, ...] = ()
-    gpu: str | None = None
 
 
 def machine_info(device: torch.device | None = None) -> MachineInfo:

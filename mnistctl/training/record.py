@@ -16,8 +16,8 @@ from mnistctl.models.summary import RecipeSummary
 from mnistctl.nn.schedules import MAX_EPOCHS
 from mnistctl.nn.seeding import MAX_SEED
 from mnistctl.schema import Schema
-from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import AveragedWeights
+from mnistctl.training.machine import MachineInfo
 
 Precision = Annotated[str, Meta(pattern="^(float32|bf16)$")]
 Change = tuple[str | int | None, str | int | None]  # a value before and now; None where it is missing

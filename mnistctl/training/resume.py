@@ -15,8 +15,8 @@ from mnistctl.models.values import format_value
 from mnistctl.schema import Schema
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import RunCheckpoint, RunCheckpoints
-from mnistctl.training.environment import MachineInfo
 from mnistctl.training.events import Finished
+from mnistctl.training.machine import MachineInfo
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import Change, RunRecord, RunSettings, read_record
 

@@ -12,7 +12,7 @@ from mnistctl.evaluation.sequential import StoppingRule
 from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
 from mnistctl.schema import Schema
-from mnistctl.training.environment import MachineInfo
+from mnistctl.training.machine import MachineInfo
 from mnistctl.training.options import RunOptions
 from mnistctl.training.record import DatasetFiles
 from mnistctl.trials import version1

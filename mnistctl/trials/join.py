@@ -176,7 +176,7 @@ def _join_results(parts: Sequence[Part]) -> dict[TrialKey, TrialRecord]:
         own = part.entries.header.machine
         for key, record in sorted(part.entries.trials.items(), key=lambda item: item[0][1]):
             if record.result is not None and record.result.machine is None and own != machine:
-                record = replace(record, result=replace(record.result, machine=own.to_json()))
+                record = replace(record, result=replace(record.result, machine=own))
             if key not in joined or joined[key].state == "failed":
                 joined[key], owners[key] = record, part.path
             elif record.state != "failed" and _outcome(joined[key]) != _outcome(record):

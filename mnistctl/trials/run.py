@@ -10,7 +10,8 @@ from mnistctl.artifacts.locks import run_lock
 from mnistctl.artifacts.tables import NO_TABLES, TableFiles
 from mnistctl.data.training_set import describe_training_set
 from mnistctl.training.config import load_training_data
-from mnistctl.training.environment import MachineInfo, versions
+from mnistctl.training.environment import versions
+from mnistctl.training.machine import MachineInfo
 from mnistctl.training.warnings import check_data
 from mnistctl.trials import journal
 from mnistctl.trials.comparisons import Requirement
@@ -218,7 +219,7 @@ def _record(key: TrialKey, outcome: Outcome, machine: MachineInfo) -> TrialRecor
         return TrialRecord(model=model, seed=seed, state=outcome.state, reason=outcome.reason)
     if isinstance(outcome, TrialWithNet):
         outcome = outcome.without_net()
-    if outcome.machine == machine.to_json():
+    if outcome.machine == machine:
         outcome = replace(outcome, machine=None)
     return TrialRecord(model=model, seed=seed, result=outcome)
 

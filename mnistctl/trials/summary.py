@@ -13,7 +13,7 @@ from mnistctl.models.sources import Origin
 from mnistctl.models.summary import RecipeSummary
 from mnistctl.models.values import SettingValue
 from mnistctl.schema import Schema
-from mnistctl.training.environment import MachineInfo
+from mnistctl.training.machine import MachineInfo
 from mnistctl.training.record import DatasetFiles
 from mnistctl.trials import version1
 from mnistctl.trials.comparisons import Comparison, ReferenceComparison

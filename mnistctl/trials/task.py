@@ -9,6 +9,7 @@ from mnistctl.data.holdout import HeldOut
 from mnistctl.errors import UsageError
 from mnistctl.models.sources import Model, find
 from mnistctl.schema import Schema
+from mnistctl.training.machine import MachineInfo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ class TrialResult(Schema):
     before_averaging: dict[str, Percent] = field(default_factory=dict)
     seconds: Seconds
     processor_seconds: Seconds | None = None
-    machine: dict[str, str | int | tuple[str, ...] | None] | None = None
+    machine: MachineInfo | None = None
 
     def __post_init__(self) -> None:
         if not self.accuracies.keys() == self.digests.keys() == self.mismatches.keys():

@@ -24,11 +24,11 @@ from mnistctl.evaluation.metrics import compute_score, find_mismatches
 from mnistctl.inference.load import NetHeader
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.sources import Model, package_models, to_model
-from mnistctl.nn.device import get_device, hardware_info, set_arithmetic, set_threads, tune_malloc
+from mnistctl.nn.device import get_device, set_arithmetic, set_threads, tune_malloc
 from mnistctl.nn.schedules import changes_every_step
 from mnistctl.training.classifier import ClassifierTraining, fit
 from mnistctl.training.config import TrainingData, load_training_data
-from mnistctl.training.environment import versions
+from mnistctl.training.environment import machine_info, versions
 from mnistctl.training.events import Epoch
 from mnistctl.training.options import RunOptions
 from mnistctl.trials.task import TrialResult, TrialSettings, TrialWithNet
@@ -127,7 +127,7 @@ def run_trial(model: str, seed: int, settings: TrialSettings) -> TrialResult:
             before_averaging=before_averaging,
             seconds=time.perf_counter() - start,
             processor_seconds=time.process_time() - processor_start,
-            machine=hardware_info(device),
+            machine=machine_info(device),
         )
         return _with_net(result, chosen, digits, nets[0]) if settings.send_nets else result
 

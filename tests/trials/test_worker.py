@@ -65,7 +65,7 @@ def test_result_of_a_trial_is_valid_json(own):
     assert TrialResult.from_json(json.loads(json.dumps(result.to_json()))) == result
     assert result.seconds > 0
     assert result.processor_seconds > 0
-    assert result.machine["cores"] > 0
+    assert result.machine.cores > 0
 
 
 def test_shared_epochs_are_those_of_equal_learning_rates():
