@@ -78,7 +78,9 @@ class ReferenceComparison(Difference, Schema):
 
 
 def compare_arms(arms: Sequence[ArmAccuracies], *, with_first: bool = False) -> tuple[Comparison, ...]:
-    """Compare every two arms: in pairs if they share at least two seeds, else as independent samples.
+    """Compare every two arms: in pairs if they share seeds, else as independent samples.
+
+    One shared seed makes a pair only if both arms have no other.
 
     Args:
         arms: the arms.
@@ -98,34 +100,35 @@ def compare_arms(arms: Sequence[ArmAccuracies], *, with_first: bool = False) -> 
         else:
             differences.append(statistics.welch(first.values, second.values))
         pairs.append((first.label, second.label))
-    return _adjust(pairs, differences)
+    return make_comparisons(pairs, differences)
 
 
 def compare_with_last_epochs(arms: Sequence[ArmAccuracies]) -> tuple[Comparison, ...]:
     """Compare each arm whose nets are averages with the last epoch of the same trials, in pairs."""
     averaged = [arm for arm in arms if arm.before_averaging]
     differences = [statistics.paired([*arm.before_averaging.values()], arm.values) for arm in averaged]
-    return _adjust([(LAST_EPOCH, arm.label) for arm in averaged], differences)
+    return make_comparisons([(LAST_EPOCH, arm.label) for arm in averaged], differences)
 
 
-def _adjust(pairs: Sequence[tuple[str, str]], differences: Sequence[Difference]) -> tuple[Comparison, ...]:
-    """Comparisons of these pairs of names, with p-values adjusted for all of them."""
+def make_comparisons(
+    pairs: Sequence[tuple[str, str]], differences: Sequence[Difference]
+) -> tuple[Comparison, ...]:
+    """Comparisons of these pairs of names, with p-values adjusted for all of them.
+
+    Holm's adjustment is for the number of p-values. A difference without variance has none.
+    """
     adjusted = statistics.holm([difference.p for difference in differences])
+    tests = sum(difference.p is not None for difference in differences)
     return tuple(
         Comparison(
             **asdict(difference),
-            first=pair[0],
-            second=pair[1],
+            first=first,
+            second=second,
             p_adjusted=p,
-            conclusion=conclusion(difference, *pair, p, count_tests(differences)),
+            conclusion=conclusion(difference, first, second, p, tests),
         )
-        for pair, difference, p in zip(pairs, differences, adjusted, strict=True)
+        for (first, second), difference, p in zip(pairs, differences, adjusted, strict=True)
     )
-
-
-def count_tests(differences: Iterable[Difference]) -> int:
-    """The number of p-values: Holm's adjustment is for these. A difference without variance has none."""
-    return sum(difference.p is not None for difference in differences)
 
 
 def compare_with_published(

@@ -1,7 +1,7 @@
 """Trials that were recorded before: reading them, and comparing those of several records."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ from mnistctl.evaluation import statistics
 from mnistctl.evaluation.statistics import Difference
 from mnistctl.schema import Schema
 from mnistctl.trials import journal, summary
-from mnistctl.trials.comparisons import Comparison, count_tests
-from mnistctl.trials.conclusions import conclusion
+from mnistctl.trials.comparisons import Comparison, make_comparisons
 from mnistctl.trials.listing import TRIALS_FOLDER
 from mnistctl.trials.summarize import summarize_trials
 from mnistctl.trials.summary import ArmSummary, TrialsSummary
@@ -231,24 +230,19 @@ def _describe(record: RecordedTrials) -> RecordEntry:
 
 
 def _compare(arms: Sequence[tuple[RecordedTrials, ArmSummary]]) -> tuple[RecordedComparison, ...]:
-    rows: list[tuple[str, str, Difference, str]] = []
+    pairs: list[tuple[str, str]] = []
+    differences: list[Difference] = []
+    reasons: list[str] = []
     for (one, first), (other, second) in combinations(arms, 2):
         if one is other or not first.n or not second.n:
             continue
         difference, reason = _test(one, first, other, second)
-        rows.append((first.label, second.label, difference, reason))
-    differences = [difference for _, _, difference, _ in rows]
-    adjusted, tests = statistics.holm([each.p for each in differences]), count_tests(differences)
+        pairs.append((first.label, second.label))
+        differences.append(difference)
+        reasons.append(reason)
     return tuple(
-        RecordedComparison(
-            **asdict(difference),
-            first=first,
-            second=second,
-            p_adjusted=p,
-            conclusion=conclusion(difference, first, second, p, tests),
-            reason=reason,
-        )
-        for (first, second, difference, reason), p in zip(rows, adjusted, strict=True)
+        RecordedComparison(**vars(comparison), reason=reason)
+        for comparison, reason in zip(make_comparisons(pairs, differences), reasons, strict=True)
     )
 
 
