@@ -175,14 +175,11 @@ def failed_requirements(
     """
     failed = [f"{label}: nothing to compare with" for label in not_compared]
     for row in comparisons:
-        interval = row.interval
-        if interval is None and row.method == "welch" and row.n[1] > 1:  # neither sample has any variance
-            interval = row.difference, row.difference
-        if interval is None:
+        if row.interval is None:
             why = "equal accuracies have no variance" if row.n[1] > 1 else "too few runs"
             failed.append(f"{row.label}: {why}, so there is no interval")
             continue
-        low, high = interval
+        low, high = row.interval
         if high < 0 if require == "same" else low <= 0:
             what = "as good" if require == "same" else "better"
             size = f"{row.difference:+z.4f} points ({low:+z.4f} to {high:+z.4f})"

@@ -91,16 +91,6 @@ def test_model_without_published_accuracies_meets_no_requirement(monkeypatch):
     assert summary.failed_requirements == ("conv: nothing to compare with",)
 
 
-def test_constant_accuracies_of_both_samples_are_compared_by_their_difference():
-    published = Published(
-        source="", dataset="mnist", models={"conv": PublishedModel(accuracies=(99.5, 99.5))}
-    )
-    arm = ArmAccuracies("conv", "conv", {0: 99.5, 1: 99.5})
-    rows = comparisons.compare_with_published("some", published, make_journal([99.5]).header, [arm])
-    assert failed_requirements("same", rows, ()) == ()
-    assert len(failed_requirements("better", rows, ())) == 1
-
-
 def test_arms_with_shared_seeds_are_paired_and_others_are_independent():
     first = ArmAccuracies("a", "a", {0: 99.5, 1: 99.6, 2: 99.4})
     shares_two = ArmAccuracies("b", "b", {1: 99.7, 2: 99.6, 5: 99.8})
