@@ -86,7 +86,7 @@ def resolve(
         options, command = options.with_saved(header.options, header.settings), header.command
     options = replace(options, data_dir=options.get("data_dir"))  # the default may change
 
-    recipe, precision = options.recipe(model), options.get("precision")
+    recipe = options.recipe(model)
     device, threads = _set_up_process(options, recipe)
     initial = None if checkpoint is not None else _initial_weights(options.init)
     data = load_training_data(options, [recipe])
@@ -96,7 +96,7 @@ def resolve(
         seed=options.get("seed"),
         device=str(device),
         threads=threads,
-        precision=precision,
+        precision=options.get("precision"),
         dataset=data.files,
         versions={"mnistctl": __version__, "torch": str(torch.__version__), "numpy": np.__version__},
         origin=model.origin,
@@ -105,12 +105,22 @@ def resolve(
     )
     machine = machine_info(device)
     changes = check_environment(checkpoint, settings, machine, allow_inexact)
+    context = TrainingContext(
+        run_path=existing.run_path,
+        model=model,
+        recipe=recipe,
+        settings=settings,
+        device=device,
+        train=data.train,
+        scored=data.scored,
+        initial_weights=initial,
+    )
     return RunConfig(
         command=command,
         options=options,
         settings=settings,
         machine=machine,
-        context=_context(existing, model, recipe, settings, device, data, initial),
+        context=context,
         existing=existing,
         environment_changes=changes,
     )
@@ -130,31 +140,6 @@ def default_threads(recipe: Recipe) -> int | None:
         perceptron = find_perceptron(recipe.net())
     small = perceptron is not None and perceptron.multiply_adds * recipe.batch_size < _MIN_SHARED_WORK
     return 1 if small else None
-
-
-def _context(
-    existing: Existing,
-    model: Model,
-    recipe: Recipe,
-    settings: RunSettings,
-    device: torch.device,
-    data: "TrainingData",
-    initial_weights: dict[str, Tensor] | None,
-) -> TrainingContext:
-    """What the task of the run needs."""
-    return TrainingContext(
-        run_path=existing.run_path,
-        model=model,
-        recipe=recipe,
-        seed=settings.seed,
-        precision=settings.precision,
-        device=device,
-        dataset=data.files.name,
-        train=data.train,
-        scored=data.scored,
-        holdout=data.holdout,
-        initial_weights=initial_weights,
-    )
 
 
 def _set_up_process(options: RunOptions, recipe: Recipe) -> tuple[torch.device, int]:

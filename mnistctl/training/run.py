@@ -88,19 +88,18 @@ def train(
 
 
 def check_arguments(
-    model: str | Model, options: RunOptions, *, overwrite: bool, resume: bool, allow_inexact: bool
+    model: Model, options: RunOptions, *, overwrite: bool, resume: bool, allow_inexact: bool
 ) -> None:
     """Check the arguments of `train` as far as no file and no data set is needed for it.
 
     Raises:
-        UsageError: a number is out of range, a model or a device is unknown, a recipe file is wrong, or
-            arguments exclude each other.
+        UsageError: a number is out of range, a device is unknown, a recipe file is wrong, or arguments
+            exclude each other.
     """
     if resume and overwrite:
         raise UsageError("cannot be combined with resuming a run", field="overwrite")
     if allow_inexact and not resume:
         raise UsageError("applies only to a resumed run", field="allow_inexact", remedies=("with_resume",))
-    model = to_model(model)
     options.recipe(model)
     options.run_path(model.name)
     device = get_device(options.get("device"))
@@ -140,19 +139,18 @@ class Stopwatch:
         progress.processor_seconds = self._earlier[1] + time.process_time() - self._started[1]
 
 
-def execute(config: RunConfig, stopwatch: Stopwatch | None = None) -> Iterator[Event]:
+def execute(config: RunConfig, stopwatch: Stopwatch) -> Iterator[Event]:
     """Train, save a checkpoint after every epoch, and write the run's files at the end.
 
     The caller must hold the lock of the run's path.
 
     Args:
         config: the run.
-        stopwatch: measures the time of this session; None to start now.
+        stopwatch: measures the time of this session.
 
     Raises:
         DivergedError, CheckpointError, OutputError: as `train`.
     """
-    stopwatch = stopwatch or Stopwatch()
     existing = config.existing
     checkpoints = RunCheckpoints(existing.run_path)
     try:

@@ -17,7 +17,6 @@ from mnistctl.artifacts.files import Saved, Warned
 from mnistctl.artifacts.grids import ImageArray, make_grid, with_caption, write_gif, write_png
 from mnistctl.data import datasets
 from mnistctl.data.batches import Digits
-from mnistctl.data.holdout import HeldOut
 from mnistctl.data.training_set import TrainingSet, describe_training_set
 from mnistctl.errors import UsageError
 from mnistctl.evaluation.figures import mismatch_figure
@@ -30,7 +29,7 @@ from mnistctl.training import classifier, gan
 from mnistctl.training.checkpoints import RunProgress
 from mnistctl.training.events import AveragedWeights, Epoch, GanEpoch, Progress, Scored
 from mnistctl.training.outputs import curves_path, grid_paths, write_log
-from mnistctl.training.record import Mismatch, RunMetrics
+from mnistctl.training.record import Mismatch, RunMetrics, RunSettings
 from mnistctl.training.warnings import check_data
 
 _GRID_HEADER_BYTES = 200  # of a picture's tensor in the header of a checkpoint, at most
@@ -45,32 +44,26 @@ class TrainingContext:
         run_path: path of the run's files without their endings.
         model: the model.
         recipe: the recipe that the options gave.
-        seed: random seed.
-        precision: "float32" or "bf16".
+        settings: what identifies the run.
         device: where to train.
-        dataset: name of the data set.
         train: the training images and labels.
         scored: the images and labels to score: the test split, or held-out digits.
-        holdout: which digits these are; None for the test split.
         initial_weights: the weights to start from, by name; None for random ones.
     """
 
     run_path: Path
     model: Model
     recipe: ClassifierRecipe | GanRecipe
-    seed: int
-    precision: str
+    settings: RunSettings
     device: torch.device
-    dataset: str
     train: datasets.Arrays
     scored: datasets.Arrays
-    holdout: HeldOut | None = None
-    initial_weights: Mapping[str, Tensor] | None = None
+    initial_weights: Mapping[str, Tensor] | None
 
     @property
     def split(self) -> Scored:
         """What the scored digits are."""
-        return "test" if self.holdout is None else "validation"
+        return "test" if self.settings.holdout is None else "validation"
 
     def net_header(self, training_set: TrainingSet | None = None) -> dict[str, object]:
         """What the checkpoint of the final weights holds besides them, to make the net again."""
@@ -145,9 +138,9 @@ class ClassifierTask:
         self._context = context
         self._training = classifier.ClassifierTraining(
             recipe,
-            context.seed,
+            context.settings.seed,
             context.device,
-            precision=context.precision,
+            precision=context.settings.precision,
             initial_weights=context.initial_weights,
         )
         self._train, self._scored = (
@@ -165,8 +158,8 @@ class ClassifierTask:
     @cached_property
     def training_set(self) -> TrainingSet:
         """What the checkpoint keeps about the training digits."""
-        context = self._context
-        return describe_training_set(context.train, context.dataset, context.holdout)
+        settings = self._context.settings
+        return describe_training_set(self._context.train, settings.dataset.name, settings.holdout)
 
     def check_data(self) -> Sequence[Warned]:
         context, recipe = self._context, self._training.recipe
@@ -236,13 +229,13 @@ class GanTask:
         self._context = context
         self._training = gan.GanTraining(
             recipe,
-            context.seed,
+            context.settings.seed,
             context.device,
-            precision=context.precision,
+            precision=context.settings.precision,
             initial_weights=context.initial_weights,
         )
         self._train = Digits.of(context.train, context.device)
-        self._fixed_inputs = gan.fixed_inputs(recipe, context.seed)
+        self._fixed_inputs = gan.fixed_inputs(recipe, context.settings.seed)
         self._columns = 10 if recipe.conditional else 6
         black = np.zeros((len(self._fixed_inputs[0]), 28, 28), np.uint8)
         self._grid_shape = make_grid(black, self._columns).shape
