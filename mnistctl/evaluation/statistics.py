@@ -53,7 +53,8 @@ class Difference:
             of this size with 80 % power; None if more than a million.
         minimum_detectable_effect: smallest true difference that this many trials detect with 80 % power.
 
-    All after `n` and `difference` are None where the samples have no variance to test against.
+    Where the samples have no variance to test against, the interval and all after it are None, except for
+    `permutation_p`.
     """
 
     method: Literal["paired", "welch", "one_sample"]
