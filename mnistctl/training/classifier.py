@@ -36,7 +36,7 @@ from mnistctl.training.state import (
 
 
 class ClassifierTraining:
-    """The state of a classifier's training: recipe, net, optimizer, averaged weights, epochs done, seed.
+    """The state of a classifier's training: recipe, net, optimizer, average, loss, epochs done, seed.
 
     No random state is part of it. Every random draw is a function of the seed and the epoch's number, so a
     resumed run draws what an uninterrupted one draws.
@@ -104,6 +104,7 @@ class ClassifierTraining:
             "net": self.net.state_dict(),
             "optimizer": optimizer_state(self.optimizer),
             "average": average,
+            "loss": self.loss.state_dict() if isinstance(self.loss, nn.Module) else {},
         }
         return checkpoint.flatten_state(**parts) | {"epoch": torch.tensor(self.epoch)}
 
@@ -114,8 +115,8 @@ class ClassifierTraining:
             ValueError: it is the state of another recipe.
         """
         try:
-            net, moments, average, number = checkpoint.split_state(
-                state, "net", "optimizer", "average", "epoch"
+            net, moments, average, loss, number = checkpoint.split_state(
+                state, "net", "optimizer", "average", "loss", "epoch"
             )
             epoch = int(number[""])
             restore_optimizer_state(
@@ -124,6 +125,8 @@ class ClassifierTraining:
             self.net.load_state_dict(net)
             if self.averaged_model is not None:
                 self.averaged_model.load_state_dict(average)
+            if isinstance(self.loss, nn.Module):
+                self.loss.load_state_dict(loss)
         except (KeyError, RuntimeError) as error:
             raise ValueError(f"not the state of this run: {error}") from None
         if not has_finite_values(self.net):

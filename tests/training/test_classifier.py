@@ -196,6 +196,31 @@ def test_training_with_infinite_moments_is_restored(digits, tmp_path):
     assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
 
 
+class FadingLoss(nn.Module):
+    """The cross entropy, weighted less with every call."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weight", torch.ones(()))
+
+    def forward(self, logits, labels):
+        self.weight.mul_(0.9)
+        return self.weight * F.cross_entropy(logits, labels)
+
+
+def test_loss_that_changes_is_restored(digits):
+    recipe = replace(models.load("logit"), loss=FadingLoss(), epochs=2, batch_size=20)
+    subset = some(digits[0], 40), some(digits[1], 20)
+    whole, first, second = (ClassifierTraining(recipe, 0, CPU) for _ in range(3))
+    epochs(whole, subset)
+    next(event for event in fit(first, *subset) if isinstance(event, Epoch))
+    second.restore(first.state())
+    first.loss.weight.zero_()  # it is a copy
+    epochs(second, subset)
+    assert float(second.loss.weight) == pytest.approx(0.9**4)
+    assert checkpoint.digest(second.state()) == checkpoint.digest(whole.state())
+
+
 def test_mismatches_are_the_misclassified_digits(digits):
     ten = some(digits[1], 10)
     outputs = F.one_hot(torch.tensor([0, 1, 2, 3, 4, 3, 6, 1, 8, 4]), 10).float()
