@@ -176,7 +176,7 @@ def test_statistics_of_batch_norm_that_overflow_raise_diverged_error(digits):
     with pytest.raises(DivergedError, match=r"epoch 1: a loss, a weight or a buffer is no longer a finite"):
         epochs(training, subset)
     training = ClassifierTraining(with_statistics_of_scaled_pixels(swa_fraction=1.0), 0, CPU)
-    with pytest.raises(DivergedError, match=r"averaged weights: .*\(test loss 2\."):
+    with pytest.raises(DivergedError, match=r"averaged weights: .*\(test loss \d"):
         for event in fit(training, *subset):
             if isinstance(event, Epoch):
                 training.final_net[1].factor = 1e20
