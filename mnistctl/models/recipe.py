@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from mnistctl.nn.augmentation import Augmentation
-from mnistctl.nn.schedules import Schedule, changes_every_step, hold_after, rates_in_epoch, wrong_rates
+from mnistctl.nn.schedules import Schedule, changes_every_step, hold_after, rates_by_step, wrong_rates
 
 NOISE_SIZE = 100  # length of the noise vector that a generator turns into an image
 Loss = Callable[[Tensor, Tensor], Tensor]  # (logits [N, 10], labels [N]) to the mean loss of the N images
@@ -67,11 +67,13 @@ class ClassifierRecipe:
         rates = tuple(map(float, self.lr_schedule(self.peak_lr, self.epochs)))
         return hold_after(rates, self.first_averaged) if self.swa_epochs else rates
 
-    def learning_rates_in(self, epoch: int, steps: int) -> tuple[float, ...]:
-        """The learning rate of each of the `steps` of an epoch, which is counted from 1."""
-        if self.swa_epochs and epoch > self.first_averaged:
-            return (self.learning_rates()[epoch - 1],) * steps
-        return rates_in_epoch(self.lr_schedule, self.peak_lr, self.epochs, epoch=epoch, steps=steps)
+    def learning_rates_by_step(self, steps: int) -> Callable[[int], tuple[float, ...]]:
+        """A function that gives the learning rate of each of the `steps` of an epoch, counted from 1."""
+        rates_in = rates_by_step(self.lr_schedule, self.peak_lr, self.epochs, steps)
+        if not self.swa_epochs:
+            return rates_in
+        held = self.learning_rates()[-1:] * steps
+        return lambda epoch: held if epoch > self.first_averaged else rates_in(epoch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +113,9 @@ class GanRecipe:
         """The learning rate of each epoch."""
         return tuple(map(float, self.lr_schedule(self.peak_lr, self.epochs)))
 
-    def learning_rates_in(self, epoch: int, steps: int) -> tuple[float, ...]:
-        """The learning rate of each of the `steps` of an epoch, which is counted from 1."""
-        return rates_in_epoch(self.lr_schedule, self.peak_lr, self.epochs, epoch=epoch, steps=steps)
+    def learning_rates_by_step(self, steps: int) -> Callable[[int], tuple[float, ...]]:
+        """A function that gives the learning rate of each of the `steps` of an epoch, counted from 1."""
+        return rates_by_step(self.lr_schedule, self.peak_lr, self.epochs, steps)
 
 
 Recipe = ClassifierRecipe | GanRecipe

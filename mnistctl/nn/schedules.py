@@ -92,27 +92,29 @@ def changes_every_step(schedule: Schedule) -> bool:
     return bool(getattr(schedule, "every_step", False))
 
 
-def rates_in_epoch(
-    schedule: Schedule, peak_lr: float, epochs: int, *, epoch: int, steps: int
-) -> tuple[float, ...]:
-    """The learning rate of each step of an epoch.
+def rates_by_step(
+    schedule: Schedule, peak_lr: float, epochs: int, steps: int
+) -> Callable[[int], tuple[float, ...]]:
+    """A function that gives the learning rate of each step of an epoch, which is counted from 1.
+
+    The schedule is called once for the whole run.
 
     Args:
         schedule: the schedule.
         peak_lr: the peak.
         epochs: number of epochs of the run.
-        epoch: the epoch, counted from 1.
         steps: number of steps of an epoch.
 
     Raises:
         UsageError: a schedule that changes every step gives wrong rates for the steps of this run.
     """
     if changes_every_step(schedule):
-        rates = tuple(map(float, schedule(peak_lr, epochs * steps)))
-        if message := wrong_rates(rates, epochs * steps, "steps"):
+        by_step = tuple(map(float, schedule(peak_lr, epochs * steps)))
+        if message := wrong_rates(by_step, epochs * steps, "steps"):
             raise UsageError(f"the recipe's schedule gives {message}")
-        return rates[(epoch - 1) * steps : epoch * steps]
-    return (float(tuple(schedule(peak_lr, epochs))[epoch - 1]),) * steps
+        return lambda epoch: by_step[(epoch - 1) * steps : epoch * steps]
+    by_epoch = tuple(map(float, schedule(peak_lr, epochs)))
+    return lambda epoch: by_epoch[epoch - 1 : epoch] * steps
 
 
 def hold_after(rates: tuple[float, ...], epoch: int) -> tuple[float, ...]:

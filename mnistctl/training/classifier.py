@@ -160,13 +160,14 @@ def fit(
     recipe = training.recipe
     learning_rates = recipe.learning_rates()
     steps = math.ceil(len(train) / recipe.batch_size)
+    rates_in = recipe.learning_rates_by_step(steps)
 
     for epoch in range(training.epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
 
         # One pass over the training digits. The losses add up on the device: reading each one there would
         # make the processor wait for every step. Most schedules have the same rate in all steps of an epoch.
-        rates = recipe.learning_rates_in(epoch, steps)
+        rates = rates_in(epoch)
         training.net.train()
         training.final_score = None
         loss_sum = torch.zeros((), device=train.device)

@@ -136,6 +136,7 @@ def fit(training: GanTraining, train: Digits) -> Iterator[Progress | GanEpoch]:
     """
     recipe = training.recipe
     steps = len(train) // recipe.batch_size
+    rates_in = recipe.learning_rates_by_step(steps)
 
     for epoch in range(training.epoch + 1, recipe.epochs + 1):
         started = time.perf_counter()
@@ -147,7 +148,7 @@ def fit(training: GanTraining, train: Digits) -> Iterator[Progress | GanEpoch]:
         # targets of the epoch's steps continue the same stream of random numbers.
         torch.manual_seed(derive_seed(training.seed, epoch))
         order = torch.randperm(len(train))[: steps * recipe.batch_size]
-        rates = recipe.learning_rates_in(epoch, steps)
+        rates = rates_in(epoch)
         losses = []
         for step, (x, y) in enumerate(train.batches(order, recipe.batch_size), start=1):
             for group in training.g_optimizer.param_groups + training.d_optimizer.param_groups:

@@ -146,8 +146,10 @@ def test_schedule_of_the_page_has_a_rate_for_every_step():
     exec(SCHEDULE, names)
     recipe = replace(conv.recipe, epochs=10, lr_schedule=names["warm_up"])
     assert wrong_learning_rates(recipe) == ""
-    assert recipe.learning_rates_in(1, 4) == pytest.approx([recipe.peak_lr * n / 4 for n in (1, 2, 3, 4)])
-    assert recipe.learning_rates_in(2, 4) == (recipe.peak_lr,) * 4
+    assert recipe.learning_rates_by_step(4)(1) == pytest.approx(
+        [recipe.peak_lr * n / 4 for n in (1, 2, 3, 4)]
+    )
+    assert recipe.learning_rates_by_step(4)(2) == (recipe.peak_lr,) * 4
 
 
 def test_augmentation_of_the_page_is_one_of_a_recipe():

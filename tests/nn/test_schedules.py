@@ -12,7 +12,7 @@ from mnistctl.nn.schedules import (
     OneCycle,
     changes_every_step,
     hold_after,
-    rates_in_epoch,
+    rates_by_step,
 )
 
 
@@ -64,10 +64,10 @@ def test_rate_of_an_epoch_of_one_cycle_is_that_in_its_middle():
 
 def test_schedule_gives_one_rate_per_epoch_unless_it_changes_every_step():
     assert not changes_every_step(Cosine())
-    assert rates_in_epoch(Cosine(), 0.01, 4, epoch=3, steps=5) == (0.005,) * 5
+    assert rates_by_step(Cosine(), 0.01, 4, 5)(3) == (0.005,) * 5
     assert changes_every_step(OneCycle())
     whole = OneCycle()(0.01, 12)
-    parts = [rates_in_epoch(OneCycle(), 0.01, 3, epoch=epoch, steps=4) for epoch in (1, 2, 3)]
+    parts = [rates_by_step(OneCycle(), 0.01, 3, 4)(epoch) for epoch in (1, 2, 3)]
     assert sum(parts, ()) == whole
 
 
@@ -75,7 +75,20 @@ def test_schedule_may_be_a_generator_function():
     def schedule(peak_lr, count):
         yield from (peak_lr / (n + 1) for n in range(count))
 
-    assert rates_in_epoch(schedule, 0.1, 2, epoch=2, steps=3) == (0.05,) * 3
+    assert rates_by_step(schedule, 0.1, 2, 3)(2) == (0.05,) * 3
+
+
+@pytest.mark.parametrize("every_step", [True, False])
+def test_schedule_is_called_once_for_all_epochs_of_a_run(every_step):
+    def schedule(peak_lr, count):
+        calls.append(count)
+        return (peak_lr,) * count
+
+    calls = []
+    schedule.every_step = every_step
+    rates_in = rates_by_step(schedule, 0.1, 5, 2)
+    assert [rates_in(epoch) for epoch in range(1, 6)] == [(0.1, 0.1)] * 5
+    assert calls == [10 if every_step else 5]
 
 
 def test_wrong_rates_for_the_steps_of_a_run_are_an_error():
@@ -83,6 +96,6 @@ def test_wrong_rates_for_the_steps_of_a_run_are_an_error():
         return (peak_lr,) * min(count, 4)
 
     schedule.every_step = True
-    assert rates_in_epoch(schedule, 0.1, 2, epoch=2, steps=2) == (0.1, 0.1)
+    assert rates_by_step(schedule, 0.1, 2, 2)(2) == (0.1, 0.1)
     with pytest.raises(UsageError, match="the recipe's schedule gives 4 learning rates for 6 steps"):
-        rates_in_epoch(schedule, 0.1, 2, epoch=1, steps=3)
+        rates_by_step(schedule, 0.1, 2, 3)

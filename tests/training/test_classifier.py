@@ -141,8 +141,8 @@ def test_learning_rate_of_every_step_is_that_of_the_schedule(digits):
 
 def test_averaged_epochs_keep_the_rate_of_the_first_of_them_whatever_the_schedule():
     recipe = replace(models.load("fast"), epochs=4, swa_fraction=0.5)
-    assert recipe.learning_rates_in(3, 5) == recipe.lr_schedule(0.01, 20)[10:15]
-    assert recipe.learning_rates_in(4, 5) == (recipe.learning_rates()[2],) * 5
+    assert recipe.learning_rates_by_step(5)(3) == recipe.lr_schedule(0.01, 20)[10:15]
+    assert recipe.learning_rates_by_step(5)(4) == (recipe.learning_rates()[2],) * 5
 
 
 def test_learning_rate_far_too_high_raises_diverged_error(digits):

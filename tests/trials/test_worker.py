@@ -89,7 +89,7 @@ def test_shared_epochs_of_a_rate_for_every_step_end_with_the_first_averaged_one(
     baseline = replace(load("conv"), epochs=2, lr_schedule=down_and_up)
     averaged = replace(baseline, swa_fraction=1.0)
     assert averaged.learning_rates() == baseline.learning_rates()
-    assert averaged.learning_rates_in(2, 3) != baseline.learning_rates_in(2, 3)
+    assert averaged.learning_rates_by_step(3)(2) != baseline.learning_rates_by_step(3)(2)
     assert shared_epochs(baseline, averaged) == 1
     assert shared_epochs(baseline, replace(baseline, lr_schedule=OneCycle())) == 0
     assert shared_epochs(baseline, baseline) == 2
