@@ -1,14 +1,21 @@
 """Dataclasses that are read from JSON and written to JSON. Reading checks every field against its type."""
 
 import math
+import numbers
+import operator
+import os
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar, get_args, get_type_hints
 
+from mnistctl.errors import UsageError
+
+T = TypeVar("T")
 # Metadata of a dataclass field that is not saved, such as an array from which a figure is drawn.
 IN_MEMORY = {"json": False}
 _MAX_DEPTH = 50
+_KINDS = {int: "a whole number", float: "a number", str: "text", Path: "a path"}  # of options, in errors
 
 
 class Schema:
@@ -46,6 +53,58 @@ class Schema:
     def to_json(self) -> dict[str, Any]:
         """The fields as values that `json.dumps` accepts, except those with IN_MEMORY as metadata."""
         return {name: _to_builtins(getattr(self, name)) for name in _saved_fields(self)}
+
+
+def check_options(options: object, *names: str) -> None:
+    """Check fields of a frozen dataclass of options, and convert them as `to_type` does.
+
+    Call it in `__post_init__`.
+
+    Args:
+        options: the dataclass.
+        names: the fields, each of one type or of one type and None; all fields if none is named.
+
+    Raises:
+        UsageError: a field has a value of another type.
+    """
+    hints = get_type_hints(type(options))
+    for name in names or hints:
+        value, (kind, *more) = getattr(options, name), get_args(hints[name]) or (hints[name],)
+        if value is not None or not more:
+            object.__setattr__(options, name, to_type(value, kind, name))
+
+
+def to_type(value: object, kind: type[T], field: str) -> T:
+    """`value` as `kind`: a path may be text, and a number one of another library, such as numpy's int64.
+
+    Raises:
+        UsageError: it is of another type. A truth value is no number, and text is none.
+    """
+    converted: object = None
+    if kind in (int, float):
+        converted = _to_number(value, kind)
+    elif kind is Path:
+        converted = Path(value) if isinstance(value, str | os.PathLike) else None
+    elif isinstance(value, kind):
+        converted = str.__str__(value) if isinstance(value, str) else value
+    if not isinstance(converted, kind):
+        message = f"give {_KINDS.get(kind, kind.__name__)}, not {type(value).__name__}"
+        raise UsageError(message, field=field, value=None if value is None else f"{value!r:.40}")
+    return converted
+
+
+def _to_number(value: object, kind: type) -> int | float | None:
+    """`value` as an int or a float; None if it is no number."""
+    if isinstance(value, bool):
+        return None
+    try:
+        if kind is int:
+            return operator.index(value)  # type: ignore[arg-type]
+        return float(value) if isinstance(value, numbers.Real) else None
+    except TypeError:
+        return None
+    except OverflowError:  # an int that no float can hold
+        return math.inf
 
 
 def _saved_fields(value: Any) -> list[str]:

@@ -6,6 +6,7 @@ way from an Origin back to code.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -177,13 +178,19 @@ def find(reference: str, *, title: str | None = None) -> Model:
     raise unknown_model_error(reference, [*_SHIPPED, *packages])
 
 
-def to_model(model: str | Model) -> Model:
+def to_model(model: str | os.PathLike[str] | Model) -> Model:
     """`model`, or the model that this name or path means.
 
     Raises:
-        UsageError: as `find`.
+        UsageError: it is nothing of this kind, or as `find`.
     """
-    return find(model) if isinstance(model, str) else model
+    if isinstance(model, Model):
+        return model
+    given: object = model
+    if isinstance(given, str | os.PathLike):
+        return find(os.fspath(given))
+    message = f"give a model, its name or the path of its recipe file, not {type(given).__name__}"
+    raise UsageError(message, field="model", value=f"{given!r:.40}")
 
 
 def _find_file(path: Path, title: str | None) -> Model:

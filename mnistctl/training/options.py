@@ -1,5 +1,6 @@
 """The options of a run, shared by `train` and `trials`, and their default values."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -9,7 +10,7 @@ from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.models.pretrained import PRETRAINED
 from mnistctl.models.sources import Model, to_model
 from mnistctl.nn.schedules import MAX_EPOCHS, MAX_RATE
-from mnistctl.schema import Schema
+from mnistctl.schema import Schema, check_options
 
 if TYPE_CHECKING:
     from mnistctl.models.recipe import ClassifierRecipe, Recipe
@@ -58,6 +59,9 @@ class RunOptions(Schema):
         init: checkpoint of a trained model, whose weights the training starts from; None for random weights.
         holdout: number of training digits that are left out of the training and scored in the place of the
             test digits, see `data/holdout.py`; None or 0 for none.
+
+    Raises:
+        UsageError: a value has another type. Paths may be text, and numbers those of numpy.
     """
 
     out_dir: Path = Path("out")
@@ -73,6 +77,9 @@ class RunOptions(Schema):
     name: str | None = None
     init: Path | None = None
     holdout: int | None = None
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     @overload
     def get(self, field: Literal["seed"]) -> int: ...
@@ -104,7 +111,7 @@ class RunOptions(Schema):
             raise UsageError(message, field="name", value=name)
         return self.out_dir / name
 
-    def recipe(self, model: str | Model) -> "Recipe":
+    def recipe(self, model: str | os.PathLike[str] | Model) -> "Recipe":
         """The recipe of `model`, with the number of epochs, the batch size and the rate of these options.
 
         Raises:
@@ -152,7 +159,7 @@ class RunOptions(Schema):
             raise UsageError(f"with these epochs and this rate, the recipe's schedule gives {wrong}")
         return changed
 
-    def classifier_recipe(self, model: str | Model) -> "ClassifierRecipe":
+    def classifier_recipe(self, model: str | os.PathLike[str] | Model) -> "ClassifierRecipe":
         """As `recipe`, for a model that must be a classifier.
 
         Raises:

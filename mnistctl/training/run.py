@@ -1,5 +1,6 @@
 """One run, in three stages: inspect what exists, resolve the options, execute the training."""
 
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from mnistctl.errors import CheckpointError, DivergedError, UsageError
 from mnistctl.models.recipe import GanRecipe
 from mnistctl.models.sources import Model, to_model
 from mnistctl.nn.device import autocast_for, check_threads, get_device, restored_threads
+from mnistctl.schema import to_type
 from mnistctl.training import outputs
 from mnistctl.training.checkpoints import CheckpointHeader, RunCheckpoints, RunProgress
 from mnistctl.training.config import RunConfig, resolve
@@ -32,7 +34,7 @@ Event = Started | TaskEvent | Warned | Finished
 
 
 def train(
-    model: str | Model,
+    model: str | os.PathLike[str] | Model,
     options: RunOptions,
     *,
     command: str = "",
@@ -65,6 +67,7 @@ def train(
     """
     stopwatch = Stopwatch()
     model = to_model(model)
+    options = to_type(options, RunOptions, "options")
     check_arguments(model, options, overwrite=overwrite, resume=resume, allow_inexact=allow_inexact)
     run_path = options.run_path(model.name)
     files.prepare_folder(options.out_dir)

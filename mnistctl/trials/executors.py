@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mnistctl.errors import MnistctlError, UsageError
 from mnistctl.nn.cores import available_cores
+from mnistctl.schema import to_type
 from mnistctl.trials.cluster import UNLIMITED, dask_factory
 from mnistctl.trials.local import WorkerSlot, local_slots
 
@@ -50,6 +51,9 @@ def get_backend(
         UsageError: there is no such executor, arguments do not go together, or the connection is insecure.
         OutputError: the scheduler file cannot be read.
     """
+    executor = to_type(executor, str, "executor")
+    workers = None if workers is None else to_type(workers, int, "workers")
+    scheduler_file = None if scheduler_file is None else to_type(scheduler_file, Path, "scheduler_file")
     if workers is not None and workers < 1:
         raise UsageError("give 1 or more", field="workers", value=workers)
     if executor == "dask":

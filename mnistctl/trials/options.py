@@ -1,5 +1,6 @@
 """Which trials to run."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +11,7 @@ from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.evaluation.sequential import StoppingRule
 from mnistctl.models.sources import Model, check_distinct, to_model
 from mnistctl.nn.seeding import MAX_SEED
+from mnistctl.schema import check_options
 from mnistctl.training.options import RunOptions
 from mnistctl.trials.entries import MAX_TRIALS, JournalHeader
 from mnistctl.trials.journal import TrialsJournal
@@ -35,6 +37,9 @@ class TrialsOptions:
         until: "settled" to add seeds only until the comparison of the two arms is settled, at most `count`.
         margin: in points; with `until`, arms that differ by less count as equal.
         sweep: the settings that are varied, if the models are the arms of a sweep.
+
+    Raises:
+        UsageError: a value has another type, or a model does not exist.
     """
 
     models: tuple[Model, ...]
@@ -45,7 +50,14 @@ class TrialsOptions:
     sweep: Sweep | None = None
 
     def __post_init__(self) -> None:
+        models: object = self.models
+        if isinstance(models, str) or not isinstance(models, Iterable) or not models:
+            message = "give a list of one model or more"
+            raise UsageError(message, field="models", value=f"{models!r:.40}")
         object.__setattr__(self, "models", tuple(map(to_model, self.models)))
+        check_options(self, "count", "options", "margin", "sweep")
+        if self.until not in (None, "settled"):
+            raise UsageError("give 'settled' or None", field="until", value=repr(self.until))
 
     @property
     def names(self) -> tuple[str, ...]:

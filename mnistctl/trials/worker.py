@@ -1,5 +1,6 @@
 """One trial: train a recipe from one seed and measure it, in whatever process it runs."""
 
+import os
 import platform
 import sys
 import threading
@@ -43,7 +44,7 @@ _FIELDS_OF_A_SCHEDULE = ("lr_schedule", "peak_lr", "epochs")
 _PROCESS_LOCK = threading.Lock()
 
 
-def arms_of(model: str | Model, *, sweep: bool = False) -> dict[str, str]:
+def arms_of(model: str | os.PathLike[str] | Model, *, sweep: bool = False) -> dict[str, str]:
     """The arms of a trial of `model`: for each, the name of the recipe that it trains.
 
     A recipe that averages weights has two arms, the baseline and the averaged one. Others, and all in a

@@ -34,6 +34,8 @@ def test_workers_are_distributed_over_the_cuda_devices(monkeypatch):
     ("arguments", "field", "message"),
     [
         ({"workers": 0}, "workers", "give 1 or more"),
+        ({"workers": "2"}, "workers", "give a whole number, not str"),
+        ({"executor": None}, "executor", "give text, not NoneType"),
         ({"scheduler": "tcp://127.0.0.1:1"}, "scheduler", "only the executor dask has a scheduler"),
         ({"scheduler_file": "file"}, "scheduler_file", "only the executor dask has a scheduler"),
         ({"insecure": True}, "insecure", "only the executor dask connects to other machines"),

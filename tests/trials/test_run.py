@@ -9,10 +9,12 @@ import stubs
 from mnistctl.artifacts import files
 from mnistctl.errors import FailedTrialsError, OutputError, UnmetError, UsageError
 from mnistctl.training.environment import versions
+from mnistctl.training.options import RunOptions
 from mnistctl.trials import worker
 from mnistctl.trials.events import TrialEnded, TrialsFinished, TrialsStarted
 from mnistctl.trials.executors import Backend
 from mnistctl.trials.local import WorkerSlot
+from mnistctl.trials.options import TrialsOptions
 
 
 def test_every_trial_is_reported_and_written_once(stub_trials):
@@ -164,3 +166,21 @@ def test_command_is_made_from_the_completed_options(stub_trials):
     bare = {"epochs": None, "dataset": None, "data_dir": None}
     summary = stub_trials.run(None, changes=bare, resume=True, command=command)[-1].summary
     assert summary.command == stub_trials.journal().header.command == "4 trials of own"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"models": "logit"}, "models 'logit': give a list of one model or more"),
+        ({"models": ()}, r"models \(\): give a list of one model or more"),
+        ({"models": ("logit", 3)}, "model 3: give a model, its name or the path of its recipe file, not int"),
+        ({"count": "2"}, "count '2': give a whole number, not str"),
+        ({"options": {}}, "options {}: give RunOptions, not dict"),
+        ({"until": True}, "until True: give 'settled' or None"),
+        ({"margin": "0.1"}, "margin '0.1': give a number, not str"),
+        ({"sweep": {}}, "sweep {}: give Sweep, not dict"),
+    ],
+)
+def test_option_of_another_type_is_a_usage_error_that_names_it(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        TrialsOptions(**{"models": ("logit",), "count": 1, "options": RunOptions()} | wrong)
