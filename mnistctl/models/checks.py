@@ -66,6 +66,18 @@ def check_recipe(recipe: Recipe, source: str) -> None:
         check.run()
 
 
+def check_numbers(recipe: Recipe, source: str) -> None:
+    """Check the values of a recipe and its schedule, without its nets and its optimizer.
+
+    Args:
+        recipe, source: as of `check_recipe`.
+
+    Raises:
+        RecipeError: a value has a wrong type or is out of range, or the schedule gives wrong rates.
+    """
+    _Check(recipe, source).check_numbers()
+
+
 @dataclass
 class _Check:
     """Checks of one recipe. An error names the line of the part that is wrong, if it is in the file."""
@@ -73,10 +85,13 @@ class _Check:
     recipe: Recipe
     source: str
 
-    def run(self) -> None:
+    def check_numbers(self) -> None:
         self._check_types()
         self._check_values()
         self._check_schedule()
+
+    def run(self) -> None:
+        self.check_numbers()
         if isinstance(self.recipe, ClassifierRecipe):
             self._check_classifier(self.recipe)
         else:

@@ -12,20 +12,23 @@ import torch
 from torch import Tensor
 
 from mnistctl.errors import UsageError
+from mnistctl.schema import to_type
 
 MAX_SEED = 2**63 - 1
 
 
-def check_seed(seed: int) -> None:
-    """Check the seed of a run.
+def check_seed(seed: int) -> int:
+    """`seed`, the seed of a run, as an int of Python.
 
     Raises:
-        UsageError: it is out of range.
+        UsageError: it is out of range, or no whole number.
     """
+    seed = to_type(seed, int, "seed")
     if seed < 0:
         raise UsageError("give 0 or more", field="seed", value=seed)
     if seed > MAX_SEED:
         raise UsageError(f"give {MAX_SEED:,} or less", field="seed", value=seed)
+    return seed
 
 
 def derive_seed(seed: int, *indices: int) -> int:

@@ -19,13 +19,14 @@ from mnistctl.artifacts import checkpoint
 from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError
 from mnistctl.evaluation.metrics import Score, compute_score
+from mnistctl.models.checks import check_numbers
 from mnistctl.models.recipe import ClassifierRecipe, Loss
 from mnistctl.nn.augmentation import Augmenter, Labels, MixedLabels
 from mnistctl.nn.device import autocast_for
 from mnistctl.nn.fusion import has_batch_norm, micro_batch_size, optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
 from mnistctl.nn.perceptron import find_perceptron
-from mnistctl.nn.seeding import RandomStream, derive_seed, with_own_draws
+from mnistctl.nn.seeding import RandomStream, check_seed, derive_seed, with_own_draws
 from mnistctl.training.events import AveragedWeights, Epoch, Progress, Scored, by_split
 from mnistctl.training.state import (
     has_finite_values,
@@ -49,7 +50,7 @@ class ClassifierTraining:
         initial_weights: weights to start from, by name; None for random ones.
 
     Raises:
-        UsageError: the device only emulates the precision.
+        UsageError: a value of the recipe is wrong, or the seed, or the device only emulates the precision.
         CheckpointError: the initial weights do not fit the net.
     """
 
@@ -57,14 +58,16 @@ class ClassifierTraining:
         self,
         recipe: ClassifierRecipe,
         seed: int,
-        device: torch.device,
+        device: torch.device | str,
         *,
         precision: str = "float32",
         initial_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
+        check_numbers(recipe, "the recipe")
+        device = torch.device(device)
         self.recipe = recipe
         self.autocast = autocast_for(precision, device)
-        self.seed = seed + recipe.seed_offset
+        self.seed = check_seed(seed) + recipe.seed_offset
         self.draws = RandomStream()
         with self.draws:
             torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights

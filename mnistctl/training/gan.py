@@ -17,11 +17,12 @@ from torch.optim import Optimizer
 from mnistctl.artifacts import checkpoint
 from mnistctl.data.batches import Digits
 from mnistctl.errors import DivergedError
+from mnistctl.models.checks import check_numbers
 from mnistctl.models.recipe import NOISE_SIZE, GanRecipe
 from mnistctl.nn.device import autocast_for
 from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.optim import make_optimizer, optimizer_step
-from mnistctl.nn.seeding import RandomStream, derive_seed, seeded_generator, with_own_draws
+from mnistctl.nn.seeding import RandomStream, check_seed, derive_seed, seeded_generator, with_own_draws
 from mnistctl.training.events import GanEpoch, Progress
 from mnistctl.training.state import (
     has_finite_values,
@@ -48,7 +49,7 @@ class GanTraining:
         initial_weights: weights of both nets to start from, by name; None for random ones.
 
     Raises:
-        UsageError: the device only emulates the precision.
+        UsageError: a value of the recipe is wrong, or the seed, or the device only emulates the precision.
         CheckpointError: the initial weights do not fit the nets.
     """
 
@@ -56,14 +57,16 @@ class GanTraining:
         self,
         recipe: GanRecipe,
         seed: int,
-        device: torch.device,
+        device: torch.device | str,
         *,
         precision: str = "float32",
         initial_weights: Mapping[str, Tensor] | None = None,
     ) -> None:
+        check_numbers(recipe, "the recipe")
+        device = torch.device(device)
         self.recipe = recipe
         self.autocast = autocast_for(precision, device)
-        self.seed = seed + recipe.seed_offset
+        self.seed = check_seed(seed) + recipe.seed_offset
         self.draws = RandomStream()
         with self.draws:
             torch.manual_seed(derive_seed(self.seed, 0))  # the initial weights, the generator's first

@@ -373,3 +373,29 @@ def test_tensors_of_a_loss_are_moved_to_the_device_in_a_copy():
     loss = nn.CrossEntropyLoss(weight=torch.ones(10))
     training = ClassifierTraining(replace(models.load("logit"), loss=loss), 0, torch.device("meta"))
     assert (training.loss.weight.device.type, loss.weight.device.type) == ("meta", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"epochs": 0}, "the recipe: epochs is 0; give a whole number, 1 to 1,000,000"),
+        ({"epochs": "3"}, "the recipe: epochs is '3'; give a whole number"),
+        ({"batch_size": 1.5}, "the recipe: batch_size is 1.5; give a whole number"),
+        ({"peak_lr": -1.0}, "the recipe: peak_lr is -1.0; give a number, above 0"),
+        ({"label_smoothing": 2.0}, "the recipe: label_smoothing is 2.0; give a number, 0 to 1"),
+        ({"lr_schedule": None}, "the recipe: lr_schedule is of type NoneType; give a schedule"),
+    ],
+)
+def test_recipe_with_a_wrong_value_is_not_trained(change, message):
+    with pytest.raises(UsageError, match=message):
+        ClassifierTraining(replace(models.load("logit"), **change), seed=0, device=CPU)
+
+
+def test_device_may_be_a_name_and_a_seed_is_a_number():
+    recipe = models.load("logit")
+    named = ClassifierTraining(recipe, seed=0, device="cpu")
+    same = ClassifierTraining(recipe, seed=0, device=CPU)
+    assert checkpoint.digest(named.net.state_dict()) == checkpoint.digest(same.net.state_dict())
+    for seed, message in (("0", "give a whole number, not str"), (-1, "give 0 or more")):
+        with pytest.raises(UsageError, match=message):
+            ClassifierTraining(recipe, seed=seed, device=CPU)

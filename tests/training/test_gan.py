@@ -276,3 +276,10 @@ def test_optimized_nets_compute_the_same():
                 *models.load_generator(name).condition(torch.arange(4)),
             )
             torch.testing.assert_close(plain(*inputs), optimized(*inputs))
+
+
+def test_recipe_with_a_wrong_value_is_not_trained():
+    with pytest.raises(UsageError, match="the recipe: epochs is 0; give a whole number, 1 to 1,000,000"):
+        GanTraining(replace(models.load("gan"), epochs=0), seed=0, device="cpu")
+    with pytest.raises(UsageError, match="seed '0': give a whole number, not str"):
+        GanTraining(models.load("gan"), seed="0", device="cpu")
