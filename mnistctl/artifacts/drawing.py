@@ -15,6 +15,7 @@ import numpy as np
 
 from mnistctl.artifacts import files
 from mnistctl.artifacts.grids import ImageArray, write_png
+from mnistctl.schema import to_type
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,12 +70,13 @@ class Chart:
             self.draw(figure)
         return images[0]
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | str) -> None:
         """Write the chart to `path`: as SVG or PDF if the name ends so, else as PNG.
 
         Raises:
             OutputError: `path` cannot be written.
         """
+        path = to_type(path, Path, "path")
         ending = path.suffix.lower().removeprefix(".")
         if ending not in _WITHOUT_DATE:
             write_png(path, self.pixels())

@@ -24,7 +24,7 @@ def python_blocks(page):
     return re.findall(r"^```python\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
 
 
-IN_MEMORY, RUN, PANDAS, LOAD, GENERATE, PLAIN = python_blocks("docs/library.md")
+IN_MEMORY, FIGURES, RUN, PANDAS, LOAD, GENERATE, PLAIN = python_blocks("docs/library.md")
 MODEL, VARIANT, SCHEDULE, AUGMENTED = python_blocks("docs/own-recipes.md")
 
 
@@ -79,6 +79,9 @@ def test_other_blocks_run_load_and_predict_the_same(folder, monkeypatch):
     (folder / "records").symlink_to(ROOT / "records")
     names = run_in_memory(monkeypatch)
     names["plt"].close(names["figure"])
+    exec(FIGURES, names)
+    charts = {path.name for path in (folder / "out").iterdir()}
+    assert charts == {f"mine{ending}.png" for ending in names["draw_figures"](names["evaluation"])}
     exec(RUN, names)
     assert names["record"] == names["finished"].record
     assert (folder / "out/linear-sample.json").exists()
