@@ -7,11 +7,11 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from mnistctl.data import idx
 from mnistctl.errors import DataError, UsageError, suggest
-from mnistctl.schema import Schema
+from mnistctl.schema import Schema, to_type
 
 if TYPE_CHECKING:
     import numpy as np
@@ -137,6 +137,7 @@ def get_dataset(name: str) -> Dataset:
     Raises:
         UsageError: there is none.
     """
+    name = to_type(name, str, "dataset")
     if name not in DATASETS:
         message = f"no data set has this name{suggest(name, DATASETS)} choose one of {', '.join(DATASETS)}"
         raise UsageError(message, field="dataset", value=name)
@@ -200,7 +201,10 @@ def load(name: str, data_dir: Path | None, split: Split) -> tuple[Arrays, dict[s
 
     Raises:
         DataError: a file is missing, damaged, or does not hold 28x28 images or labels from 0 to 9.
+        UsageError: there is no such data set or split.
     """
+    if split not in get_args(Split):
+        raise UsageError(f"choose one of {', '.join(get_args(Split))}", field="split", value=repr(split))
     folder, dataset = dataset_folder(name, data_dir), get_dataset(name)
     arrays, checksums = {}, {}
     for file in dataset.files:

@@ -22,6 +22,7 @@ from mnistctl.inference.accuracy import wilson
 from mnistctl.inference.forward import ProgressCallback, stage
 from mnistctl.inference.load import Recipes
 from mnistctl.nn.device import get_device, set_arithmetic, set_threads
+from mnistctl.schema import to_type
 
 SplitName = Literal["train", "test", "validation"]
 
@@ -117,12 +118,14 @@ def load_classifiers(
     ]
 
 
-def load_split(dataset: str, data_dir: Path | None, split: datasets.Split = "test") -> LabelledSplit:
+def load_split(dataset: str, data_dir: Path | str | None, split: datasets.Split = "test") -> LabelledSplit:
     """A split of the data set `dataset`, with its known label issues.
 
     Raises:
         DataError: a file is missing or damaged.
+        UsageError: there is no such data set or split.
     """
+    data_dir = None if data_dir is None else to_type(data_dir, Path, "data_dir")
     arrays, _ = datasets.load(dataset, data_dir, split)
     return LabelledSplit(arrays, dataset, split, datasets.label_issues(dataset, split))
 

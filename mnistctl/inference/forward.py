@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mnistctl.artifacts.grids import ImageArray
 from mnistctl.data.batches import Digits
+from mnistctl.errors import UsageError
 
 # The channels of 500 images do not fit the caches of a CPU: SimpNet takes 1.3 times as long as with 100
 # images (records/scoring.json). Nets without convolutions are faster with more. Only the last bits of logits
@@ -53,7 +55,18 @@ def compute_image_logits(net: nn.Module, images: ImageArray, on_step: StepCallba
 
 
 def classify_images(net: nn.Module, images: ImageArray) -> ImageArray:
-    """The predicted digits [N] of a classifier for images [N, 28, 28]."""
+    """The predicted digits [N] of a classifier for images [N, 28, 28].
+
+    Raises:
+        UsageError: the images are of another type or shape, or there are none.
+    """
+    given: object = images
+    if not isinstance(given, np.ndarray) or given.dtype != np.uint8 or given.shape[1:] != (28, 28):
+        what = [type(given).__name__, *(str(getattr(given, each, "")) for each in ("dtype", "shape"))]
+        message = "give an array of uint8 [N, 28, 28], white on black"
+        raise UsageError(message, field="images", value=" ".join(filter(None, what)))
+    if not len(images):
+        raise UsageError("give one image or more", field="images", value=0)
     return compute_image_logits(net, images).argmax(1).to(torch.uint8).cpu().numpy()
 
 

@@ -16,13 +16,13 @@ from mnistctl.models.recipe import ClassifierRecipe, GanRecipe, Recipe
 from mnistctl.models.reporting import reporting_errors
 from mnistctl.models.sources import ENDING, Model, Origin, RecipeError, find_saved
 from mnistctl.nn.seeding import separate_draws
-from mnistctl.schema import Schema
+from mnistctl.schema import Schema, to_type
 
 _REMEDIES = ("train", "pretrained")  # for a model that is not there
 GENERATOR_REMEDIES = ("train_cgan", "pretrained_cgan")  # for a generator
 
 
-def find_checkpoint(name: str, out_dir: Path, remedies: Sequence[str] = _REMEDIES) -> Path:
+def find_checkpoint(name: str | Path, out_dir: Path | str, remedies: Sequence[str] = _REMEDIES) -> Path:
     """The path of the checkpoint called `name`: a run's name in `out_dir`, a path, or a name in the package.
 
     They are looked for in this order. The ending .safetensors may be left out. The path of a recipe file
@@ -37,6 +37,7 @@ def find_checkpoint(name: str, out_dir: Path, remedies: Sequence[str] = _REMEDIE
         CheckpointError: there is none, it belongs to an unfinished run, or several runs belong to the recipe
             file.
     """
+    name, out_dir = str(name), to_type(out_dir, Path, "out_dir")
     if not name:
         raise _no_such_model(name, out_dir, remedies)
     if name.endswith(ENDING):
@@ -187,7 +188,7 @@ def load_header(path: Path) -> NetHeader:
     return _load_weights(path)[0]
 
 
-def load_classifier(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
+def load_classifier(path: Path | str, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
     """The name of the model and the classifier in the checkpoint at `path`.
 
     Args:
@@ -198,6 +199,7 @@ def load_classifier(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.
         CheckpointError: missing, damaged, of another program, a generator's, with the wrong weights, or
             trained from a recipe file that is not among `recipes`.
     """
+    path = to_type(path, Path, "path")
     header, weights = _load_weights(path)
     if header.is_generator:
         raise CheckpointError(f"{path}: {models.describe_kind(header.model, generator=True)}")
@@ -209,7 +211,7 @@ def load_classifier(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.
     return header.model, _set_weights(path, header.model, net, weights)
 
 
-def load_generator(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
+def load_generator(path: Path | str, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
     """The name of the model and the generator in the checkpoint at `path`, without its discriminator.
 
     Args:
@@ -219,6 +221,7 @@ def load_generator(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.M
     Raises:
         CheckpointError: as `load_classifier`, for a generator.
     """
+    path = to_type(path, Path, "path")
     header, weights = _load_weights(path)
     if not header.is_generator:
         remedies = ["pretrained_cgan"] if path.parent == WEIGHTS else []

@@ -20,6 +20,7 @@ from mnistctl.nn.device import get_device, set_arithmetic, set_threads
 from mnistctl.nn.fusion import optimize_for
 from mnistctl.nn.layers import ConditionedNet
 from mnistctl.nn.seeding import check_seed, seeded_generator
+from mnistctl.schema import to_type
 
 _FRAMES_PER_STEP = 12  # frames from one point in the noise to the next
 MAX_SAMPLES = 1_000_000  # in one call
@@ -46,7 +47,7 @@ class TrainedGenerator:
     @classmethod
     def load(
         cls,
-        path: Path,
+        path: Path | str,
         device: str = "auto",
         threads: int | None = None,
         recipes: Recipes = load.NO_RECIPES,
@@ -63,6 +64,7 @@ class TrainedGenerator:
             CheckpointError: the checkpoint is missing, damaged, or not a generator's.
             UsageError: the device or the number of threads is not available.
         """
+        path = to_type(path, Path, "path")
         target = get_device(device)
         set_threads(threads)
         set_arithmetic()
@@ -92,15 +94,14 @@ class TrainedGenerator:
         Raises:
             UsageError: a number is out of range, or digits are requested from an unconditional generator.
         """
-        self._check(count, seed, digits)
+        count, seed, cycle = self._check(count, seed, digits)
         # Where its blocks of 16 numbers are not whole, randn draws the last 16 numbers anew. With whole
         # blocks, an image has the same noise whatever the number of images.
         whole = -(-count // _WHOLE_BLOCKS) * _WHOLE_BLOCKS
         noise = torch.randn(whole, NOISE_SIZE, 1, 1, generator=seeded_generator(seed))[:count]
         if not isinstance(self.net, ConditionedNet):
             return Samples(generate_images(self.net, noise, on_step=on_step).numpy(), None)
-        cycle = torch.tensor(digits or range(10))
-        requested = cycle.repeat(-(-count // len(cycle)))[:count]
+        requested = torch.tensor(cycle).repeat(-(-count // len(cycle)))[:count]
         images = generate_images(self.net, noise, requested, on_step=on_step).numpy()
         return Samples(images, requested.to(torch.uint8).numpy())
 
@@ -115,9 +116,8 @@ class TrainedGenerator:
         Raises:
             UsageError: as `draw`.
         """
-        self._check(count, seed, digits)
+        count, seed, stops = self._check(count, seed, digits)
         self.net.eval()
-        stops = tuple(digits or range(10))
         if len(stops) == 1:  # a path needs two points
             stops *= 2
         points = torch.randn(len(stops), count, NOISE_SIZE, 1, 1, generator=seeded_generator(seed))
@@ -147,12 +147,19 @@ class TrainedGenerator:
             embedding = torch.lerp(start, end, fraction).expand(len(noise), *start.shape)
         return generate_images(self.net.trunk, torch.cat((noise, embedding.cpu()), 1)).numpy()
 
-    def _check(self, count: int, seed: int, digits: Sequence[int] | None) -> None:
+    def _check(self, count: int, seed: int, digits: Sequence[int] | None) -> tuple[int, int, tuple[int, ...]]:
+        """The count, the seed, and the digits to repeat."""
+        count = to_type(count, int, "count")
         if not 1 <= count <= MAX_SAMPLES:
             raise UsageError(f"give 1 to {MAX_SAMPLES:,}", field="count", value=count)
-        check_seed(seed)
-        if digits is not None:
-            self.require_conditional()
+        seed = check_seed(seed)
+        if digits is None:
+            return count, seed, tuple(range(10))
+        self.require_conditional()
+        requested = tuple(to_type(digit, int, "digits") for digit in digits)
+        if not requested or not 0 <= min(requested) <= max(requested) <= 9:
+            raise UsageError("give digits from 0 to 9", field="digits", value=f"{requested!r:.40}")
+        return count, seed, requested
 
 
 def count_frames(digits: Sequence[int] | None) -> int:

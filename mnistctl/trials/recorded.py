@@ -11,7 +11,7 @@ from mnistctl.artifacts.outputs import kind_of
 from mnistctl.errors import CheckpointError, UsageError, suggest
 from mnistctl.evaluation import statistics
 from mnistctl.evaluation.statistics import Difference
-from mnistctl.schema import Schema
+from mnistctl.schema import Schema, to_type
 from mnistctl.trials import journal, summary
 from mnistctl.trials.comparisons import Comparison, make_comparisons
 from mnistctl.trials.listing import TRIALS_FOLDER
@@ -154,12 +154,13 @@ def read_recorded(paths: Sequence[Path]) -> list[RecordedTrials]:
     return records
 
 
-def read_summary(path: Path) -> TrialsSummary:
+def read_summary(path: Path | str) -> TrialsSummary:
     """The summary at `path`, or that of the journal there.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not of trials.
     """
+    path = to_type(path, Path, "path")
     if kind_of(path) != "file of trials":
         what = "not a file of trials" if path.exists() else "no such file of trials"
         raise CheckpointError(f"{path}: {what}")

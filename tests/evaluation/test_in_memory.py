@@ -11,7 +11,7 @@ from torch import nn
 from mnistctl import models
 from mnistctl.artifacts import charts, checkpoint, files
 from mnistctl.data import datasets
-from mnistctl.errors import CheckpointError
+from mnistctl.errors import CheckpointError, DataError, UsageError
 from mnistctl.evaluation import fidelity
 from mnistctl.evaluation.classifier import evaluate_classifier
 from mnistctl.evaluation.comparison import compare
@@ -166,3 +166,24 @@ def test_the_loaders_name_a_classifier_and_a_split(no_files):
     labelled = load_split("sample", None)
     assert (labelled.dataset, labelled.split, labelled.label_issues) == ("sample", "test", None)
     assert evaluate_classifier(classifier, labelled).accuracy > 99
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("sample", None, "validation"), "split 'validation': choose one of train, test"),
+        ((None, None, "test"), "dataset: give text, not NoneType"),
+        (("mnist", 3, "test"), "data_dir 3: give a path, not int"),
+    ],
+)
+def test_wrong_split_is_a_usage_error(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        load_split(*arguments)
+
+
+def test_folders_and_files_may_be_text(labelled, tmp_path):
+    with pytest.raises(DataError, match="elsewhere"):
+        load_split("mnist", str(tmp_path / "elsewhere"))
+    chart = draw_figures(evaluate_classifier(Classifier(models.load("logit").net()), labelled))["-confusion"]
+    chart.write(str(tmp_path / "new/confusion.svg"))
+    assert (tmp_path / "new/confusion.svg").read_text().startswith("<?xml")

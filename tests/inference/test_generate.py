@@ -132,6 +132,47 @@ def test_an_animation_is_made_in_evaluation_mode():
     assert np.array_equal(frame, next(generator.morph(2, 0)))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"count": "4"}, "count '4': give a whole number, not str"),
+        ({"seed": "1"}, "seed '1': give a whole number, not str"),
+        ({"digits": [2, 10]}, r"digits \(2, 10\): give digits from 0 to 9"),
+        ({"digits": [-1]}, r"digits \(-1,\): give digits from 0 to 9"),
+        ({"digits": []}, r"digits \(\): give digits from 0 to 9"),
+        ({"digits": "2026"}, "digits '2': give a whole number, not str"),
+        ({"digits": [1.5]}, "digits 1.5: give a whole number, not float"),
+    ],
+)
+def test_wrong_values_are_usage_errors(wrong, message, out):
+    generator = TrainedGenerator.load(out / "cgan.safetensors")
+    with pytest.raises(UsageError, match=message):
+        generator.draw(**{"count": 4, "seed": 0} | wrong)
+    with pytest.raises(UsageError, match=message):
+        next(generator.morph(**{"count": 4, "seed": 0} | wrong))
+
+
+def test_digits_may_be_an_array(out):
+    generator = TrainedGenerator.load(out / "cgan.safetensors")
+    drawn = generator.draw(np.int64(4), np.int64(0), np.array([2, 0, 2, 6]))
+    assert np.array_equal(drawn.images, generator.draw(4, 0, [2, 0, 2, 6]).images)
+    assert drawn.digits.tolist() == [2, 0, 2, 6]
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 28, 28), np.float32), r"images ndarray float32 \(2, 28, 28\): give an array of uint8"),
+        (np.zeros((28, 28), np.uint8), r"images ndarray uint8 \(28, 28\): give an array of uint8"),
+        ([[0] * 28] * 28, "images list: give an array of uint8"),
+        (np.zeros((0, 28, 28), np.uint8), "images 0: give one image or more"),
+    ],
+)
+def test_images_of_another_type_are_not_classified(images, message):
+    with pytest.raises(UsageError, match=message):
+        classify_images(nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), images)
+
+
 @pytest.mark.parametrize("model", models.GENERATORS)
 def test_an_animation_is_a_closed_path_of_small_steps(model, out, tmp_path):
     generator = TrainedGenerator.load(out / f"{model}.safetensors")

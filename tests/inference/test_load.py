@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from recipe_files import classifier
 
-from mnistctl.errors import CheckpointError
+from mnistctl.errors import CheckpointError, UsageError
 from mnistctl.evaluation import fidelity
 from mnistctl.inference import load
+from mnistctl.inference.sampling import TrainedGenerator
 from mnistctl.models.pretrained import PRETRAINED, WEIGHTS
+from mnistctl.trials.recorded import read_summary
 
 CONV = Path(__file__).parents[2] / "records/conv.safetensors"
 EVAL = ("--dataset", "sample", "--quiet")
@@ -171,3 +173,19 @@ def test_advised_models_are_of_the_kind_that_is_needed(words, advised, unfit, mn
     assert ran.returncode == 5
     assert all(advice in ran.stderr for advice in advised)
     assert unfit not in ran.stderr
+
+
+def test_paths_may_be_text(out):
+    assert load.find_checkpoint(Path("conv-sample"), "out") == out / "conv-sample.safetensors"
+    assert load.load_classifier("out/conv-sample.safetensors")[0] == "conv"
+    generator = WEIGHTS / "pretrained-cgan.safetensors"
+    assert load.load_generator(str(generator))[0] == "cgan"
+    assert TrainedGenerator.load(str(generator)).name == "pretrained-cgan"
+    records = CONV.parent
+    assert read_summary(str(records / "trials-swa-8.json")) == read_summary(records / "trials-swa-8.json")
+
+
+@pytest.mark.parametrize("load_net", [load.load_classifier, load.load_generator, TrainedGenerator.load])
+def test_what_is_no_path_is_a_usage_error(load_net):
+    with pytest.raises(UsageError, match="path 3: give a path, not int"):
+        load_net(3)
