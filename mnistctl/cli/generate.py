@@ -175,9 +175,10 @@ def _generate_page(options: "GenerateOptions", path: Path) -> "GenerationResult"
     from mnistctl.pages.generators import render_generator
     from mnistctl.training.record import find_record
 
-    model, net = load.load_generator(options.path, options.recipes)
-    digest = checkpoint.digest(net.state_dict())
-    _, weights = checkpoint.load(options.path, checkpoint.NET)  # with the discriminator's, as in the record
+    header, weights = load.load_weights(options.path)
+    net = load.make_generator(options.path, header, weights, options.recipes)
+    model, digest = header.model, checkpoint.digest(net.state_dict())
+    # The record has the digest of all weights, with the discriminator's.
     record = find_record(options.path, checkpoint.digest(weights))
     content = render_generator(net, name=options.path.stem, model=model, digest=digest, record=record)
     files.write(path, content)

@@ -111,10 +111,10 @@ def load_classifiers(
     names = [path.stem for path in paths]
     if len(set(names)) < len(names):
         names = [str(path) for path in paths]
-    nets = [load.load_classifier(path, recipes) for path in paths]
+    nets = [load.load_trained(path, recipes) for path in paths]
     return [
-        Classifier(net.to(target), name, model, path, load.load_header(path).training_set)
-        for path, name, (model, net) in zip(paths, names, nets, strict=True)
+        Classifier(net.to(target), name, header.model, path, header.training_set)
+        for path, name, (header, net) in zip(paths, names, nets, strict=True)
     ]
 
 

@@ -185,7 +185,7 @@ def load_header(path: Path) -> NetHeader:
     Raises:
         CheckpointError: missing, damaged, or of another program.
     """
-    return _load_weights(path)[0]
+    return load_weights(path)[0]
 
 
 def load_classifier(path: Path | str, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
@@ -199,8 +199,20 @@ def load_classifier(path: Path | str, recipes: Recipes = NO_RECIPES) -> tuple[st
         CheckpointError: missing, damaged, of another program, a generator's, with the wrong weights, or
             trained from a recipe file that is not among `recipes`.
     """
-    path = to_type(path, Path, "path")
-    header, weights = _load_weights(path)
+    header, net = load_trained(to_type(path, Path, "path"), recipes)
+    return header.model, net
+
+
+def load_trained(path: Path, recipes: Recipes = NO_RECIPES) -> tuple[NetHeader, nn.Module]:
+    """The header and the classifier in the checkpoint at `path`, from one read: a run may replace the file.
+
+    Args:
+        path, recipes: as of `load_classifier`.
+
+    Raises:
+        CheckpointError: as `load_classifier`.
+    """
+    header, weights = load_weights(path)
     if header.is_generator:
         raise CheckpointError(f"{path}: {models.describe_kind(header.model, generator=True)}")
     recipe = _load_recipe(path, header, recipes)
@@ -208,7 +220,7 @@ def load_classifier(path: Path | str, recipes: Recipes = NO_RECIPES) -> tuple[st
         raise _wrong_weights(path, header.model)
     with separate_draws():
         net = recipe.net()
-    return header.model, _set_weights(path, header.model, net, weights)
+    return header, _set_weights(path, header.model, net, weights)
 
 
 def load_generator(path: Path | str, recipes: Recipes = NO_RECIPES) -> tuple[str, nn.Module]:
@@ -222,7 +234,18 @@ def load_generator(path: Path | str, recipes: Recipes = NO_RECIPES) -> tuple[str
         CheckpointError: as `load_classifier`, for a generator.
     """
     path = to_type(path, Path, "path")
-    header, weights = _load_weights(path)
+    header, weights = load_weights(path)
+    return header.model, make_generator(path, header, weights, recipes)
+
+
+def make_generator(
+    path: Path, header: NetHeader, weights: dict[str, Tensor], recipes: Recipes = NO_RECIPES
+) -> nn.Module:
+    """The generator of the header and the weights that were read from the checkpoint at `path`.
+
+    Raises:
+        CheckpointError: as `load_generator`.
+    """
     if not header.is_generator:
         remedies = ["pretrained_cgan"] if path.parent == WEIGHTS else []
         message = f"{path}: {models.describe_kind(header.model, generator=False)}"
@@ -236,10 +259,15 @@ def load_generator(path: Path | str, recipes: Recipes = NO_RECIPES) -> tuple[str
         raise _wrong_weights(path, header.model)
     with separate_draws():
         net = recipe.generator()
-    return header.model, _set_weights(path, header.model, net, generator)
+    return _set_weights(path, header.model, net, generator)
 
 
-def _load_weights(path: Path) -> tuple[NetHeader, dict[str, Tensor]]:
+def load_weights(path: Path) -> tuple[NetHeader, dict[str, Tensor]]:
+    """The header of a trained model's checkpoint and its weights by name, from one read.
+
+    Raises:
+        CheckpointError: missing, damaged, or of another program.
+    """
     about, weights = checkpoint.load(path, checkpoint.NET)
     try:
         return NetHeader.from_json(about), weights

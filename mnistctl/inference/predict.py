@@ -148,8 +148,8 @@ def predict_images(
     set_arithmetic()
     files, left_out = find_images(image_paths)
     labelled = find_labels(files, labels)
-    model, net = load.load_classifier(path, recipes)
-    training = load.load_header(path).training_set
+    header, net = load.load_trained(path, recipes)
+    model, training = header.model, header.training_set
     view = AS_THEY_ARE if training is None else view_of_mnist(training)
     prepared = [_prepare(file, label, expect) for file, label in zip(files, labelled, strict=True)]
     temperature = temperature_of(model)

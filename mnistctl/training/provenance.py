@@ -24,10 +24,9 @@ def find_training_dataset(path: Path) -> str | None:
     Raises:
         CheckpointError: the checkpoint is missing, damaged, or of another program.
     """
-    training = load.load_header(path).training_set
-    if training is not None:
-        return training.dataset
-    _, weights = checkpoint.load(path, checkpoint.NET)
+    header, weights = load.load_weights(path)
+    if header.training_set is not None:
+        return header.training_set.dataset
     record = find_record(path, checkpoint.digest(weights))
     return None if record is None else record.dataset.name
 

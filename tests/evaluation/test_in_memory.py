@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from mnistctl import models
 from mnistctl.artifacts import charts, checkpoint, files
 from mnistctl.data import datasets
+from mnistctl.data.training_set import describe_training_set
 from mnistctl.errors import CheckpointError, DataError, UsageError
 from mnistctl.evaluation import fidelity
 from mnistctl.evaluation.classifier import evaluate_classifier
@@ -18,6 +20,7 @@ from mnistctl.evaluation.comparison import compare
 from mnistctl.evaluation.figures import FigureFiles, draw_figures
 from mnistctl.evaluation.generator import evaluate_generator
 from mnistctl.evaluation.predictions import Classifier, LabelledSplit, load_classifiers, load_split
+from mnistctl.inference.predict import predict_images
 from mnistctl.inference.sampling import TrainedGenerator
 
 RECORDS = Path(__file__).parents[2] / "records"
@@ -187,3 +190,41 @@ def test_folders_and_files_may_be_text(labelled, tmp_path):
     chart = draw_figures(evaluate_classifier(Classifier(models.load("logit").net()), labelled))["-confusion"]
     chart.write(str(tmp_path / "new/confusion.svg"))
     assert (tmp_path / "new/confusion.svg").read_text().startswith("<?xml")
+
+
+def test_file_that_is_replaced_while_it_is_read_gives_weights_and_training_digits_of_one_run(
+    tmp_path, monkeypatch
+):
+    """A training may replace the file at any time: --overwrite."""
+    path, net = tmp_path / "net.safetensors", models.load("logit").net()
+    contents = []
+    for inverted in (False, True):
+        images = labelled_images(inverted)
+        training = describe_training_set(datasets.Arrays(images, np.arange(20, dtype=np.uint8) % 10), "own")
+        header = {"model": "logit", "training_set": training.to_json()}
+        with torch.no_grad():
+            net[1].bias.fill_(float(inverted))
+        contents.append(checkpoint.encode(path, checkpoint.NET, header, net.state_dict()))
+    path.write_bytes(contents[0])
+    read = files.read
+
+    def read_and_replace(file, limit):
+        content = read(file, limit)
+        file.write_bytes(contents[1])
+        return content
+
+    monkeypatch.setattr(files, "read", read_and_replace)
+    (classifier,) = load_classifiers([path], device="cpu")
+    assert classifier.net[1].bias[0].item() == 0
+    assert classifier.training_set.style.polarity == "light on dark"
+    path.write_bytes(contents[0])
+    Image.fromarray(labelled_images(False)[0]).save(tmp_path / "digit.png")
+    predictions = predict_images(path, [tmp_path / "digit.png"], device="cpu")
+    assert predictions.digest == classifier.digest
+    assert predictions.inputs[0].mean() < 128  # as the first net was trained
+
+
+def labelled_images(inverted):
+    images = np.zeros((20, 28, 28), np.uint8)
+    images[:, 6:22, 12:16] = 255
+    return 255 - images if inverted else images
