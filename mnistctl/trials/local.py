@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from types import ModuleType
 from typing import Any
 
 from mnistctl.nn.cores import available_cores
@@ -54,8 +56,13 @@ class SingleProcessExecutor(ProcessPoolExecutor):
         super().__init__(1, multiprocessing.get_context("spawn"), _initialize_worker)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """As `Executor.submit`. The process that may start here ignores SIGINT, which the parent handles."""
-        with without_sigint():
+        """As `Executor.submit`. The process that may start here ignores SIGINT, which the parent handles.
+
+        It does not import the user's script, unless that defines `fn`: without a guard of `__main__`, the
+        script would start its trials again in each worker.
+        """
+        own_script = getattr(fn, "__module__", None) == "__main__"
+        with without_sigint(), nullcontext() if own_script else _without_main_module():
             return super().submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -81,6 +88,17 @@ def _exit_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """In the block the main module is an empty one, which a new process does not import."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -106,3 +108,34 @@ def test_trials_run_without_the_signals_that_windows_lacks(stub_trials, monkeypa
     executor._cluster = SimpleNamespace(workers={0: SimpleNamespace(pid=7)}, close=lambda timeout: None)
     executor._close_cluster()
     assert stopped == [(7, signal.SIGTERM)]
+
+
+SCRIPT = """
+import sys
+from mnistctl.training.options import RunOptions
+from mnistctl.trials.executors import get_backend
+from mnistctl.trials.options import TrialsOptions
+from mnistctl.trials.run import run_trials
+from mnistctl.trials.worker import run_trial
+
+def own(*arguments):
+    return run_trial(*arguments)
+
+def run(**arguments):
+    options = RunOptions(dataset="own", data_dir=sys.argv[1], out_dir="out", epochs=1)
+    trials = TrialsOptions(models=("logit",), count=1, options=options)
+    *_, finished = run_trials(trials, get_backend(workers=1), **arguments)
+    print(finished.summary.arms[0].seeds)
+
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["run()", "if __name__ == '__main__':\n    run(run_trial=own)"], ids=["no guard", "own function"]
+)
+def test_script_may_run_trials(call, own, tmp_path):
+    """Its workers do not run it again, unless they need a function of it."""
+    (tmp_path / "script.py").write_text(SCRIPT + call)
+    words = [sys.executable, str(tmp_path / "script.py"), str(own)]
+    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "(0,)\n", "")
