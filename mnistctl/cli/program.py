@@ -110,6 +110,8 @@ def _forget_impossible_sizes() -> None:
 
 
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    # If the other signal came before this handler ran, Python would print a traceback: "ignored due to race".
+    sys.unraisablehook = lambda _: None
     for each in (signal.SIGINT, signal.SIGTERM):  # a second signal ends the program at once
         signal.signal(each, signal.SIG_DFL)
     _stopped.append(number)

@@ -129,3 +129,26 @@ def test_width_that_no_terminal_has_is_measured_again(columns, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.safetensors").touch()
     assert "mine" in run_in_shell("mnistctl show --runs", tmp_path, COLUMNS=columns)[1]
+
+
+BOTH_SIGNALS = """
+import os, signal
+from mnistctl.cli import program
+
+def stop(**_):
+    both = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, both)
+    for number in both:
+        os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+
+program.app = stop
+program.run()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="needs signal masks")
+def test_two_signals_at_once_give_one_line():
+    """As from Ctrl-C while torch computes, and SIGTERM before that has ended."""
+    ran = subprocess.run([sys.executable, "-c", BOTH_SIGNALS], capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (130, "mnistctl: interrupted\n")
