@@ -99,7 +99,7 @@ class DaskExecutor(Executor):
                         threads_per_worker=1,
                         processes=True,
                         host="127.0.0.1",
-                        dashboard_address=None,
+                        dashboard_address="127.0.0.1:0",  # a free port: the default may be in use
                         silence_logs=logging.CRITICAL,
                     )
                 self._client: Any = Client(

@@ -181,3 +181,8 @@ def test_only_layers_that_commute_are_fused():
     assert list(optimized.state_dict()) == keys
     x = torch.randn(5, 1, 28, 28)
     torch.testing.assert_close(optimized.eval()(x), layers.eval()(x))
+
+
+def test_nets_with_batch_norm_are_never_split_into_micro_batches():
+    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    assert micro_batch_size(net, 1000, CPU) == 1000

@@ -17,7 +17,7 @@ from mnistctl.errors import DivergedError, UsageError
 from mnistctl.evaluation.metrics import Mismatches, compute_score, find_mismatches
 from mnistctl.nn import device
 from mnistctl.nn.device import autocast_for
-from mnistctl.nn.fusion import micro_batch_size, optimize_for
+from mnistctl.nn.fusion import optimize_for
 from mnistctl.training.classifier import ClassifierTraining, fit, iterate_batches, train_step
 from mnistctl.training.events import AveragedWeights, Epoch, Progress
 
@@ -91,11 +91,6 @@ def test_micro_batches_give_the_gradients_and_the_loss_of_the_whole_batch(digits
     assert float(loss) == pytest.approx(float(whole.detach()), rel=1e-5)
     for ours, theirs in zip(gradients, plain.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs.grad, rtol=1e-3, atol=1e-6)
-
-
-def test_nets_with_batch_norm_are_never_split_into_micro_batches():
-    net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
-    assert micro_batch_size(net, 1000, CPU) == 1000
 
 
 def test_same_seed_gives_same_weights_and_another_seed_does_not(digits):

@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -103,7 +105,11 @@ def test_cluster_has_the_bits_of_this_machine(cluster, stub_trials):
 
 @pytest.mark.long
 def test_local_cluster_ends_with_the_trials_and_with_ctrl_c(stub_trials, own, tmp_path):
-    stub_trials.run(backend=get_backend("dask", workers=2))
+    with socket.socket() as other:
+        with suppress(OSError):  # it is in use already
+            other.bind(("127.0.0.1", 8787))  # the default port of another cluster on this machine
+            other.listen()
+        stub_trials.run(backend=get_backend("dask", workers=2))
     assert stub_trials.results() == stub_trials.expected(4)
     assert not running(stubs.read_starts(own)[1])
     stubs.set_seconds(own, 60)
