@@ -72,7 +72,8 @@ Evaluate it:             mnistctl eval {file}
 
 Change what you like. `recipe` is what is trained. Its net may be any torch.nn.Module that takes pixels
 [N, 1, 28, 28] in [-1, 1] and gives logits [N, 10]. Arguments of `net` with default values can be set for a
-run: `--set net.NAME=VALUE`. All fields: docs/own-recipes.md.
+run: `--set net.NAME=VALUE`. The learning rate is `peak_lr`; the optimizer's own `lr` has no effect. All
+fields: docs/own-recipes.md.
 """
 
 '''
@@ -85,8 +86,8 @@ Evaluate it:             mnistctl eval {file} --judge pretrained
 
 Change what you like. `recipe` is what is trained. Its generator may be any torch.nn.Module that takes noise
 [N, 100, 1, 1] and gives images [N, 1, 28, 28] in [-1, 1], its discriminator any that takes images and gives
-logits [N]. Their arguments with default values can be set for a run: `--set generator.NAME=VALUE`. All
-fields: docs/own-recipes.md.
+logits [N]. Their arguments with default values can be set for a run: `--set generator.NAME=VALUE`. The
+learning rate is `peak_lr`; the optimizer's own `lr` has no effect. All fields: docs/own-recipes.md.
 """
 
 '''

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mnistctl.artifacts import files
 from mnistctl.data import datasets
 from mnistctl.data.holdout import default_count
-from mnistctl.errors import CheckpointError, UsageError
+from mnistctl.errors import CheckpointError, UsageError, suggest
 from mnistctl.models.published import load_published
 from mnistctl.models.recipe import ClassifierRecipe
 from mnistctl.models.summary import summarize_recipe
@@ -74,7 +75,10 @@ def resolve(
         options = _with_default_holdout(options, existing)
     if existing is None:
         if resume:
-            raise CheckpointError(f"{path}: no trials to resume", remedies=("start",))
+            folder = path.parent
+            unfinished = {*files.list_runs(folder, "jsonl")} - {*files.list_runs(folder, "json")}
+            hint = suggest(path.stem, sorted(unfinished)).removesuffix(";")
+            raise CheckpointError(f"{path}: no trials to resume{hint}", remedies=("start",))
         return TrialsConfig(options, _new_header(options, backend), None, options.keys())
     if resume:
         options = options.with_saved(existing, path)

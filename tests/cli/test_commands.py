@@ -138,7 +138,7 @@ def test_flipped_bit_in_a_checkpoint_is_noticed(trained, mnistctl, tmp_path):
         ((*TRAIN, "--name", "../x"), 2, "--name"),
         ((*TRAIN, "--resume", "--overwrite"), 2, "--overwrite"),
         ((*TRAIN, "--allow-inexact"), 2, "--resume"),
-        ((*TRAIN, "--resume"), 5, "`mnistctl train logit --dataset sample` starts one"),
+        ((*TRAIN, "--resume"), 5, "`mnistctl train logit --epochs 2 --dataset sample` starts one"),
         ((*TRAIN, "--dataset", "letters"), 2, "letters"),
         (("train", "logit"), 3, "--dataset sample"),
         (("show", "--dataset", "sample", "--index", "4000"), 2, "--index"),

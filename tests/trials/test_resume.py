@@ -100,6 +100,8 @@ def test_resume_refuses_a_missing_journal_and_other_models_and_seeds(stub_trials
         stub_trials.run(resume=True)
     assert error.value.remedies == ("start",)
     stub_trials.stop_after(2)
+    with pytest.raises(CheckpointError, match=r"t2\.jsonl: no trials to resume; did you mean t\?"):
+        stub_trials.run(changes={"name": "t2"}, resume=True)
     with pytest.raises(CheckpointError, match="start at seed 0") as error:
         stub_trials.run(changes={"seed": 1}, resume=True)
     assert (error.value.field, error.value.value) == ("seed", 1)
