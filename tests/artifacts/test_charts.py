@@ -44,7 +44,10 @@ NAMED = {  # the kinds of charts, as functions of a name
 CHARTS = {kind: make(NAME) for kind, make in NAMED.items()}
 
 
-@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in ("confusion", "sweep") else pytest.mark.long) for name in CHARTS],
+)
 def test_a_chart_ignores_the_settings_of_matplotlib_and_leaves_them_unchanged(name):
     import matplotlib
 

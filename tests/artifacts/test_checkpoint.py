@@ -32,7 +32,7 @@ def test_digest_depends_on_names_shapes_and_bytes_but_not_on_order_or_layout():
         assert checkpoint.digest(WEIGHTS | changed) != checkpoint.digest(WEIGHTS)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_changed_byte_or_a_cut_is_noticed(data, tmp_path):
     path = tmp_path / "c"

@@ -274,7 +274,7 @@ from mnistctl.training import options, run
 for again in (False, True):
     data = Path(sys.argv[1])
     choices = options.RunOptions(dataset="own", data_dir=data, epochs=2, batch_size=100)
-    events = run.train("lstm", choices, resume=again)
+    events = run.train("linear", choices, resume=again)
     for event in events:
         if not again and type(event).__name__ == "Epoch":
             events.close()

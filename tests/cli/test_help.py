@@ -64,7 +64,7 @@ def test_help_of_a_narrow_terminal_has_every_word_of_the_wide_one(page, mnistctl
     assert "\u2026" not in narrow
 
 
-@pytest.mark.parametrize("columns", ["40", "100"])
+@pytest.mark.parametrize("columns", ["40", pytest.param("100", marks=pytest.mark.long)])
 def test_help_does_not_need_docstrings(columns, tmp_path):
     """`python -OO` removes them."""
     for page in ("train", "eval"):

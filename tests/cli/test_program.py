@@ -124,7 +124,9 @@ def test_full_disk_under_stdout_gives_one_line_and_the_command_that_resumes(tmp_
     )
 
 
-@pytest.mark.parametrize("columns", ["0", "-4", "wide", ""])
+@pytest.mark.parametrize(
+    "columns", ["-4", *(pytest.param(text, marks=pytest.mark.long) for text in ("0", "wide", ""))]
+)
 def test_width_that_no_terminal_has_is_measured_again(columns, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.safetensors").touch()

@@ -40,11 +40,11 @@ def test_page_and_chart_are_made_from_the_records_byte_for_byte(records, tmp_pat
         assert (tmp_path / "docs" / name).read_bytes() == (ROOT / "docs" / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.long)])
 def test_page_changes_without_any_one_of_its_records(step, records, tmp_path):
-    """Each seventh record; with the long tests all of them."""
+    """Each ninth record; with the long tests all of them."""
     page, names = (ROOT / "docs/results.md").read_text(), records_of_the_page()[::step]
-    assert len(names) >= 6
+    assert len(names) >= 5
     for name in names:
         (records / name).rename(tmp_path / "away")
         with suppress(FileNotFoundError):
@@ -88,11 +88,11 @@ def test_two_cores_lose_with_logit_and_linear_only_and_bf16_is_slower_there():
 def test_chart_has_as_many_rows_as_its_models_need(tmp_path):
     curves = [loss_curves.Curve(name, name, "", [1.0, 0.1]) for name in models.CLASSIFIERS]
     heights = []
-    for count in (3, 4, 8):
+    for count in (3, 4):
         loss_curves.draw_curves(curves[:count], tmp_path / "curves.png")
         with PIL.Image.open(tmp_path / "curves.png") as chart:
             heights.append(chart.height)
-    assert heights[0] < heights[1] < heights[2]
+    assert heights[0] < heights[1]
 
 
 def test_every_model_has_one_colour_of_its_own():

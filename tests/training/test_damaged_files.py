@@ -159,13 +159,11 @@ def foreign(whole, rng):
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_500_hostile_files_are_refused_and_nothing_in_them_is_executed(
-    kind, out, replace, tmp_path, monkeypatch
-):
+def test_hostile_files_are_refused_and_nothing_in_them_is_executed(kind, out, replace, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     name, read = READERS[kind]
     whole, rng, loaded = (out / name).read_bytes(), random.Random(kind), set(sys.modules)
-    for _ in range(500):
+    for _ in range(200):
         replace(name, foreign(whole, rng))
         with pytest.raises(CheckpointError) as raised:
             read(out)
@@ -181,14 +179,14 @@ def test_changed_files_with_a_fitting_checksum_are_refused_or_harmless(kind, out
     monkeypatch.setattr(run, "execute", lambda *_: iter(()))  # for the files that are accepted
     name, read = READERS[kind]
     whole, rng, refused = (out / name).read_bytes(), random.Random(kind), 0
-    for _ in range(300):
+    for _ in range(120):
         replace(name, with_new_checksum(whole, kind, rng))
         try:
             read(out)
         except MnistctlError as error:
             refused += 1
             assert error.exit_code in (2, 5)
-    assert refused > 100
+    assert refused > 40
 
 
 def test_checkpoint_of_another_net_or_with_nan_is_refused(out, replace, tmp_path):

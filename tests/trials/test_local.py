@@ -131,7 +131,13 @@ def run(**arguments):
 
 
 @pytest.mark.parametrize(
-    "call", ["run()", "if __name__ == '__main__':\n    run(run_trial=own)"], ids=["no guard", "own function"]
+    "call",
+    [
+        pytest.param("run()", id="no guard"),
+        pytest.param(
+            "if __name__ == '__main__':\n    run(run_trial=own)", id="own function", marks=pytest.mark.long
+        ),
+    ],
 )
 def test_script_may_run_trials(call, own, tmp_path):
     """Its workers do not run it again, unless they need a function of it."""
