@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mnistctl import models
 from mnistctl.evaluation.fidelity import FRECHET_RESAMPLES
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,9 @@ def test_averaged_weights_of_simpnet_are_the_recorded_ones():
     reached = f"weights reach {run['accuracies'][-1]:.2f} %, their average {stale:.2f} %"
     assert f"{reached}, and the average with recomputed batch-norm statistics {recomputed:.2f} %" in TEXT
     assert f"`records/wsimple-sample.json`, {run['recipe']['epochs']} epochs" in TEXT
+    full = record("wsimple")
+    accuracies = full["accuracies"][-1], *(average["accuracy"] for average in full["swa"])
+    assert "`records/wsimple.json`), these are {:.2f} %, {:.2f} % and {:.2f} %".format(*accuracies) in TEXT
 
 
 def test_gain_of_bfloat16_is_the_recorded_one():
@@ -235,6 +239,17 @@ def test_times_on_a_gpu_are_the_recorded_ones():
     )
     times = f"take {logit} s for logit, {linear} for linear, {conv} for conv and {lstm} for lstm"
     assert times in TEXT and float(logit) < rows["logit"]["seconds_of_an_epoch"]["ours"]
+
+
+def test_times_on_a_gpu_are_compared_with_the_published_ones():
+    rows = record("gpu-epochs")["recipes"]
+    published = {"linear": 9.3, "conv": 24, "simple": 840, "lstm": 108, "gan": 140, "cgan": 150}
+    ours = {name: models.load(name).epochs * rows[name]["seconds_of_an_epoch"]["ours"] for name in published}
+    first, *others, last = (f"{name} {time:g}" for name, time in published.items())
+    assert f"{first} s, {', '.join(others)} and {last}. Our passes" in TEXT
+    *most, last = (f"{ours[name]:.0f}" for name in published)
+    assert f"take {', '.join(most)} and {last} s. So linear, gan and cgan take longer here" in TEXT
+    assert {name for name in published if ours[name] > published[name]} == {"linear", "gan", "cgan"}
 
 
 def test_times_of_whole_runs_on_a_gpu_are_the_recorded_ones():
