@@ -1,4 +1,4 @@
-"""Dataclasses that are read from JSON and written to JSON. Reading checks every field against its type."""
+"""Dataclasses that are read from JSON and written to it, and options. Fields are checked against their types."""
 
 import math
 import numbers

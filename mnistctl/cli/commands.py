@@ -31,14 +31,12 @@ def expand_home(path: Path) -> Path:
 
 def train_command(model: "Model", options: "RunOptions") -> str:
     """The command that repeats the run, in whatever folders."""
-    words = [*option_words(options, leave_out=FOLDERS), *setting_words(model)]
-    return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
+    return _train(model, *option_words(options, leave_out=FOLDERS))
 
 
 def start_command(model: "Model", options: "RunOptions") -> str:
     """The command that starts the run, with all of its options."""
-    words = [*option_words(options), *setting_words(model)]
-    return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
+    return _train(model, *option_words(options))
 
 
 def train_more_command(model: "Model", options: "RunOptions") -> str:
@@ -53,14 +51,12 @@ def train_more_command(model: "Model", options: "RunOptions") -> str:
     run_path = options.run_path(model.name)
     more = replace(options, epochs=None, name=None, init=files.with_ending(run_path, "safetensors"))
     name = ["--name NAME"] if more.run_path(model.name) == run_path else []
-    words = ["--epochs N", *option_words(more), *name, *setting_words(model)]
-    return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
+    return _train(model, "--epochs N", *option_words(more), *name)
 
 
 def resume_command(model: "Model", options: "RunOptions") -> str:
     """The command that resumes the run; its other options are in its checkpoint."""
-    words = [*option_words(options, only=location_fields(options)), *setting_words(model), "--resume"]
-    return " ".join(["mnistctl train", shlex.quote(model.reference), *words])
+    return f"{_train(model, *option_words(options, only=location_fields(options)))} --resume"
 
 
 def resume_unfinished_command(error: UnfinishedRunError) -> str:
@@ -71,6 +67,11 @@ def resume_unfinished_command(error: UnfinishedRunError) -> str:
     model = Model(base=error.model or "MODEL")
     name = None if error.run_path.name == error.model else error.run_path.name
     return resume_command(model, RunOptions(out_dir=error.run_path.parent, name=name))
+
+
+def _train(model: "Model", *options: str) -> str:
+    """`mnistctl train` with the model, these options and the model's settings."""
+    return " ".join(["mnistctl train", shlex.quote(model.reference), *options, *setting_words(model)])
 
 
 def location_fields(options: "RunOptions") -> frozenset[str]:
