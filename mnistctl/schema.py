@@ -1,4 +1,4 @@
-"""Dataclasses that are read from JSON and written to it, and options. Fields are checked against their types."""
+"""Dataclasses that are read from and written to JSON, and options. Each field is checked against its type."""
 
 import math
 import numbers
